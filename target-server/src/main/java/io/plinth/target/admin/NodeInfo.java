@@ -1,0 +1,65 @@
+package io.plinth.target.admin;
+
+import com.fasterxml.jackson.annotation.JsonValue;
+import java.util.List;
+import java.util.Locale;
+
+/**
+ * The node as a person sees it.
+ *
+ * @param version the version of the software
+ * @param nodeId the identity of the data directory
+ * @param state whether it serves
+ * @param dataDir the absolute path of the data directory
+ * @param processId of the operating system
+ * @param cores engine threads
+ * @param uptimeMs milliseconds since the start
+ * @param listeners where clients connect
+ * @param logCapacityBytes what the log may use, over all cores
+ * @param logUsedBytes what its segments use now
+ * @param recovery one line: what recovery found at the last start
+ */
+public record NodeInfo(
+    String version,
+    String nodeId,
+    State state,
+    String dataDir,
+    long processId,
+    int cores,
+    long uptimeMs,
+    List<Listener> listeners,
+    long logCapacityBytes,
+    long logUsedBytes,
+    String recovery) {
+
+  /** Whether a node serves. */
+  public enum State {
+    /** Recovery runs; volumes are not there yet. */
+    STARTING,
+    /** Serves. */
+    RUNNING,
+    /** Finishes what is in flight. */
+    STOPPING,
+    /** A log stopped acknowledging after an error of its device. */
+    FAILED;
+
+    /** Returns the word used in JSON. */
+    @JsonValue
+    public String word() {
+      return name().toLowerCase(Locale.ROOT);
+    }
+  }
+
+  /**
+   * A place where clients connect.
+   *
+   * @param protocol {@code nbd} or {@code admin}
+   * @param address {@code 127.0.0.1:10809} or {@code unix:/run/plinth.sock}
+   */
+  public record Listener(String protocol, String address) {}
+
+  /** Copies the list. */
+  public NodeInfo {
+    listeners = List.copyOf(listeners);
+  }
+}

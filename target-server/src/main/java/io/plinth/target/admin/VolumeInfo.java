@@ -1,0 +1,25 @@
+package io.plinth.target.admin;
+
+/**
+ * One volume as a person sees it.
+ *
+ * @param name its name
+ * @param id its identity in the log, never used again after the volume is deleted
+ * @param sizeBytes the size that clients see
+ * @param mappedBytes the part that has space of its own
+ * @param connections clients attached now
+ * @param flushPolicy what its acks mean
+ * @param core the index of the core that owns it
+ * @param epoch changes of its leader that clients have seen
+ * @param corruptReads reads failed with EIO since the start because a checksum did not match
+ */
+public record VolumeInfo(
+    String name,
+    long id,
+    long sizeBytes,
+    long mappedBytes,
+    int connections,
+    FlushPolicy flushPolicy,
+    int core,
+    long epoch,
+    long corruptReads) {}

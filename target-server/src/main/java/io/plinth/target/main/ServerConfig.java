@@ -1,0 +1,281 @@
+package io.plinth.target.main;
+
+import com.google.errorprone.annotations.CanIgnoreReturnValue;
+import io.plinth.target.admin.FlushPolicy;
+import io.plinth.target.admin.Sizes;
+import io.plinth.target.admin.VolumeSpec;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+
+/**
+ * Everything that a server is told before it starts. Immutable and valid: {@link Builder#build}
+ * refuses the rest.
+ *
+ * @param dataDir the directory of the log; created when absent
+ * @param cores engine threads, at least 1
+ * @param nbd where and how NBD is served
+ * @param adminListen where the admin API is served
+ * @param log the space of the log
+ * @param engine how the cores behave
+ * @param volumes created at the start when absent
+ */
+public record ServerConfig(
+    Path dataDir,
+    int cores,
+    Nbd nbd,
+    ListenAddress adminListen,
+    Log log,
+    Engine engine,
+    List<VolumeSpec> volumes) {
+
+  /** The most engine threads. */
+  public static final int MAXIMUM_CORES = 256;
+
+  /** The smallest and largest segment of the log, in bytes; a segment's size is a power of two. */
+  public static final long MINIMUM_SEGMENT_BYTES = 1L << 20;
+
+  /** See {@link #MINIMUM_SEGMENT_BYTES}. */
+  public static final long MAXIMUM_SEGMENT_BYTES = 1L << 30;
+
+  /**
+   * NBD.
+   *
+   * @param listen TCP addresses
+   * @param unixPaths unix sockets
+   * @param defaultExport the volume that the empty export name selects; when absent, the only one
+   * @param maxConnections attached clients at once, over all addresses
+   */
+  public record Nbd(
+      List<ListenAddress> listen,
+      List<Path> unixPaths,
+      Optional<String> defaultExport,
+      int maxConnections) {
+    /** Copies the lists. */
+    public Nbd {
+      listen = List.copyOf(listen);
+      unixPaths = List.copyOf(unixPaths);
+    }
+  }
+
+  /**
+   * The log.
+   *
+   * @param segmentSizeBytes size of each segment, a power of two
+   * @param capacityBytes what all logs together may use; 0 means the whole file system
+   * @param residentMemoryBytes memory for the recent tail of all logs together
+   */
+  public record Log(long segmentSizeBytes, long capacityBytes, long residentMemoryBytes) {}
+
+  /**
+   * The cores.
+   *
+   * @param spinUs microseconds that a core goes on polling after recent work before it blocks; 0
+   *     blocks at once
+   * @param flushPolicy of volumes that name none
+   */
+  public record Engine(long spinUs, FlushPolicy flushPolicy) {}
+
+  /** Copies the list. */
+  public ServerConfig {
+    volumes = List.copyOf(volumes);
+  }
+
+  /** Returns a builder with the defaults. */
+  public static Builder builder() {
+    return new Builder();
+  }
+
+  /**
+   * Half of the machine's processors, at least one: the clients on the same machine need the rest.
+   */
+  public static int defaultCores() {
+    return Math.clamp(Runtime.getRuntime().availableProcessors() / 2, 1, MAXIMUM_CORES);
+  }
+
+  /** Collects values; each is judged when the configuration is built. */
+  public static final class Builder {
+    private Path dataDir = Path.of("plinth-data");
+    private int cores = defaultCores();
+    private final List<ListenAddress> nbdListen =
+        new ArrayList<>(List.of(new ListenAddress("127.0.0.1", 10_809)));
+    private final List<Path> nbdUnix = new ArrayList<>();
+    private Optional<String> defaultExport = Optional.empty();
+    private int maxConnections = 4096;
+    private ListenAddress adminListen = new ListenAddress("127.0.0.1", 10_810);
+    private long segmentSizeBytes = 64L << 20;
+    private long capacityBytes;
+    private long residentMemoryBytes = 256L << 20;
+    private long spinUs = 50;
+    private FlushPolicy flushPolicy = FlushPolicy.FLUSH;
+    private final List<VolumeSpec> volumes = new ArrayList<>();
+
+    private Builder() {}
+
+    /** Default {@code plinth-data} in the working directory. */
+    @CanIgnoreReturnValue
+    public Builder dataDir(Path value) {
+      dataDir = value;
+      return this;
+    }
+
+    /** Default {@link #defaultCores}. */
+    @CanIgnoreReturnValue
+    public Builder cores(int value) {
+      cores = value;
+      return this;
+    }
+
+    /** Replaces the TCP addresses; default 127.0.0.1:10809. */
+    @CanIgnoreReturnValue
+    public Builder nbdListen(List<ListenAddress> values) {
+      nbdListen.clear();
+      nbdListen.addAll(values);
+      return this;
+    }
+
+    /** Replaces the unix sockets; default none. */
+    @CanIgnoreReturnValue
+    public Builder nbdUnix(List<Path> values) {
+      nbdUnix.clear();
+      nbdUnix.addAll(values);
+      return this;
+    }
+
+    /** Default none. */
+    @CanIgnoreReturnValue
+    public Builder defaultExport(String value) {
+      defaultExport = Optional.of(value);
+      return this;
+    }
+
+    /** Default 4096. */
+    @CanIgnoreReturnValue
+    public Builder maxConnections(int value) {
+      maxConnections = value;
+      return this;
+    }
+
+    /** Default 127.0.0.1:10810. */
+    @CanIgnoreReturnValue
+    public Builder adminListen(ListenAddress value) {
+      adminListen = value;
+      return this;
+    }
+
+    /** Bytes; default 64 MiB. */
+    @CanIgnoreReturnValue
+    public Builder segmentSizeBytes(long value) {
+      segmentSizeBytes = value;
+      return this;
+    }
+
+    /** Bytes; default 0, the whole file system. */
+    @CanIgnoreReturnValue
+    public Builder capacityBytes(long value) {
+      capacityBytes = value;
+      return this;
+    }
+
+    /** Bytes; default 256 MiB. */
+    @CanIgnoreReturnValue
+    public Builder residentMemoryBytes(long value) {
+      residentMemoryBytes = value;
+      return this;
+    }
+
+    /** Microseconds; default 50. */
+    @CanIgnoreReturnValue
+    public Builder spinUs(long value) {
+      spinUs = value;
+      return this;
+    }
+
+    /** Default {@link FlushPolicy#FLUSH}. */
+    @CanIgnoreReturnValue
+    public Builder flushPolicy(FlushPolicy value) {
+      flushPolicy = value;
+      return this;
+    }
+
+    /** Returns the flush policy set so far, for volumes that name none. */
+    public FlushPolicy flushPolicy() {
+      return flushPolicy;
+    }
+
+    /** Adds a volume; default none. */
+    @CanIgnoreReturnValue
+    public Builder addVolume(VolumeSpec value) {
+      volumes.add(value);
+      return this;
+    }
+
+    /**
+     * Judges everything.
+     *
+     * @throws ConfigException with one line that names the key
+     */
+    public ServerConfig build() throws ConfigException {
+      range("cores", cores, 1, MAXIMUM_CORES);
+      range("nbd.max-connections", maxConnections, 1, 1_000_000);
+      range("engine.spin-us", spinUs, 0, 1_000_000);
+      checkLog();
+      if (nbdListen.isEmpty() && nbdUnix.isEmpty()) {
+        throw new ConfigException(
+            "nowhere to serve NBD: give an address in 'nbd.listen' or a path in 'nbd.unix'");
+      }
+      Set<String> names = new HashSet<>();
+      for (VolumeSpec volume : volumes) {
+        if (!names.add(volume.name())) {
+          throw new ConfigException("volume '" + volume.name() + "' is given twice");
+        }
+      }
+      return new ServerConfig(
+          dataDir,
+          cores,
+          new Nbd(nbdListen, nbdUnix, defaultExport, maxConnections),
+          adminListen,
+          new Log(segmentSizeBytes, capacityBytes, residentMemoryBytes),
+          new Engine(spinUs, flushPolicy),
+          volumes);
+    }
+
+    private void checkLog() throws ConfigException {
+      if (Long.bitCount(segmentSizeBytes) != 1) {
+        throw new ConfigException(
+            "bad value for 'log.segment-size': expected a power of two, not "
+                + Sizes.formatExact(segmentSizeBytes));
+      }
+      sizeRange("log.segment-size", segmentSizeBytes, MINIMUM_SEGMENT_BYTES, MAXIMUM_SEGMENT_BYTES);
+      if (capacityBytes != 0) {
+        sizeRange("log.capacity", capacityBytes, 4 * segmentSizeBytes, 1L << 50);
+      }
+      sizeRange("log.resident-memory", residentMemoryBytes, 1L << 20, 1L << 42);
+    }
+
+    private static void range(String key, long value, long minimum, long maximum)
+        throws ConfigException {
+      if (value < minimum || value > maximum) {
+        throw new ConfigException(
+            "bad value for '%s': expected %d to %d, not %d"
+                .formatted(key, minimum, maximum, value));
+      }
+    }
+
+    private static void sizeRange(String key, long value, long minimum, long maximum)
+        throws ConfigException {
+      if (value < minimum || value > maximum) {
+        throw new ConfigException(
+            "bad value for '%s': expected %s to %s, not %s"
+                .formatted(
+                    key,
+                    Sizes.formatExact(minimum),
+                    Sizes.formatExact(maximum),
+                    Sizes.formatExact(value)));
+      }
+    }
+  }
+}
