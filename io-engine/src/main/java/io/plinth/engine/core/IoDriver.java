@@ -1,0 +1,77 @@
+package io.plinth.engine.core;
+
+import io.plinth.engine.api.Completion;
+
+/**
+ * What a core needs from the operating system's asynchronous I/O. One thread uses a driver; only
+ * {@link #wakeup()} may be called from others.
+ *
+ * <p>Submit contract of all operations: true means accepted, and the completion is called exactly
+ * once from {@link #dispatch()}; false means that all slots are in use, nothing happens, and the
+ * completion is never called. Memory and descriptors stay valid until the completion. Positions and
+ * lengths are bytes.
+ */
+public interface IoDriver extends AutoCloseable {
+  /** Accepts one connection; the result is the new descriptor. */
+  boolean accept(int descriptor, Completion completion, long context);
+
+  /** Receives up to {@code length} bytes; the result is the count, 0 at the end of the stream. */
+  boolean receive(int descriptor, long address, int length, Completion completion, long context);
+
+  /**
+   * Sends memory; the result is the count, which is short only when the stream has failed in
+   * between.
+   */
+  boolean send(int descriptor, long address, int length, Completion completion, long context);
+
+  /** Sends what a {@code struct msghdr} describes; the result is the count, which may be short. */
+  boolean sendMessage(int descriptor, long messageAddress, Completion completion, long context);
+
+  /** Reads a file. */
+  boolean read(
+      int descriptor, long address, int length, long position, Completion completion, long context);
+
+  /** Writes a file; {@code durable} makes it wait for the disk as O_DSYNC does. */
+  boolean write(
+      int descriptor,
+      long address,
+      int length,
+      long position,
+      boolean durable,
+      Completion completion,
+      long context);
+
+  /** Makes a file's written data durable as fdatasync(2) does. */
+  boolean sync(int descriptor, Completion completion, long context);
+
+  /** Frees a range of a file's space as fallocate(2) with PUNCH_HOLE does. */
+  boolean punchHole(
+      int descriptor, long position, long length, Completion completion, long context);
+
+  /** Ends both directions of a socket, which ends its pending operations. */
+  boolean shutdown(int descriptor, Completion completion, long context);
+
+  /** Closes a descriptor. */
+  boolean close(int descriptor, Completion completion, long context);
+
+  /** Returns how many operations have been accepted and not completed. */
+  int inFlight();
+
+  /**
+   * Enters the kernel where needed: submits and collects completions.
+   *
+   * @param waitNs how long to wait when nothing is complete; 0 or less returns at once
+   * @return how many completions wait for {@link #dispatch()}
+   */
+  int poll(long waitNs);
+
+  /** Calls the completions that were collected; returns how many. */
+  int dispatch();
+
+  /** Ends a wait in {@link #poll}; from any thread. */
+  void wakeup();
+
+  /** Frees the driver; all operations must have completed. */
+  @Override
+  void close();
+}

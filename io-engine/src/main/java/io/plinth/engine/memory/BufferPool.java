@@ -1,0 +1,144 @@
+package io.plinth.engine.memory;
+
+import io.plinth.engine.api.Releasable;
+import java.util.ArrayDeque;
+
+/**
+ * A fixed number of 4096-aligned buffers of equal size outside the heap, owned by one core. Memory
+ * is committed by the kernel when a buffer is first touched; the buffer released last is handed out
+ * first.
+ *
+ * <p>Whoever needs several buffers takes all of them or none, in the order of asking, so that two
+ * half-served owners can't wait for each other.
+ */
+public final class BufferPool implements Releasable {
+  /** Told that the buffers it waited for can be acquired now. */
+  @FunctionalInterface
+  public interface Waiter {
+    /** Called on the core's thread from within {@link #release}; may acquire, must not block. */
+    void onBuffersAvailable();
+  }
+
+  private final int bufferBytes;
+  private final NativeMemory memory;
+  private final long[] free;
+  private final boolean[] lent;
+  private int freeCount;
+  private final ArrayDeque<Waiter> waiters = new ArrayDeque<>();
+  private final ArrayDeque<Integer> waiterCounts = new ArrayDeque<>();
+
+  /**
+   * Reserves address space for the pool.
+   *
+   * @param bufferBytes size of each buffer, a positive multiple of 4096
+   * @param count how many buffers
+   */
+  public BufferPool(int bufferBytes, int count) {
+    if (bufferBytes <= 0 || bufferBytes % NativeMemory.PAGE_BYTES != 0 || count <= 0) {
+      throw new IllegalArgumentException("bufferBytes=" + bufferBytes + " count=" + count);
+    }
+    this.bufferBytes = bufferBytes;
+    this.memory = NativeMemory.reserve((long) bufferBytes * count);
+    this.free = new long[count];
+    this.lent = new boolean[count];
+    for (int i = 0; i < count; i++) {
+      free[i] = memory.address() + (long) bufferBytes * (count - 1 - i);
+    }
+    this.freeCount = count;
+  }
+
+  /** Returns the size of each buffer in bytes. */
+  public int bufferBytes() {
+    return bufferBytes;
+  }
+
+  /** Returns how many buffers are free. */
+  public int available() {
+    return freeCount;
+  }
+
+  /** Returns how many buffers the pool has in all. */
+  public int capacity() {
+    return free.length;
+  }
+
+  /** Returns the address of one buffer, or zero when none is free or others have asked before. */
+  public long acquire() {
+    if (freeCount == 0 || !waiters.isEmpty()) {
+      return 0;
+    }
+    return take();
+  }
+
+  /**
+   * Acquires {@code count} buffers into the front of {@code into}, or none.
+   *
+   * @return whether they were acquired; when not, {@link #awaitAvailable} tells when to try again
+   */
+  public boolean acquire(int count, long[] into) {
+    if (freeCount < count || !waiters.isEmpty()) {
+      return false;
+    }
+    for (int i = 0; i < count; i++) {
+      into[i] = take();
+    }
+    return true;
+  }
+
+  /** Queues a waiter, told once when {@code count} buffers are free and it is its turn. */
+  public void awaitAvailable(int count, Waiter waiter) {
+    if (count > free.length) {
+      throw new IllegalArgumentException(
+          "waiting for " + count + " of " + free.length + " buffers");
+    }
+    waiters.add(waiter);
+    waiterCounts.add(count);
+  }
+
+  /** Forgets a waiter that no longer wants buffers. */
+  public void cancelWait(Waiter waiter) {
+    for (int i = waiters.size(); i > 0; i--) {
+      Waiter next = waiters.poll();
+      Integer count = waiterCounts.poll();
+      if (next != waiter) {
+        waiters.add(next);
+        waiterCounts.add(count);
+      }
+    }
+  }
+
+  /** Gives a buffer back; {@code address} is what an acquire returned. */
+  @Override
+  public void release(long address) {
+    int index = (int) ((address - memory.address()) / bufferBytes);
+    if (index < 0
+        || index >= lent.length
+        || !lent[index]
+        || address != memory.address() + (long) index * bufferBytes) {
+      throw new IllegalStateException(
+          "not a lent buffer of this pool: 0x" + Long.toHexString(address));
+    }
+    lent[index] = false;
+    free[freeCount++] = address;
+    while (!waiters.isEmpty() && waiterCounts.peek() <= freeCount) {
+      Waiter next = waiters.poll();
+      waiterCounts.poll();
+      int before = freeCount;
+      next.onBuffersAvailable();
+      if (freeCount == before) {
+        break;
+      }
+    }
+  }
+
+  /** Returns the address space; no buffer may be used afterwards. */
+  public void close() {
+    memory.close();
+  }
+
+  private long take() {
+    long address = free[--freeCount];
+    lent[(int) ((address - memory.address()) / bufferBytes)] = true;
+    return address;
+  }
+}

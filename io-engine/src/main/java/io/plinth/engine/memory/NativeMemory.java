@@ -1,0 +1,203 @@
+package io.plinth.engine.memory;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
+import java.lang.invoke.VarHandle;
+import org.agrona.concurrent.UnsafeBuffer;
+
+/**
+ * A region of address space from mmap(2): anonymous memory, zero until written and committed page
+ * by page, or a file's pages. Addresses inside it are plain longs; nothing checks them once the
+ * region is closed.
+ */
+@SuppressWarnings("restricted") // this is where native functions are called
+public final class NativeMemory {
+  /** Size of a page, and the alignment of every region. */
+  public static final int PAGE_BYTES = 4096;
+
+  private static final int PROT_READ_WRITE = 3;
+  private static final int MAP_SHARED = 1;
+  private static final int MAP_PRIVATE = 2;
+  private static final int MAP_ANONYMOUS = 0x20;
+  private static final int MAP_NORESERVE = 0x4000;
+  private static final int MADV_DONTNEED = 4;
+  private static final int MADV_POPULATE_READ = 22;
+  private static final int MADV_POPULATE_WRITE = 23;
+
+  private static final Linker LINKER = Linker.nativeLinker();
+  private static final Linker.Option CAPTURE_ERRNO = Linker.Option.captureCallState("errno");
+  private static final VarHandle ERRNO =
+      Linker.Option.captureStateLayout()
+          .varHandle(java.lang.foreign.MemoryLayout.PathElement.groupElement("errno"));
+  private static final MethodHandle MMAP =
+      function(
+          "mmap",
+          FunctionDescriptor.of(
+              ValueLayout.JAVA_LONG,
+              ValueLayout.JAVA_LONG,
+              ValueLayout.JAVA_LONG,
+              ValueLayout.JAVA_INT,
+              ValueLayout.JAVA_INT,
+              ValueLayout.JAVA_INT,
+              ValueLayout.JAVA_LONG));
+  private static final MethodHandle MUNMAP =
+      function(
+          "munmap",
+          FunctionDescriptor.of(
+              ValueLayout.JAVA_INT, ValueLayout.JAVA_LONG, ValueLayout.JAVA_LONG));
+  private static final MethodHandle MLOCK =
+      function(
+          "mlock",
+          FunctionDescriptor.of(
+              ValueLayout.JAVA_INT, ValueLayout.JAVA_LONG, ValueLayout.JAVA_LONG));
+  private static final MethodHandle MADVISE =
+      function(
+          "madvise",
+          FunctionDescriptor.of(
+              ValueLayout.JAVA_INT,
+              ValueLayout.JAVA_LONG,
+              ValueLayout.JAVA_LONG,
+              ValueLayout.JAVA_INT));
+
+  private final long address;
+  private final long sizeBytes;
+  private boolean closed;
+
+  private NativeMemory(long address, long sizeBytes) {
+    this.address = address;
+    this.sizeBytes = sizeBytes;
+  }
+
+  /**
+   * Reserves anonymous memory.
+   *
+   * @param sizeBytes how much, rounded up to whole pages
+   * @throws OutOfMemoryError when the address space is exhausted
+   */
+  public static NativeMemory reserve(long sizeBytes) {
+    long size = (sizeBytes + PAGE_BYTES - 1) & -PAGE_BYTES;
+    long address = map(size, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
+    if (address < 0) {
+      throw new OutOfMemoryError("mmap of " + size + " bytes failed: errno " + -address);
+    }
+    return new NativeMemory(address, size);
+  }
+
+  /**
+   * Maps a file shared, so that what is written is in the kernel's page cache at once.
+   *
+   * @param descriptor the open file
+   * @param sizeBytes how much from its start, a multiple of 4096
+   * @return the region, or null when the kernel refuses
+   */
+  public static NativeMemory mapFile(int descriptor, long sizeBytes) {
+    long address = map(sizeBytes, MAP_SHARED, descriptor);
+    return address < 0 ? null : new NativeMemory(address, sizeBytes);
+  }
+
+  /** Returns the address of the first byte. */
+  public long address() {
+    return address;
+  }
+
+  /** Returns the size in bytes, whole pages. */
+  public long sizeBytes() {
+    return sizeBytes;
+  }
+
+  /** Returns a new view of part of the region. */
+  public UnsafeBuffer buffer(long offset, int length) {
+    if (offset < 0 || length < 0 || offset + length > sizeBytes) {
+      throw new IndexOutOfBoundsException(
+          "offset=" + offset + " length=" + length + " size=" + sizeBytes);
+    }
+    return new UnsafeBuffer(address + offset, length);
+  }
+
+  /**
+   * Makes pages present and writable, waiting for the file system where it must; returns 0 or a
+   * negated errno.
+   */
+  public int populateForWrite(long offset, long length) {
+    return advise(offset, length, MADV_POPULATE_WRITE);
+  }
+
+  /**
+   * Makes pages present, reading them from the file where they are not cached; returns 0 or a
+   * negated errno.
+   */
+  public int populateForRead(long offset, long length) {
+    return advise(offset, length, MADV_POPULATE_READ);
+  }
+
+  /**
+   * Gives anonymous pages back to the kernel; they read as zero afterwards. Returns 0 or a negated
+   * errno.
+   */
+  public int discard(long offset, long length) {
+    return advise(offset, length, MADV_DONTNEED);
+  }
+
+  /**
+   * Pins pages so that they stay in memory; returns 0 or a negated errno, EPERM or ENOMEM where the
+   * limit forbids it.
+   */
+  public int lock(long offset, long length) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(Linker.Option.captureStateLayout());
+      int result = (int) MLOCK.invokeExact(state, address + offset, length);
+      return result == 0 ? 0 : -(int) ERRNO.get(state, 0L);
+    } catch (Throwable e) {
+      throw new IllegalStateException("mlock", e);
+    }
+  }
+
+  /** Unmaps the region. */
+  public void close() {
+    if (closed) {
+      throw new IllegalStateException("region closed twice");
+    }
+    closed = true;
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(Linker.Option.captureStateLayout());
+      int result = (int) MUNMAP.invokeExact(state, address, sizeBytes);
+      if (result != 0) {
+        throw new IllegalStateException("munmap: errno " + (int) ERRNO.get(state, 0L));
+      }
+    } catch (RuntimeException e) {
+      throw e;
+    } catch (Throwable e) {
+      throw new IllegalStateException("munmap", e);
+    }
+  }
+
+  private static long map(long size, int flags, int descriptor) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(Linker.Option.captureStateLayout());
+      long result =
+          (long) MMAP.invokeExact(state, 0L, size, PROT_READ_WRITE, flags, descriptor, 0L);
+      return result == -1 ? -(int) ERRNO.get(state, 0L) : result;
+    } catch (Throwable e) {
+      throw new IllegalStateException("mmap", e);
+    }
+  }
+
+  private int advise(long offset, long length, int advice) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(Linker.Option.captureStateLayout());
+      int result = (int) MADVISE.invokeExact(state, address + offset, length, advice);
+      return result == 0 ? 0 : -(int) ERRNO.get(state, 0L);
+    } catch (Throwable e) {
+      throw new IllegalStateException("madvise", e);
+    }
+  }
+
+  private static MethodHandle function(String name, FunctionDescriptor descriptor) {
+    return LINKER.downcallHandle(
+        LINKER.defaultLookup().find(name).orElseThrow(), descriptor, CAPTURE_ERRNO);
+  }
+}

@@ -1,0 +1,216 @@
+package io.plinth.engine.memory;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.MemoryLayout;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
+import java.lang.invoke.VarHandle;
+
+/**
+ * The blocking system calls that set things up: opening and sizing files, making sockets. Every
+ * method returns a negated errno on failure, see {@link io.plinth.engine.api.Status}. Never called
+ * for each operation of a client.
+ */
+@SuppressWarnings("restricted") // this is where native functions are called
+public final class Posix {
+  public static final int O_RDONLY = 0;
+  public static final int O_RDWR = 2;
+  public static final int O_CREAT = 0x40;
+  public static final int O_EXCL = 0x80;
+  public static final int O_DIRECT = 0x4000;
+  public static final int O_DIRECTORY = 0x10000;
+  public static final int O_CLOEXEC = 0x80000;
+  public static final int SOL_SOCKET = 1;
+  public static final int SO_REUSEADDR = 2;
+  public static final int SO_KEEPALIVE = 9;
+  public static final int IPPROTO_TCP = 6;
+  public static final int TCP_NODELAY = 1;
+  public static final int FALLOCATE_KEEP_SIZE = 1;
+
+  private static final Linker LINKER = Linker.nativeLinker();
+  private static final VarHandle ERRNO =
+      Linker.Option.captureStateLayout().varHandle(MemoryLayout.PathElement.groupElement("errno"));
+  private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT;
+  private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG;
+
+  // open(2) is variadic: its third argument travels as such.
+  private static final MethodHandle OPEN =
+      LINKER.downcallHandle(
+          LINKER.defaultLookup().find("open").orElseThrow(),
+          FunctionDescriptor.of(INT, ValueLayout.ADDRESS, INT, INT),
+          Linker.Option.captureCallState("errno"),
+          Linker.Option.firstVariadicArg(2));
+  private static final MethodHandle CLOSE = function("close", FunctionDescriptor.of(INT, INT));
+  private static final MethodHandle FSYNC = function("fsync", FunctionDescriptor.of(INT, INT));
+  private static final MethodHandle FALLOCATE =
+      function("fallocate", FunctionDescriptor.of(INT, INT, INT, LONG, LONG));
+  private static final MethodHandle FTRUNCATE =
+      function("ftruncate", FunctionDescriptor.of(INT, INT, LONG));
+  private static final MethodHandle SOCKET =
+      function("socket", FunctionDescriptor.of(INT, INT, INT, INT));
+  private static final MethodHandle BIND =
+      function("bind", FunctionDescriptor.of(INT, INT, ValueLayout.ADDRESS, INT));
+  private static final MethodHandle LISTEN =
+      function("listen", FunctionDescriptor.of(INT, INT, INT));
+  private static final MethodHandle SETSOCKOPT =
+      function("setsockopt", FunctionDescriptor.of(INT, INT, INT, INT, ValueLayout.ADDRESS, INT));
+  private static final MethodHandle GETSOCKNAME =
+      function(
+          "getsockname", FunctionDescriptor.of(INT, INT, ValueLayout.ADDRESS, ValueLayout.ADDRESS));
+  private static final MethodHandle GETPEERNAME =
+      function(
+          "getpeername", FunctionDescriptor.of(INT, INT, ValueLayout.ADDRESS, ValueLayout.ADDRESS));
+
+  private Posix() {}
+
+  /** Opens a file, close-on-exec; returns the descriptor. */
+  public static int open(String path, int flags, int mode) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(Linker.Option.captureStateLayout());
+      int result = (int) OPEN.invokeExact(state, arena.allocateFrom(path), flags | O_CLOEXEC, mode);
+      return result(state, result);
+    } catch (Throwable e) {
+      throw unexpected("open", e);
+    }
+  }
+
+  /** Closes a descriptor. */
+  public static int close(int descriptor) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(Linker.Option.captureStateLayout());
+      return result(state, (int) CLOSE.invokeExact(state, descriptor));
+    } catch (Throwable e) {
+      throw unexpected("close", e);
+    }
+  }
+
+  /** Makes a file or a directory durable, waiting for the disk. */
+  public static int sync(int descriptor) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(Linker.Option.captureStateLayout());
+      return result(state, (int) FSYNC.invokeExact(state, descriptor));
+    } catch (Throwable e) {
+      throw unexpected("fsync", e);
+    }
+  }
+
+  /** Makes a directory's entries durable. */
+  public static int syncDirectory(String path) {
+    int descriptor = open(path, O_RDONLY | O_DIRECTORY, 0);
+    if (descriptor < 0) {
+      return descriptor;
+    }
+    int result = sync(descriptor);
+    close(descriptor);
+    return result;
+  }
+
+  /** Allocates a file's space and extends it. */
+  public static int allocate(int descriptor, long position, long length) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(Linker.Option.captureStateLayout());
+      return result(state, (int) FALLOCATE.invokeExact(state, descriptor, 0, position, length));
+    } catch (Throwable e) {
+      throw unexpected("fallocate", e);
+    }
+  }
+
+  /** Sets a file's size. */
+  public static int truncate(int descriptor, long length) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(Linker.Option.captureStateLayout());
+      return result(state, (int) FTRUNCATE.invokeExact(state, descriptor, length));
+    } catch (Throwable e) {
+      throw unexpected("ftruncate", e);
+    }
+  }
+
+  /** Makes a stream socket of an address family, close-on-exec; returns the descriptor. */
+  public static int streamSocket(int family) {
+    final int sockStreamCloexec = 1 | O_CLOEXEC;
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(Linker.Option.captureStateLayout());
+      return result(state, (int) SOCKET.invokeExact(state, family, sockStreamCloexec, 0));
+    } catch (Throwable e) {
+      throw unexpected("socket", e);
+    }
+  }
+
+  /** Binds a socket to an encoded {@code struct sockaddr}. */
+  public static int bind(int descriptor, byte[] sockaddr) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(Linker.Option.captureStateLayout());
+      MemorySegment address = arena.allocateFrom(ValueLayout.JAVA_BYTE, sockaddr);
+      return result(state, (int) BIND.invokeExact(state, descriptor, address, sockaddr.length));
+    } catch (Throwable e) {
+      throw unexpected("bind", e);
+    }
+  }
+
+  /** Makes a bound socket listen. */
+  public static int listen(int descriptor, int backlog) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(Linker.Option.captureStateLayout());
+      return result(state, (int) LISTEN.invokeExact(state, descriptor, backlog));
+    } catch (Throwable e) {
+      throw unexpected("listen", e);
+    }
+  }
+
+  /** Sets an integer option of a socket. */
+  public static int setOption(int descriptor, int level, int option, int value) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(Linker.Option.captureStateLayout());
+      MemorySegment memory = arena.allocateFrom(INT, value);
+      return result(
+          state,
+          (int) SETSOCKOPT.invokeExact(state, descriptor, level, option, memory, Integer.BYTES));
+    } catch (Throwable e) {
+      throw unexpected("setsockopt", e);
+    }
+  }
+
+  /** Stores a socket's own encoded address; returns its length. */
+  public static int localName(int descriptor, byte[] sockaddr) {
+    return name(GETSOCKNAME, descriptor, sockaddr);
+  }
+
+  /** Stores the encoded address of a socket's peer; returns its length. */
+  public static int peerName(int descriptor, byte[] sockaddr) {
+    return name(GETPEERNAME, descriptor, sockaddr);
+  }
+
+  private static int name(MethodHandle function, int descriptor, byte[] sockaddr) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(Linker.Option.captureStateLayout());
+      MemorySegment address = arena.allocate(sockaddr.length);
+      MemorySegment length = arena.allocateFrom(INT, sockaddr.length);
+      int result = result(state, (int) function.invokeExact(state, descriptor, address, length));
+      if (result < 0) {
+        return result;
+      }
+      MemorySegment.copy(address, ValueLayout.JAVA_BYTE, 0, sockaddr, 0, sockaddr.length);
+      return Math.min(sockaddr.length, length.get(INT, 0));
+    } catch (Throwable e) {
+      throw unexpected("getsockname", e);
+    }
+  }
+
+  private static int result(MemorySegment state, int result) {
+    return result >= 0 ? result : -(int) ERRNO.get(state, 0L);
+  }
+
+  private static IllegalStateException unexpected(String function, Throwable e) {
+    return new IllegalStateException(function, e);
+  }
+
+  private static MethodHandle function(String name, FunctionDescriptor descriptor) {
+    return LINKER.downcallHandle(
+        LINKER.defaultLookup().find(name).orElseThrow(),
+        descriptor,
+        Linker.Option.captureCallState("errno"));
+  }
+}

@@ -1,0 +1,272 @@
+package io.plinth.engine.net;
+
+import io.plinth.engine.api.Acceptor;
+import io.plinth.engine.api.Completion;
+import io.plinth.engine.api.ConnectionHandler;
+import io.plinth.engine.api.Core;
+import io.plinth.engine.api.CycleTask;
+import io.plinth.engine.api.Listener;
+import io.plinth.engine.api.Status;
+import io.plinth.engine.core.EngineCore;
+import io.plinth.engine.core.IoDriver;
+import io.plinth.engine.memory.Posix;
+import java.util.function.IntFunction;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * All sockets of one core. Connections that have something to do are queued and served at the end
+ * of the duty cycle.
+ */
+public final class CoreNetwork implements CycleTask, Completion {
+  private static final Logger LOG = LoggerFactory.getLogger(CoreNetwork.class);
+  private static final int OPERATION_BITS = 2;
+  private static final int BACKLOG = 1024;
+
+  private final EngineCore core;
+  private final IntFunction<CoreNetwork> networks;
+  private final ConnectionMemory memory;
+  private final StreamConnection[] connections;
+  private StreamConnection[] scheduled;
+  private StreamConnection[] serving;
+  private int scheduledCount;
+  private StreamConnection[] nextCycle;
+  private int nextCycleCount;
+  private long nextId;
+  private long refused;
+
+  /**
+   * Creates the network of a core.
+   *
+   * @param maxConnections connections that this core can own at a time
+   * @param networks finds the networks of other cores by number, for connections that move
+   */
+  CoreNetwork(EngineCore core, int maxConnections, IntFunction<CoreNetwork> networks) {
+    this.core = core;
+    this.networks = networks;
+    this.memory = new ConnectionMemory(maxConnections);
+    this.connections = new StreamConnection[maxConnections];
+    this.scheduled = new StreamConnection[maxConnections];
+    this.serving = new StreamConnection[maxConnections];
+    this.nextCycle = new StreamConnection[maxConnections];
+    this.nextId = (long) core.id() << 48;
+  }
+
+  /**
+   * Listens on an address. On the core's thread.
+   *
+   * @param address {@code HOST:PORT} (port 0 takes a free one) or {@code unix:PATH}
+   * @throws ListenException when that is impossible; one line that says why
+   */
+  public Listener listen(String address, Acceptor acceptor) throws ListenException {
+    byte[] sockaddr;
+    try {
+      sockaddr = SocketAddresses.encode(address);
+    } catch (IllegalArgumentException e) {
+      throw new ListenException(e.getMessage(), e);
+    }
+    int family = SocketAddresses.family(sockaddr);
+    int descriptor = Posix.streamSocket(family);
+    if (descriptor < 0) {
+      throw new ListenException(
+          "can't make a socket for " + address + ": " + Status.name(descriptor), null);
+    }
+    Posix.setOption(descriptor, Posix.SOL_SOCKET, Posix.SO_REUSEADDR, 1);
+    int result = Posix.bind(descriptor, sockaddr);
+    if (result == 0) {
+      result = Posix.listen(descriptor, BACKLOG);
+    }
+    if (result < 0) {
+      Posix.close(descriptor);
+      throw new ListenException(explain(address, result), null);
+    }
+    SocketListener listener =
+        new SocketListener(this, descriptor, localAddress(descriptor), acceptor);
+    listener.arm();
+    return listener;
+  }
+
+  private static String explain(String address, int result) {
+    return switch (result) {
+      case Status.EADDRINUSE ->
+          "can't listen on " + address + ": the address is in use by another process";
+      case Status.EACCES -> "can't listen on " + address + ": no permission";
+      case Status.ENOENT -> "can't listen on " + address + ": the folder does not exist";
+      case -99 -> "can't listen on " + address + ": this machine has no such address";
+      default -> "can't listen on " + address + ": " + Status.name(result);
+    };
+  }
+
+  private static String localAddress(int descriptor) {
+    byte[] sockaddr = new byte[128];
+    int length = Posix.localName(descriptor, sockaddr);
+    return SocketAddresses.decode(sockaddr, Math.max(0, length));
+  }
+
+  Core core() {
+    return core;
+  }
+
+  ConnectionMemory memory() {
+    return memory;
+  }
+
+  /** Returns how many connections this core owns. */
+  public int connectionCount() {
+    return memory.inUse();
+  }
+
+  /** Returns how many connections were refused because the limit was reached. */
+  public long refusedConnections() {
+    return refused;
+  }
+
+  void accepted(int descriptor, Acceptor acceptor) {
+    int block = memory.acquire();
+    if (block < 0) {
+      refused++;
+      LOG.warn(
+          "core {}: connection refused, the limit of {} is reached", core.id(), connections.length);
+      Posix.close(descriptor);
+      return;
+    }
+    byte[] sockaddr = new byte[128];
+    int length = Posix.peerName(descriptor, sockaddr);
+    String peer = length < 0 ? "gone" : SocketAddresses.decode(sockaddr, length);
+    if (length > 2 && SocketAddresses.family(sockaddr) != SocketAddresses.AF_UNIX) {
+      Posix.setOption(descriptor, Posix.IPPROTO_TCP, Posix.TCP_NODELAY, 1);
+      Posix.setOption(descriptor, Posix.SOL_SOCKET, Posix.SO_KEEPALIVE, 1);
+    }
+    StreamConnection connection = new StreamConnection(this, descriptor, nextId++, peer, block);
+    connections[block] = connection;
+    ConnectionHandler handler = acceptor.onAccept(connection);
+    if (handler == null) {
+      connection.close();
+      return;
+    }
+    connection.open(handler);
+  }
+
+  /** Takes over a connection from another core. */
+  private void adopt(int descriptor, long id, String peer, ConnectionHandler handler, byte[] rest) {
+    int block = memory.acquire();
+    if (block < 0) {
+      refused++;
+      Posix.close(descriptor);
+      StreamConnection gone = new StreamConnection(this, -1, id, peer, 0);
+      handler.onClosed(gone, Status.ENOBUFS);
+      return;
+    }
+    StreamConnection connection = new StreamConnection(this, descriptor, id, peer, block);
+    connections[block] = connection;
+    connection.prepend(rest);
+    connection.open(handler);
+    handler.onMoved(connection);
+  }
+
+  /** Gives a connection to another core. */
+  void hand(StreamConnection connection, Core target, int descriptor, byte[] rest) {
+    CoreNetwork other = networks.apply(target.id());
+    forget(connection);
+    long id = connection.id();
+    String peer = connection.peer();
+    ConnectionHandler handler = connection.handler();
+    if (!target.execute(() -> other.adopt(descriptor, id, peer, handler, rest))) {
+      Posix.close(descriptor);
+      handler.onClosed(connection, Status.ESHUTDOWN);
+    }
+  }
+
+  void release(StreamConnection connection, int descriptor) {
+    forget(connection);
+    // Closing a TCP socket without linger does not wait, and needs no completion.
+    Posix.close(descriptor);
+  }
+
+  private void forget(StreamConnection connection) {
+    connections[connection.block()] = null;
+    memory.release(connection.block());
+  }
+
+  void schedule(StreamConnection connection) {
+    if (connection.markScheduled()) {
+      scheduled[scheduledCount++] = connection;
+    }
+  }
+
+  /** Queues a connection for which the driver had no slot. */
+  void scheduleNextCycle(StreamConnection connection) {
+    if (connection.markScheduled()) {
+      nextCycle[nextCycleCount++] = connection;
+    }
+  }
+
+  boolean receive(
+      int descriptor, long address, int length, StreamConnection connection, int operation) {
+    return driver().receive(descriptor, address, length, this, context(connection, operation));
+  }
+
+  boolean sendMessage(
+      int descriptor, long messageAddress, StreamConnection connection, int operation) {
+    return driver().sendMessage(descriptor, messageAddress, this, context(connection, operation));
+  }
+
+  boolean shutdown(int descriptor, StreamConnection connection, int operation) {
+    return driver().shutdown(descriptor, this, context(connection, operation));
+  }
+
+  IoDriver driver() {
+    return core.driver();
+  }
+
+  @Override
+  public void onComplete(long context, int result) {
+    int block = (int) (context >>> OPERATION_BITS);
+    connections[block].onCompletion((int) context & ((1 << OPERATION_BITS) - 1), result);
+  }
+
+  /** Serves the connections that have something to do. */
+  @Override
+  public int doWork(long nowNs) {
+    int work = 0;
+    // Serving one connection may give another something to do: at most a few rounds, the rest waits
+    // for the next cycle.
+    for (int round = 0; round < 4 && scheduledCount > 0; round++) {
+      StreamConnection[] batch = scheduled;
+      int count = scheduledCount;
+      scheduled = serving;
+      serving = batch;
+      scheduledCount = 0;
+      for (int i = 0; i < count; i++) {
+        StreamConnection connection = batch[i];
+        batch[i] = null;
+        work += connection.service();
+      }
+    }
+    if (nextCycleCount > 0) {
+      System.arraycopy(nextCycle, 0, scheduled, scheduledCount, nextCycleCount);
+      scheduledCount += nextCycleCount;
+      nextCycleCount = 0;
+      work++;
+    }
+    return work;
+  }
+
+  /** Closes all connections, as for a shutdown. On the core's thread. */
+  public void closeAll() {
+    for (StreamConnection connection : connections) {
+      if (connection != null) {
+        connection.close(Status.ESHUTDOWN);
+      }
+    }
+  }
+
+  /** Frees the memory of the connections, none of which may be left. */
+  void close() {
+    memory.close();
+  }
+
+  private static long context(StreamConnection connection, int operation) {
+    return ((long) connection.block() << OPERATION_BITS) | operation;
+  }
+}

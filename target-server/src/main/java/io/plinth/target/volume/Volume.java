@@ -1,0 +1,55 @@
+package io.plinth.target.volume;
+
+import io.plinth.engine.api.Core;
+
+/** A named block device. Everything but the identity is used on the owning core's thread only. */
+public interface Volume {
+  /** Unit of the index and of checksums, in bytes. */
+  int BLOCK_BYTES = 4096;
+
+  /** Told once that a refused request may be accepted now. */
+  @FunctionalInterface
+  interface ReadyListener {
+    /** Called on the volume's core. */
+    void onVolumeReady();
+  }
+
+  /** Told that the volume is gone and the client must be disconnected. */
+  @FunctionalInterface
+  interface Attachment {
+    /** Called on the volume's core. */
+    void onVolumeClosed();
+  }
+
+  /** Returns the name; any thread. */
+  String name();
+
+  /** Returns the size in bytes; any thread. */
+  long sizeBytes();
+
+  /** Returns the core that owns the volume; any thread. */
+  Core core();
+
+  /** Returns whether writing requests are refused; any thread. */
+  boolean readOnly();
+
+  /**
+   * Submits a request whose range lies inside the volume.
+   *
+   * @return true when accepted: {@link VolumeRequest#onCompleted} is called exactly once and the payload has been consumed; false when
+   *     the volume can't take it now: nothing has happened, and {@link #awaitReady} tells when to try again
+   */
+  boolean submit(VolumeRequest request);
+
+  /** Registers to be told once when a refused request may be accepted; listeners are told in order. */
+  void awaitReady(ReadyListener listener);
+
+  /** Forgets a listener that has gone away. */
+  void cancelReady(ReadyListener listener);
+
+  /** Registers a client for as long as it uses the volume. */
+  void attach(Attachment attachment);
+
+  /** Ends what {@link #attach} began. */
+  void detach(Attachment attachment);
+}
