@@ -93,7 +93,18 @@ public final class ConfigLoader {
       if (key.equals("volume")) {
         continue;
       }
-      if (value instanceof TomlTable table && hasKeysUnder(key)) {
+      if (hasKeysUnder(key)) {
+        if (!(value instanceof TomlTable table)) {
+          throw new ConfigException(
+              fileName
+                  + ":"
+                  + line
+                  + ": bad value for '"
+                  + key
+                  + "': expected a table: write ["
+                  + key
+                  + "]");
+        }
         applyTable(key, table);
       } else {
         applyKey(key, value, line);

@@ -1,0 +1,136 @@
+package io.plinth.target.admin;
+
+import io.netty.bootstrap.ServerBootstrap;
+import io.netty.channel.Channel;
+import io.netty.channel.ChannelFuture;
+import io.netty.channel.ChannelInitializer;
+import io.netty.channel.ChannelOption;
+import io.netty.channel.ChannelPipeline;
+import io.netty.channel.EventLoopGroup;
+import io.netty.channel.MultiThreadIoEventLoopGroup;
+import io.netty.channel.group.ChannelGroup;
+import io.netty.channel.group.DefaultChannelGroup;
+import io.netty.channel.nio.NioIoHandler;
+import io.netty.channel.socket.SocketChannel;
+import io.netty.channel.socket.nio.NioServerSocketChannel;
+import io.netty.handler.codec.http.HttpServerCodec;
+import java.net.BindException;
+import java.net.InetSocketAddress;
+import java.net.UnknownHostException;
+import java.nio.channels.UnresolvedAddressException;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * The HTTP/JSON admin API.
+ *
+ * <pre>
+ * GET    /v1/node             what the node is and how it is
+ * GET    /v1/volumes          {"volumes": [...]}
+ * POST   /v1/volumes          {"name": "demo", "size": "1G", "flushPolicy": "flush"} -> 201
+ * GET    /v1/volumes/{name}
+ * DELETE /v1/volumes/{name}   ?force=true disconnects attached clients
+ * GET    /v1/stats            {"volumes": [...]}
+ * GET    /v1/stats/{name}
+ * </pre>
+ *
+ * A failure is {@code {"error": {"code": "not_found", "message": "..."}}} with the status of its
+ * kind. All work happens on one thread named {@code plinth-admin}; requests of one connection are
+ * answered one after the other.
+ */
+public final class AdminServer implements AutoCloseable {
+  private static final int MAXIMUM_LINE_BYTES = 4096;
+  private static final int CHUNK_BYTES = 8192;
+
+  private final EventLoopGroup loop;
+  private final ChannelGroup connections;
+  private final Channel listener;
+
+  private AdminServer(EventLoopGroup loop, ChannelGroup connections, Channel listener) {
+    this.loop = loop;
+    this.connections = connections;
+    this.listener = listener;
+  }
+
+  /**
+   * Starts to listen.
+   *
+   * @throws AdminBindException when the address cannot be used, with one line that says why
+   */
+  public static AdminServer start(NodeControl control, AdminOptions options)
+      throws AdminBindException {
+    EventLoopGroup loop =
+        new MultiThreadIoEventLoopGroup(
+            1,
+            Thread.ofPlatform().name("plinth-admin").daemon().factory(),
+            NioIoHandler.newFactory());
+    ChannelGroup connections = new DefaultChannelGroup(loop.next());
+    AdminRoutes routes = new AdminRoutes(control);
+    ServerBootstrap bootstrap =
+        new ServerBootstrap()
+            .group(loop)
+            .channel(NioServerSocketChannel.class)
+            .option(ChannelOption.SO_REUSEADDR, true)
+            .option(ChannelOption.SO_BACKLOG, 64)
+            .childOption(ChannelOption.TCP_NODELAY, true)
+            .childHandler(new Initializer(routes, options, connections));
+    ChannelFuture bound = bootstrap.bind(new InetSocketAddress(options.host(), options.port()));
+    if (!bound.awaitUninterruptibly().isSuccess()) {
+      loop.shutdownGracefully(0, 1, TimeUnit.SECONDS).awaitUninterruptibly();
+      throw new AdminBindException(bindMessage(options, bound.cause()), bound.cause());
+    }
+    return new AdminServer(loop, connections, bound.channel());
+  }
+
+  /**
+   * Returns {@code HOST:PORT} as listened to, with the port that was chosen when 0 was asked for.
+   */
+  public String address() {
+    InetSocketAddress address = (InetSocketAddress) listener.localAddress();
+    String host = address.getAddress().getHostAddress();
+    return (host.indexOf(':') >= 0 ? "[" + host + "]" : host) + ":" + address.getPort();
+  }
+
+  /** Stops listening, closes all connections and ends the thread; returns when that is done. */
+  @Override
+  public void close() {
+    listener.close().awaitUninterruptibly();
+    connections.close().awaitUninterruptibly();
+    loop.shutdownGracefully(0, 2, TimeUnit.SECONDS).awaitUninterruptibly();
+  }
+
+  private static String bindMessage(AdminOptions options, Throwable cause) {
+    String place = "admin address " + options.host() + ":" + options.port();
+    if (cause instanceof BindException && String.valueOf(cause.getMessage()).contains("in use")) {
+      return place
+          + " is in use: stop the other server, or choose another address with --admin or 'admin.listen'";
+    }
+    if (cause instanceof UnknownHostException || cause instanceof UnresolvedAddressException) {
+      return place + " cannot be used: no such host";
+    }
+    return place + " cannot be used: " + cause.getMessage();
+  }
+
+  /** Builds the pipeline of each connection. */
+  private static final class Initializer extends ChannelInitializer<SocketChannel> {
+    private final AdminRoutes routes;
+    private final AdminOptions options;
+    private final ChannelGroup connections;
+
+    Initializer(AdminRoutes routes, AdminOptions options, ChannelGroup connections) {
+      this.routes = routes;
+      this.options = options;
+      this.connections = connections;
+    }
+
+    @Override
+    protected void initChannel(SocketChannel channel) {
+      boolean admitted = connections.size() < options.maxConnections();
+      connections.add(channel);
+      ChannelPipeline pipeline = channel.pipeline();
+      pipeline.addLast(
+          new HttpServerCodec(MAXIMUM_LINE_BYTES, options.maxHeaderBytes(), CHUNK_BYTES));
+      pipeline.addLast(new RequestAggregator(options.maxRequestBytes()));
+      pipeline.addLast(new AdminConnection(routes, options, admitted));
+    }
+  }
+}

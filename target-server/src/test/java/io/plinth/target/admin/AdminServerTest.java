@@ -1,0 +1,478 @@
+package io.plinth.target.admin;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.net.InetAddress;
+import java.net.Socket;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.concurrent.CompletableFuture;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+class AdminServerTest {
+  private static final JsonMapper JSON = JsonMapper.builder().build();
+  private static final int HEADER_LIMIT = 1024;
+  private static final int BODY_LIMIT = 2048;
+
+  private final FakeNodeControl control = new FakeNodeControl();
+  private final HttpClient client = HttpClient.newHttpClient();
+  private AdminServer server;
+
+  private record Answer(int status, JsonNode body, HttpResponse<String> raw) {
+    String errorCode() {
+      return body.at("/error/code").stringValue();
+    }
+
+    String errorMessage() {
+      return body.at("/error/message").stringValue();
+    }
+  }
+
+  @BeforeEach
+  void start() throws AdminBindException {
+    start(60_000, 60_000, 8);
+  }
+
+  @AfterEach
+  void stop() {
+    server.close();
+    client.close();
+  }
+
+  private void start(long idleTimeoutMs, long operationTimeoutMs, int maxConnections)
+      throws AdminBindException {
+    if (server != null) {
+      server.close();
+    }
+    server =
+        AdminServer.start(
+            control,
+            new AdminOptions(
+                "127.0.0.1",
+                0,
+                maxConnections,
+                BODY_LIMIT,
+                HEADER_LIMIT,
+                idleTimeoutMs,
+                operationTimeoutMs));
+  }
+
+  @Test
+  void theNodeTellsWhatItIs() throws Exception {
+    Answer answer = call("GET", "/v1/node", null);
+    assertThat(answer.status()).isEqualTo(200);
+    assertThat(answer.raw().headers().firstValue("content-type")).contains("application/json");
+    assertThat(answer.body().get("state").stringValue()).isEqualTo("running");
+    assertThat(answer.body().get("nodeId").stringValue()).isEqualTo("7f3a");
+    assertThat(answer.body().at("/listeners/0/address").stringValue()).isEqualTo("127.0.0.1:10809");
+    assertThat(answer.body().get("logCapacityBytes").longValue()).isEqualTo(1L << 40);
+    assertThat(answer.body().get("recovery").stringValue()).isEqualTo("clean: nothing to replay");
+  }
+
+  @Test
+  void aVolumeIsCreatedShownListedAndDeleted() throws Exception {
+    Answer created =
+        call(
+            "POST",
+            "/v1/volumes",
+            "{\"name\":\"demo\",\"size\":\"1G\",\"flushPolicy\":\"always\"}");
+    assertThat(created.status()).isEqualTo(201);
+    assertThat(created.raw().headers().firstValue("location")).contains("/v1/volumes/demo");
+    assertThat(created.body().get("sizeBytes").longValue()).isEqualTo(1L << 30);
+    assertThat(created.body().get("flushPolicy").stringValue()).isEqualTo("always");
+
+    assertThat(call("GET", "/v1/volumes/demo", null).body()).isEqualTo(created.body());
+    Answer list = call("GET", "/v1/volumes", null);
+    assertThat(list.status()).isEqualTo(200);
+    assertThat(list.body().get("volumes")).containsExactly(created.body());
+
+    Answer deleted = call("DELETE", "/v1/volumes/demo", null);
+    assertThat(deleted.status()).isEqualTo(200);
+    assertThat(deleted.body().get("deleted").stringValue()).isEqualTo("demo");
+    assertThat(call("GET", "/v1/volumes", null).body().get("volumes")).isEmpty();
+  }
+
+  @Test
+  void aSizeMayBeANumberOfBytesAndThePolicyMayBeLeftOut() throws Exception {
+    Answer created = call("POST", "/v1/volumes", "{\"name\":\"a\",\"size\":8192}");
+    assertThat(created.body().get("sizeBytes").longValue()).isEqualTo(8192);
+    assertThat(created.body().get("flushPolicy").stringValue()).isEqualTo("flush");
+  }
+
+  @Test
+  void statisticsAreThereForAllVolumesAndForOne() throws Exception {
+    create("a");
+    create("b");
+    Answer all = call("GET", "/v1/stats", null);
+    assertThat(all.body().get("volumes")).hasSize(2);
+    Answer one = call("GET", "/v1/stats/b", null);
+    assertThat(one.status()).isEqualTo(200);
+    assertThat(one.body().get("name").stringValue()).isEqualTo("b");
+    assertThat(one.body().at("/operations/0/operation").stringValue()).isEqualTo("read");
+    assertThat(one.body().at("/operations/0/p999Ns").longValue()).isEqualTo(4);
+  }
+
+  @Test
+  void aVolumeInUseIsDeletedOnlyByForce() throws Exception {
+    create("a");
+    control.attach("a", 2);
+    assertError(call("DELETE", "/v1/volumes/a", null), 409, "in_use", "has clients attached");
+    assertError(
+        call("DELETE", "/v1/volumes/a?force=false", null), 409, "in_use", "has clients attached");
+    assertThat(call("DELETE", "/v1/volumes/a?force=true", null).status()).isEqualTo(200);
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "GET, /v1/volumes/none, 404, not_found",
+    "DELETE, /v1/volumes/none, 404, not_found",
+    "GET, /v1/stats/none, 404, not_found",
+    "GET, /v1/volumes/a%2Fb, 400, invalid",
+    "GET, /v1/volumes/, 400, invalid",
+    "GET, /v1/stats/%00, 400, invalid",
+    "DELETE, /v1/volumes/a?force=yes, 400, invalid",
+    "DELETE, /v1/volumes/a?recursive=true, 400, invalid",
+    "GET, /, 404, unknown_route",
+    "GET, /v1, 404, unknown_route",
+    "GET, /v1/, 404, unknown_route",
+    "GET, /v2/node, 404, unknown_route",
+    "GET, /v1/nodes, 404, unknown_route",
+    "GET, /v1/node/x, 404, unknown_route",
+    "GET, /v1/volumes/a/b, 404, unknown_route",
+    "GET, /metrics, 404, unknown_route",
+    "PUT, /v1/node, 405, wrong_method",
+    "DELETE, /v1/volumes, 405, wrong_method",
+    "POST, /v1/volumes/a, 405, wrong_method",
+    "POST, /v1/stats, 405, wrong_method",
+    "DELETE, /v1/stats/a, 405, wrong_method"
+  })
+  void everyRefusalHasItsStatusAndCode(String method, String path, int status, String code)
+      throws Exception {
+    Answer answer = call(method, path, method.equals("GET") ? null : "{}");
+    assertThat(answer.status()).isEqualTo(status);
+    assertThat(answer.errorCode()).isEqualTo(code);
+    assertThat(answer.errorMessage()).isNotBlank().doesNotContain("\n");
+  }
+
+  @Test
+  void aWrongMethodIsToldTheRightOnes() throws Exception {
+    assertThat(call("PUT", "/v1/volumes", "{}").raw().headers().firstValue("allow"))
+        .contains("GET, POST");
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      value = {
+        "{\"name\": | bad JSON at line 1, column",
+        "{\"name\":\"a\",\"name\":\"b\",\"size\":1} | bad JSON at line 1, column",
+        "{\"name\":\"a\",\"size\":4096} x | bad JSON at line 1, column",
+        "[] | expected a JSON object",
+        "`` | expected a JSON object",
+        "{\"name\":\"a\",\"sise\":1} | unknown field 'sise'",
+        "{\"size\":\"1G\"} | field 'name' is missing",
+        "{\"name\":5,\"size\":\"1G\"} | field 'name' must be a string",
+        "{\"name\":\"a\"} | field 'size' is missing",
+        "{\"name\":\"a\",\"size\":1.5} | field 'size' must be a number of bytes or a string",
+        "{\"name\":\"a\",\"size\":99999999999999999999} | field 'size' must be a number of bytes or a string",
+        "{\"name\":\"a\",\"size\":null} | field 'size' must be a number of bytes or a string",
+        "{\"name\":\"a\",\"size\":\"1X\"} | bad size \"1X\"",
+        "{\"name\":\"a\",\"size\":\"100\"} | bad volume size 100",
+        "{\"name\":\"a/b\",\"size\":\"1G\"} | bad volume name \"a/b\"",
+        "{\"name\":\"a\",\"size\":\"1G\",\"flushPolicy\":\"never\"} | bad flush policy \"never\"",
+        "{\"name\":\"a\",\"size\":\"1G\",\"flushPolicy\":1} | field 'flushPolicy' must be a string"
+      })
+  void aBadBodyIsRefusedNamingThePlace(String body, String message) throws Exception {
+    assertError(call("POST", "/v1/volumes", body), 400, "invalid", message);
+    assertThat(call("GET", "/v1/volumes", null).body().get("volumes")).isEmpty();
+  }
+
+  @Test
+  void theNodesOwnRefusalsKeepTheirKind() throws Exception {
+    create("a");
+    assertError(
+        call("POST", "/v1/volumes", "{\"name\":\"a\",\"size\":4096}"),
+        409,
+        "already_exists",
+        "exists already");
+    assertError(
+        call("POST", "/v1/volumes", "{\"name\":\"b\",\"size\":\"2T\"}"),
+        507,
+        "no_space",
+        "no room");
+  }
+
+  @ParameterizedTest
+  @EnumSource(ControlException.Kind.class)
+  void everyKindOfRefusalHasItsStatus(ControlException.Kind kind) throws Exception {
+    control.answerNodeWith(CompletableFuture.failedFuture(new ControlException(kind, "told so")));
+    Answer answer = call("GET", "/v1/node", null);
+    assertThat(answer.status()).isEqualTo(kind.httpStatus());
+    assertThat(answer.errorCode()).isEqualTo(kind.word());
+    assertThat(answer.errorMessage()).isEqualTo("told so");
+  }
+
+  @Test
+  void anUnexpectedFailureIsAnInternalErrorWithoutItsDetails() throws Exception {
+    control.answerNodeWith(
+        CompletableFuture.failedFuture(new IllegalStateException("secret detail")));
+    Answer answer = call("GET", "/v1/node", null);
+    assertThat(answer.status()).isEqualTo(500);
+    assertThat(answer.raw().body()).doesNotContain("secret");
+  }
+
+  @Test
+  void aNodeThatDoesNotAnswerIsUnavailableAndTheConnectionGoesOn() throws Exception {
+    start(60_000, 50, 8);
+    CompletableFuture<NodeInfo> never = new CompletableFuture<>();
+    control.answerNodeWith(never);
+    try (Raw raw = new Raw()) {
+      raw.send("GET /v1/node HTTP/1.1\r\nHost: localhost\r\n\r\n");
+      assertThat(raw.readStatus()).isEqualTo(503);
+      control.answerNodeWith(new FakeNodeControl().nodeInfo());
+      // The late answer belongs to a request that was answered already, and must not be sent for
+      // another.
+      never.completeExceptionally(new ControlException(ControlException.Kind.INVALID, "late"));
+      raw.send("GET /v1/node HTTP/1.1\r\nHost: localhost\r\n\r\n");
+      assertThat(raw.readStatus()).isEqualTo(200);
+    }
+  }
+
+  @Test
+  void requestsSentAheadAreAnsweredInOrder() throws Exception {
+    CompletableFuture<NodeInfo> held = new CompletableFuture<>();
+    control.answerNodeWith(held);
+    try (Raw raw = new Raw()) {
+      raw.send(
+          "GET /v1/node HTTP/1.1\r\nHost: localhost\r\n\r\n"
+              + "GET /v1/volumes/none HTTP/1.1\r\nHost: localhost\r\n\r\n"
+              + "GET /v1/volumes HTTP/1.1\r\nHost: localhost\r\n\r\n");
+      // Answered over another connection, so the server is not stuck behind the first.
+      assertThat(call("GET", "/v1/volumes", null).status()).isEqualTo(200);
+      held.completeAsync(() -> new FakeNodeControl().nodeInfo().join());
+      assertThat(raw.readStatus()).isEqualTo(200);
+      assertThat(raw.readStatus()).isEqualTo(404);
+      assertThat(raw.readStatus()).isEqualTo(200);
+    }
+  }
+
+  @Test
+  void aBodyBeyondTheLimitIsRefused() throws Exception {
+    try (Raw raw = new Raw()) {
+      raw.send(
+          "POST /v1/volumes HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: "
+              + (BODY_LIMIT + 1)
+              + "\r\n\r\n");
+      assertThat(raw.readStatus()).isEqualTo(413);
+      assertThat(raw.isClosedByServer()).isTrue();
+    }
+  }
+
+  @Test
+  void headersBeyondTheLimitAreRefused() throws Exception {
+    try (Raw raw = new Raw()) {
+      raw.send(
+          "GET /v1/node HTTP/1.1\r\nHost: localhost\r\nX-A: "
+              + "a".repeat(HEADER_LIMIT)
+              + "\r\n\r\n");
+      assertThat(raw.readStatus()).isEqualTo(431);
+      assertThat(raw.isClosedByServer()).isTrue();
+    }
+  }
+
+  @Test
+  void aRequestLineBeyondTheLimitIsRefused() throws Exception {
+    try (Raw raw = new Raw()) {
+      raw.send("GET /v1/" + "a".repeat(5000) + " HTTP/1.1\r\nHost: localhost\r\n\r\n");
+      assertThat(raw.readStatus()).isEqualTo(414);
+      assertThat(raw.isClosedByServer()).isTrue();
+    }
+  }
+
+  @Test
+  void whatIsNotHttpIsRefused() throws Exception {
+    try (Raw raw = new Raw()) {
+      raw.send("IHAVEOPT\0\0\0\1\r\n\r\n");
+      assertThat(raw.readStatus()).isEqualTo(400);
+      assertThat(raw.isClosedByServer()).isTrue();
+    }
+  }
+
+  @Test
+  void aSilentConnectionIsClosed() throws Exception {
+    start(50, 60_000, 8);
+    try (Raw raw = new Raw()) {
+      assertThat(raw.isClosedByServer()).isTrue();
+    }
+  }
+
+  @Test
+  void halfARequestDoesNotKeepAConnectionOpen() throws Exception {
+    start(50, 60_000, 8);
+    try (Raw raw = new Raw()) {
+      raw.send("POST /v1/volumes HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{");
+      assertThat(raw.isClosedByServer()).isTrue();
+    }
+  }
+
+  @Test
+  void connectionsBeyondTheLimitAreRefusedAndTheOthersGoOn() throws Exception {
+    start(60_000, 60_000, 3);
+    List<Raw> open = new ArrayList<>();
+    try {
+      for (int i = 0; i < 3; i++) {
+        Raw raw = new Raw();
+        open.add(raw);
+        raw.send("GET /v1/volumes HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        assertThat(raw.readStatus()).isEqualTo(200);
+      }
+      try (Raw tooMany = new Raw()) {
+        assertThat(tooMany.readStatus()).isEqualTo(503);
+        assertThat(tooMany.isClosedByServer()).isTrue();
+      }
+      open.getFirst().send("GET /v1/volumes HTTP/1.1\r\nHost: localhost\r\n\r\n");
+      assertThat(open.getFirst().readStatus()).isEqualTo(200);
+    } finally {
+      for (Raw raw : open) {
+        raw.close();
+      }
+    }
+  }
+
+  @Test
+  void aPageOnAnotherSiteCannotReachTheApiThroughABrowser() throws Exception {
+    try (Raw raw = new Raw()) {
+      raw.send("GET /v1/volumes HTTP/1.1\r\nHost: evil.example:10810\r\n\r\n");
+      assertThat(raw.readStatus()).isEqualTo(403);
+      raw.send(
+          "POST /v1/volumes HTTP/1.1\r\nHost: [::1]:10810\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}");
+      assertThat(raw.readStatus()).isEqualTo(415);
+    }
+  }
+
+  @Test
+  void anAddressInUseIsOneClearLine() {
+    int port = port();
+    assertThatThrownBy(() -> AdminServer.start(control, AdminOptions.at("127.0.0.1", port)))
+        .isInstanceOf(AdminBindException.class)
+        .hasMessage(
+            "admin address 127.0.0.1:"
+                + port
+                + " is in use: stop the other server, or choose another address with --admin or 'admin.listen'");
+  }
+
+  @Test
+  void anUnknownHostIsOneClearLine() {
+    assertThatThrownBy(() -> AdminServer.start(control, AdminOptions.at("no-such-host.invalid", 0)))
+        .isInstanceOf(AdminBindException.class)
+        .hasMessage("admin address no-such-host.invalid:0 cannot be used: no such host");
+  }
+
+  @Test
+  void afterCloseNobodyListensAndTheThreadIsGone() {
+    assertThat(adminThreads()).isNotEmpty();
+    int port = port();
+    server.close();
+    assertThatThrownBy(() -> new Socket(InetAddress.getLoopbackAddress(), port).close())
+        .isInstanceOf(IOException.class);
+    assertThat(adminThreads()).isEmpty();
+  }
+
+  private static List<String> adminThreads() {
+    return Thread.getAllStackTraces().keySet().stream()
+        .filter(Thread::isAlive)
+        .map(Thread::getName)
+        .filter("plinth-admin"::equals)
+        .toList();
+  }
+
+  private int port() {
+    return Integer.parseInt(server.address().substring(server.address().lastIndexOf(':') + 1));
+  }
+
+  private void create(String name) throws Exception {
+    assertThat(call("POST", "/v1/volumes", "{\"name\":\"" + name + "\",\"size\":\"1M\"}").status())
+        .isEqualTo(201);
+  }
+
+  private Answer call(String method, String path, String body) throws Exception {
+    HttpRequest request =
+        HttpRequest.newBuilder(URI.create("http://" + server.address() + path))
+            .header("Content-Type", "application/json")
+            .method(
+                method,
+                body == null
+                    ? HttpRequest.BodyPublishers.noBody()
+                    : HttpRequest.BodyPublishers.ofString(body))
+            .build();
+    HttpResponse<String> response = client.send(request, HttpResponse.BodyHandlers.ofString());
+    return new Answer(response.statusCode(), JSON.readTree(response.body()), response);
+  }
+
+  private static void assertError(Answer answer, int status, String code, String messagePart) {
+    assertThat(answer.errorMessage()).contains(messagePart);
+    assertThat(answer.status()).isEqualTo(status);
+    assertThat(answer.errorCode()).isEqualTo(code);
+  }
+
+  /** A client that sends what a well-behaved one would not. */
+  private final class Raw implements AutoCloseable {
+    private final Socket socket;
+    private final BufferedReader reader;
+
+    Raw() throws IOException {
+      socket = new Socket(InetAddress.getLoopbackAddress(), port());
+      socket.setSoTimeout(30_000);
+      reader =
+          new BufferedReader(
+              new InputStreamReader(socket.getInputStream(), StandardCharsets.ISO_8859_1));
+    }
+
+    void send(String text) throws IOException {
+      socket.getOutputStream().write(text.getBytes(StandardCharsets.ISO_8859_1));
+      socket.getOutputStream().flush();
+    }
+
+    /** Reads one whole response and returns its status. */
+    int readStatus() throws IOException {
+      int status = Integer.parseInt(reader.readLine().split(" ", 3)[1]);
+      int length = 0;
+      for (String line = reader.readLine(); !line.isEmpty(); line = reader.readLine()) {
+        if (line.toLowerCase(Locale.ROOT).startsWith("content-length:")) {
+          length = Integer.parseInt(line.substring("content-length:".length()).strip());
+        }
+      }
+      for (int i = 0; i < length; i++) {
+        assertThat(reader.read()).isNotNegative();
+      }
+      return status;
+    }
+
+    boolean isClosedByServer() throws IOException {
+      return reader.read() < 0;
+    }
+
+    @Override
+    public void close() throws IOException {
+      socket.close();
+    }
+  }
+}

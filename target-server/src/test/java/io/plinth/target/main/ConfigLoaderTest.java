@@ -1,0 +1,226 @@
+package io.plinth.target.main;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.plinth.target.admin.FlushPolicy;
+import io.plinth.target.admin.VolumeSpec;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class ConfigLoaderTest {
+  @TempDir Path directory;
+
+  @Test
+  void anEmptyFileGivesTheDefaults() throws Exception {
+    ServerConfig config = load("");
+    assertThat(config).isEqualTo(ServerConfig.builder().build());
+    assertThat(config.dataDir()).isEqualTo(Path.of("plinth-data"));
+    assertThat(config.nbd().listen()).containsExactly(new ListenAddress("127.0.0.1", 10_809));
+    assertThat(config.nbd().unixPaths()).isEmpty();
+    assertThat(config.nbd().defaultExport()).isEmpty();
+    assertThat(config.adminListen()).isEqualTo(new ListenAddress("127.0.0.1", 10_810));
+    assertThat(config.engine().flushPolicy()).isEqualTo(FlushPolicy.FLUSH);
+    assertThat(config.cores()).isPositive();
+    assertThat(config.volumes()).isEmpty();
+  }
+
+  @Test
+  void everyKeyReachesItsPlace() throws Exception {
+    ServerConfig config =
+        load(
+            """
+            data-dir = "/srv/plinth"
+            cores = 3
+
+            [nbd]
+            listen = ["0.0.0.0:1", "[::1]:2"]
+            unix = ["/run/plinth.sock", "relative.sock"]
+            default-export = "demo"
+            max-connections = 7
+
+            [admin]
+            listen = "localhost:0"
+
+            [[volume]]
+            name = "demo"
+            size = "1G"
+
+            [[volume]]
+            name = "small"
+            size = 8192
+            flush-policy = "flush"
+
+            [log]
+            segment-size = "32M"
+            capacity = "10GiB"
+            resident-memory = "64M"
+
+            [engine]
+            spin-us = 0
+            flush-policy = "always"
+            """);
+    assertThat(config)
+        .isEqualTo(
+            new ServerConfig(
+                Path.of("/srv/plinth"),
+                3,
+                new ServerConfig.Nbd(
+                    List.of(new ListenAddress("0.0.0.0", 1), new ListenAddress("::1", 2)),
+                    List.of(Path.of("/run/plinth.sock"), directory.resolve("relative.sock")),
+                    Optional.of("demo"),
+                    7),
+                new ListenAddress("localhost", 0),
+                new ServerConfig.Log(32L << 20, 10L << 30, 64L << 20),
+                new ServerConfig.Engine(0, FlushPolicy.ALWAYS),
+                List.of(
+                    new VolumeSpec("demo", 1L << 30, FlushPolicy.ALWAYS),
+                    new VolumeSpec("small", 8192, FlushPolicy.FLUSH))));
+  }
+
+  @Test
+  void aRelativeDataDirectoryIsBesideTheFile() throws Exception {
+    assertThat(load("data-dir = \"data\"").dataDir()).isEqualTo(directory.resolve("data"));
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      value = {
+        "nbd.lisen = ['x'] | nbd.lisen | nbd.listen",
+        "nbd.listne = ['x'] | nbd.listne | nbd.listen",
+        "data_dir = 'x' | data_dir | data-dir",
+        "datadir = 'x' | datadir | data-dir",
+        "core = 1 | core | cores",
+        "nbdd.listen = [] | nbdd | nbd",
+        "log.segment-sice = 1 | log.segment-sice | log.segment-size",
+        "engine.spinus = 1 | engine.spinus | engine.spin-us",
+        "volumes = 1 | volumes | volume"
+      })
+  void anUnknownKeyIsNamedWithLineAndNearestKey(String line, String key, String nearest) {
+    assertFault(
+        "# comment\n\n" + line,
+        "plinth.toml:3: unknown key '" + key + "'; did you mean '" + nearest + "'?");
+  }
+
+  @Test
+  void anUnknownKeyInATableIsNamedWithItsOwnLine() {
+    assertFault(
+        "cores = 1\n\n[nbd]\nmax-connections = 4\n\n\nlisen = []\n",
+        "plinth.toml:7: unknown key 'nbd.lisen'; did you mean 'nbd.listen'?");
+  }
+
+  @Test
+  void anUnknownKeyOfAVolumeIsNamed() {
+    assertFault(
+        "[[volume]]\nname = 'a'\nsice = '1G'\n",
+        "plinth.toml:3: unknown key 'volume.sice'; did you mean 'volume.size'?");
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      value = {
+        "cores = 'two' | 'cores': expected a whole number, not the string \"two\"",
+        "cores = 1.5 | 'cores': expected a whole number, not the number 1.5",
+        "cores = 0 | 'cores': expected 1 to 256, not 0",
+        "cores = 4294967297 | 'cores': expected 1 to 256, not 4294967297",
+        "data-dir = 1 | 'data-dir': expected a string, not the number 1",
+        "data-dir = '' | 'data-dir': expected a path, not an empty string",
+        "nbd.listen = '127.0.0.1:1' | 'nbd.listen': expected a list of strings, not the string \"127.0.0.1:1\"",
+        "nbd.listen = [1] | 'nbd.listen': expected a string, not the number 1",
+        "nbd.listen = ['here'] | 'nbd.listen': bad address \"here\": expected HOST:PORT, such as 127.0.0.1:10809 or [::1]:10809",
+        "nbd.max-connections = 0 | 'nbd.max-connections': expected 1 to 1000000, not 0",
+        "nbd.default-export = 'a/b' | 'nbd.default-export': bad volume name \"a/b\": expected 1 to 63 letters, digits, '.', '_' or '-', starting with a letter or digit",
+        "admin.listen = 5 | 'admin.listen': expected a string, not the number 5",
+        "log.segment-size = '3M' | 'log.segment-size': expected a power of two from 1M to 1G, not 3M",
+        "log.segment-size = '2G' | 'log.segment-size': expected a power of two from 1M to 1G, not 2G",
+        "log.capacity = '1X' | 'log.capacity': bad size \"1X\": expected whole bytes with an optional unit K, M, G, T or P (powers of 1024), such as 512, 4K, 1G or 64GiB",
+        "log.capacity = -1 | 'log.capacity': expected a size such as 4096 or \"1G\", not the number -1",
+        "log.resident-memory = true | 'log.resident-memory': expected a size such as 4096 or \"1G\", not true",
+        "engine.spin-us = -1 | 'engine.spin-us': expected 0 to 1000000, not -1",
+        "engine.flush-policy = 'never' | 'engine.flush-policy': bad flush policy \"never\": expected \"flush\" or \"always\"",
+        "admin.listen.port = 1 | 'admin.listen': expected a string, not a table",
+        "nbd = 1 | 'nbd': expected a table: write [nbd]",
+      })
+  void aBadValueIsNamedWithLineKeyAndWhatWasExpected(String line, String fault) {
+    assertFault("\n" + line, "plinth.toml:2: bad value for " + fault);
+  }
+
+  @Test
+  void aVolumeIsJudgedLikeEverywhere() {
+    assertFault(
+        "[[volume]]\nname = 'a'\nsize = 100\n",
+        "plinth.toml:3: bad value for 'volume.size': bad volume size 100: expected a multiple of 512 bytes,"
+            + " at least 4K and at most 64T");
+    assertFault(
+        "\n[[volume]]\nname = 'a'\n", "plinth.toml:2: bad value for 'volume.size': it is missing");
+    assertFault("volume = 5", "plinth.toml:1: 'volume' is a list of tables: write [[volume]]");
+  }
+
+  @Test
+  void twoVolumesOfOneNameAreRefused() {
+    assertFault(
+        "[[volume]]\nname = 'a'\nsize = '1G'\n[[volume]]\nname = 'a'\nsize = '2G'\n",
+        "volume 'a' is given twice");
+  }
+
+  @Test
+  void noPlaceToServeIsRefused() {
+    assertFault(
+        "nbd.listen = []",
+        "nowhere to serve NBD: give an address in 'nbd.listen' or a path in 'nbd.unix'");
+  }
+
+  @Test
+  void aLogSmallerThanFourSegmentsIsRefused() {
+    assertFault(
+        "log.capacity = '128M'", "bad value for 'log.capacity': expected 256M to 1P, not 128M");
+  }
+
+  @Test
+  void brokenTomlIsNamedWithItsLine() {
+    assertThatThrownBy(() -> load("cores = 1\nnbd = [\n"))
+        .isInstanceOf(ConfigException.class)
+        .hasMessageMatching("plinth\\.toml:[23]: [^\n]+");
+    assertThatThrownBy(() -> load("cores = 1\ncores = 2\n"))
+        .isInstanceOf(ConfigException.class)
+        .hasMessageMatching("plinth\\.toml:2: [^\n]*cores[^\n]*");
+  }
+
+  @Test
+  void aMissingFileIsNamed() {
+    Path absent = directory.resolve("absent.toml");
+    assertThatThrownBy(() -> ConfigLoader.load(absent))
+        .isInstanceOf(ConfigException.class)
+        .hasMessage("no such configuration file: " + absent);
+  }
+
+  @Test
+  void aFileThatIsNotTextIsRefused() throws IOException {
+    Path file = directory.resolve("plinth.toml");
+    Files.write(file, new byte[] {(byte) 0xff, (byte) 0xfe});
+    assertThatThrownBy(() -> ConfigLoader.load(file))
+        .isInstanceOf(ConfigException.class)
+        .hasMessageEndingWith("is not UTF-8 text");
+  }
+
+  private ServerConfig load(String text) throws ConfigException, IOException {
+    Path file = directory.resolve("plinth.toml");
+    Files.writeString(file, text);
+    return ConfigLoader.load(file).build();
+  }
+
+  private void assertFault(String text, String message) {
+    assertThatThrownBy(() -> load(text)).isInstanceOf(ConfigException.class).hasMessage(message);
+  }
+}
