@@ -30,8 +30,14 @@ public final class Sizes {
       String number = ambiguous.group(1);
       String unit = ambiguous.group(2);
       throw new IllegalArgumentException(
-          "bad size \"%s\": write %s%s or %s%siB for powers of 1024"
-              .formatted(text, number, unit, number, unit));
+          String.format(
+              Locale.ROOT,
+              "bad size \"%s\": write %s%s or %s%siB for powers of 1024",
+              text,
+              number,
+              unit,
+              number,
+              unit));
     }
     Matcher matcher = SYNTAX.matcher(upper);
     if (!matcher.matches()) {

@@ -1,5 +1,6 @@
 package io.plinth.target.admin;
 
+import java.util.Locale;
 import java.util.Objects;
 import java.util.regex.Pattern;
 
@@ -74,12 +75,13 @@ public record VolumeSpec(String name, long sizeBytes, FlushPolicy flushPolicy) {
   public static void checkSize(long sizeBytes) {
     if (sizeBytes < MINIMUM_BYTES || sizeBytes > MAXIMUM_BYTES || sizeBytes % SECTOR_BYTES != 0) {
       throw new IllegalArgumentException(
-          "bad volume size %d: expected a multiple of %d bytes, at least %s and at most %s"
-              .formatted(
-                  sizeBytes,
-                  SECTOR_BYTES,
-                  Sizes.formatExact(MINIMUM_BYTES),
-                  Sizes.formatExact(MAXIMUM_BYTES)));
+          String.format(
+              Locale.ROOT,
+              "bad volume size %d: expected a multiple of %d bytes, at least %s and at most %s",
+              sizeBytes,
+              SECTOR_BYTES,
+              Sizes.formatExact(MINIMUM_BYTES),
+              Sizes.formatExact(MAXIMUM_BYTES)));
     }
   }
 

@@ -11,6 +11,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
@@ -229,8 +230,13 @@ public final class ConfigLoader {
 
   private ConfigException unknown(String key, int line, Set<String> candidates) {
     return new ConfigException(
-        "%s:%d: unknown key '%s'; did you mean '%s'?"
-            .formatted(fileName, line, key, NearestName.of(key, candidates)));
+        String.format(
+            Locale.ROOT,
+            "%s:%d: unknown key '%s'; did you mean '%s'?",
+            fileName,
+            line,
+            key,
+            NearestName.of(key, candidates)));
   }
 
   private static int line(TomlTable table, String key) {
@@ -264,7 +270,7 @@ public final class ConfigLoader {
     }
     if (number < minimum || number > maximum) {
       throw new IllegalArgumentException(
-          "expected %d to %d, not %d".formatted(minimum, maximum, number));
+          String.format(Locale.ROOT, "expected %d to %d, not %d", minimum, maximum, number));
     }
     return number;
   }
@@ -286,11 +292,12 @@ public final class ConfigLoader {
         || size < ServerConfig.MINIMUM_SEGMENT_BYTES
         || size > ServerConfig.MAXIMUM_SEGMENT_BYTES) {
       throw new IllegalArgumentException(
-          "expected a power of two from %s to %s, not %s"
-              .formatted(
-                  Sizes.formatExact(ServerConfig.MINIMUM_SEGMENT_BYTES),
-                  Sizes.formatExact(ServerConfig.MAXIMUM_SEGMENT_BYTES),
-                  Sizes.formatExact(size)));
+          String.format(
+              Locale.ROOT,
+              "expected a power of two from %s to %s, not %s",
+              Sizes.formatExact(ServerConfig.MINIMUM_SEGMENT_BYTES),
+              Sizes.formatExact(ServerConfig.MAXIMUM_SEGMENT_BYTES),
+              Sizes.formatExact(size)));
     }
     return size;
   }

@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.Set;
 
@@ -260,8 +261,13 @@ public record ServerConfig(
         throws ConfigException {
       if (value < minimum || value > maximum) {
         throw new ConfigException(
-            "bad value for '%s': expected %d to %d, not %d"
-                .formatted(key, minimum, maximum, value));
+            String.format(
+                Locale.ROOT,
+                "bad value for '%s': expected %d to %d, not %d",
+                key,
+                minimum,
+                maximum,
+                value));
       }
     }
 
@@ -269,12 +275,13 @@ public record ServerConfig(
         throws ConfigException {
       if (value < minimum || value > maximum) {
         throw new ConfigException(
-            "bad value for '%s': expected %s to %s, not %s"
-                .formatted(
-                    key,
-                    Sizes.formatExact(minimum),
-                    Sizes.formatExact(maximum),
-                    Sizes.formatExact(value)));
+            String.format(
+                Locale.ROOT,
+                "bad value for '%s': expected %s to %s, not %s",
+                key,
+                Sizes.formatExact(minimum),
+                Sizes.formatExact(maximum),
+                Sizes.formatExact(value)));
       }
     }
   }

@@ -4,8 +4,9 @@ import io.plinth.engine.api.Releasable;
 import java.util.Arrays;
 
 /**
- * A sequence of memory ranges that stand for consecutive bytes of a volume. A range of address zero stands for zeroes that are
- * stored nowhere. Each range may be a loan from an owner, which is told when the loan ends.
+ * A sequence of memory ranges that stand for consecutive bytes of a volume. A range of address zero
+ * stands for zeroes that are stored nowhere. Each range may be a loan from an owner, which is told
+ * when the loan ends.
  */
 public final class IoVector {
   private long[] addresses = new long[8];

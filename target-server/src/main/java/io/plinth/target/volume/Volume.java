@@ -36,12 +36,15 @@ public interface Volume {
   /**
    * Submits a request whose range lies inside the volume.
    *
-   * @return true when accepted: {@link VolumeRequest#onCompleted} is called exactly once and the payload has been consumed; false when
-   *     the volume can't take it now: nothing has happened, and {@link #awaitReady} tells when to try again
+   * @return true when accepted: {@link VolumeRequest#onCompleted} is called exactly once and the
+   *     payload has been consumed; false when the volume can't take it now: nothing has happened,
+   *     and {@link #awaitReady} tells when to try again
    */
   boolean submit(VolumeRequest request);
 
-  /** Registers to be told once when a refused request may be accepted; listeners are told in order. */
+  /**
+   * Registers to be told once when a refused request may be accepted; listeners are told in order.
+   */
   void awaitReady(ReadyListener listener);
 
   /** Forgets a listener that has gone away. */

@@ -4,7 +4,10 @@ import java.util.List;
 
 /** The volumes that clients may open, as a snapshot that any thread may read. */
 public interface VolumeDirectory {
-  /** Returns the volume of that name, or null; the empty name stands for the default volume, or the only one. */
+  /**
+   * Returns the volume of that name, or null; the empty name stands for the default volume, or the
+   * only one.
+   */
   Volume find(String name);
 
   /** Returns all volumes in the order of their names. */

@@ -1,9 +1,19 @@
 package io.plinth.tools.cli;
 
+import java.io.PrintWriter;
+
 /** Entry point of the {@code plinth} command. */
 public final class Main {
   private Main() {}
 
-  /** Runs the command in {@code args}. */
-  public static void main(String[] args) {}
+  /** Runs the command in {@code args} and ends the process with its exit code. */
+  public static void main(String[] args) {
+    PrintWriter out = new PrintWriter(System.out, true, System.out.charset());
+    PrintWriter err = new PrintWriter(System.err, true, System.err.charset());
+    int exitCode =
+        PlinthCommand.commandLine(out, err, System.getenv(), RunningServer::start).execute(args);
+    out.flush();
+    err.flush();
+    Processes.exit(exitCode);
+  }
 }

@@ -1,0 +1,156 @@
+package io.plinth.tools.cli;
+
+import io.plinth.target.admin.VolumeSpec;
+import io.plinth.target.main.ConfigException;
+import io.plinth.target.main.ConfigLoader;
+import io.plinth.target.main.ListenAddress;
+import io.plinth.target.main.ServerConfig;
+import io.plinth.target.main.StartupException;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+import tools.jackson.databind.node.ObjectNode;
+
+/** {@code plinth serve}. */
+@Command(
+    name = "serve",
+    description = {
+      "Serve volumes until SIGTERM or SIGINT, which finish what is in flight, sync and exit with 0.",
+      "The first line on standard output says that it is ready, and where. Options win over the file."
+    },
+    footer = {
+      "",
+      "Examples:",
+      "  plinth serve --volume demo=1G",
+      "  plinth serve --config /etc/plinth/plinth.toml",
+      "  plinth serve --data /srv/plinth --nbd 0.0.0.0:10809 --nbd-unix /run/plinth.sock",
+      "",
+      "Attach a client:",
+      "  nbdinfo nbd://127.0.0.1:10809/demo"
+    })
+final class ServeCommand implements Callable<Integer> {
+  private final RunningServer.Starter starter;
+
+  @Spec private CommandSpec spec;
+
+  @Option(
+      names = "--config",
+      paramLabel = "FILE",
+      description = "Read this configuration file (TOML).")
+  private Path config;
+
+  @Option(
+      names = "--data",
+      paramLabel = "DIR",
+      description = "Data directory, created when absent (default: ./plinth-data).")
+  private Path data;
+
+  @Option(
+      names = "--volume",
+      paramLabel = "NAME=SIZE",
+      description =
+          "Create this volume when it is absent; serve it as it is when its size is the same. Repeatable.")
+  private List<String> volumes = List.of();
+
+  @Option(
+      names = "--nbd",
+      paramLabel = "HOST:PORT",
+      description =
+          "Serve NBD here; 'none' for no TCP at all (default: 127.0.0.1:10809). Repeatable.")
+  private List<String> nbd = List.of();
+
+  @Option(
+      names = "--nbd-unix",
+      paramLabel = "PATH",
+      description = "Serve NBD on this unix socket too. Repeatable.")
+  private List<Path> nbdUnix = List.of();
+
+  @Option(
+      names = "--admin",
+      paramLabel = "HOST:PORT",
+      description = "Serve the admin API here (default: 127.0.0.1:10810).")
+  private String admin;
+
+  @Option(
+      names = "--cores",
+      paramLabel = "N",
+      description = "Engine threads (default: half of the processors, at least 1).")
+  private Integer cores;
+
+  @Option(names = "--json", description = "Write the ready line as JSON.")
+  private boolean json;
+
+  ServeCommand(RunningServer.Starter starter) {
+    this.starter = starter;
+  }
+
+  @Override
+  public Integer call() throws InterruptedException {
+    RunningServer server;
+    try {
+      server = starter.start(configuration());
+    } catch (StartupException e) {
+      throw new CliException(ExitCodes.USAGE, "startup", e.getMessage(), e);
+    }
+    StopOnSignal stop = new StopOnSignal(server, spec.commandLine().getErr());
+    stop.install();
+    printReady(server);
+    server.awaitTermination();
+    if (stop.isStopping()) {
+      return ExitCodes.OK;
+    }
+    stop.disarm();
+    throw new CliException(
+        ExitCodes.FAILED, "ended", "the server ended by itself; its log says why", null);
+  }
+
+  /** Returns the file's configuration, or the default, changed by the options. */
+  private ServerConfig configuration() {
+    try {
+      ServerConfig.Builder builder =
+          config == null ? ServerConfig.builder() : ConfigLoader.load(config);
+      if (data != null) {
+        builder.dataDir(data);
+      }
+      if (cores != null) {
+        builder.cores(cores);
+      }
+      if (!nbd.isEmpty()) {
+        builder.nbdListen(
+            nbd.equals(List.of("none"))
+                ? List.of()
+                : nbd.stream().map(ListenAddress::parse).toList());
+      }
+      if (!nbdUnix.isEmpty()) {
+        builder.nbdUnix(nbdUnix);
+      }
+      if (admin != null) {
+        builder.adminListen(ListenAddress.parse(admin));
+      }
+      for (String volume : volumes) {
+        builder.addVolume(VolumeSpec.parse(volume, builder.flushPolicy()));
+      }
+      return builder.build();
+    } catch (ConfigException | IllegalArgumentException e) {
+      throw CliException.usage(e.getMessage(), e);
+    }
+  }
+
+  private void printReady(RunningServer server) {
+    PrintWriter out = spec.commandLine().getOut();
+    if (json) {
+      ObjectNode document = Json.object();
+      document.put("event", "ready");
+      document.put("message", server.readyLine());
+      out.println(Json.oneLine(document));
+    } else {
+      out.println(server.readyLine());
+    }
+    out.flush();
+  }
+}

@@ -1,0 +1,47 @@
+package io.plinth.tools.cli;
+
+import io.plinth.target.admin.Sizes;
+import io.plinth.target.admin.VolumeInfo;
+import java.io.PrintWriter;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Parameters;
+import tools.jackson.databind.JsonNode;
+
+/** {@code plinth volume show}. */
+@Command(
+    name = "show",
+    description = "Show one volume.",
+    footer = {"", "Examples:", "  plinth volume show demo", "  plinth volume show demo --json"})
+final class VolumeShowCommand implements Callable<Integer> {
+  @Mixin private ClientOptions options;
+
+  @Parameters(index = "0", paramLabel = "NAME", description = "The volume.")
+  private String name;
+
+  @Override
+  public Integer call() {
+    JsonNode answer = options.client().get("/v1/volumes/" + AdminClient.segment(name));
+    VolumeInfo volume = Json.convert(answer, VolumeInfo.class);
+    options.print(answer, out -> print(volume, out));
+    return ExitCodes.OK;
+  }
+
+  private static void print(VolumeInfo volume, PrintWriter out) {
+    Table table = new Table("ll", "name", volume.name());
+    table.row("id", Long.toString(volume.id()));
+    table.row("size", size(volume.sizeBytes()));
+    table.row("mapped", size(volume.mappedBytes()));
+    table.row("clients", Integer.toString(volume.connections()));
+    table.row("flush policy", volume.flushPolicy().word());
+    table.row("core", Integer.toString(volume.core()));
+    table.row("epoch", Long.toString(volume.epoch()));
+    table.row("corrupt reads", Long.toString(volume.corruptReads()));
+    table.print(out);
+  }
+
+  private static String size(long bytes) {
+    return bytes < 1024 ? Sizes.format(bytes) : Sizes.format(bytes) + " (" + bytes + " bytes)";
+  }
+}

@@ -1,0 +1,118 @@
+package io.plinth.tools.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.plinth.target.main.Version;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import picocli.CommandLine;
+
+class HelpTest {
+  static List<String> commands() {
+    CommandLine root =
+        PlinthCommand.commandLine(
+            new PrintWriter(new StringWriter()),
+            new PrintWriter(new StringWriter()),
+            Map.of(),
+            config -> null);
+    List<String> names = new ArrayList<>();
+    collect(root, "", names);
+    return names;
+  }
+
+  private static void collect(CommandLine command, String path, List<String> names) {
+    names.add(path.strip());
+    command.getSubcommands().forEach((name, sub) -> collect(sub, path + " " + name, names));
+  }
+
+  @Test
+  void theseAreTheCommands() {
+    assertThat(commands())
+        .containsExactly(
+            "",
+            "serve",
+            "volume",
+            "volume create",
+            "volume list",
+            "volume show",
+            "volume delete",
+            "stats",
+            "status",
+            "version");
+  }
+
+  @ParameterizedTest
+  @MethodSource("commands")
+  void everyHelpHasExamplesAndTheExitCodes(String command) {
+    List<String> args =
+        new ArrayList<>(command.isEmpty() ? List.of() : List.of(command.split(" ")));
+    args.add("--help");
+    Run run = Run.of(args.toArray(new String[0]));
+    assertThat(run.exitCode()).isZero();
+    assertThat(run.err()).isEmpty();
+    assertThat(run.out())
+        .startsWith("Usage: plinth")
+        .contains("\nExamples:\n")
+        .contains(
+            """
+
+            Exit codes:
+              0   done
+              1   the operation failed
+              2   bad usage or configuration, or the server refuses to start
+              3   the server cannot be reached
+            """);
+    assertThat(run.out().lines())
+        .allSatisfy(line -> assertThat(line).hasSizeLessThanOrEqualTo(100));
+  }
+
+  @ParameterizedTest
+  @MethodSource("commands")
+  void everyCommandThatDoesSomethingCanWriteJson(String command) {
+    if (command.isEmpty() || command.equals("volume")) {
+      // These two only lead to others.
+      return;
+    }
+    assertThat(Run.of((command + " --help").split(" ")).out()).contains("      --json ");
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "",
+        "serv",
+        "serve --volum a=1G",
+        "serve extra",
+        "serve --cores two",
+        "volume",
+        "volume create",
+        "volume create a",
+        "volume create a 1G extra",
+        "volume shows a",
+        "stats a b",
+        "version --admin 127.0.0.1:1"
+      })
+  void badUsageIsTwoLinesAndTwo(String line) {
+    Run run = Run.of(line.isEmpty() ? new String[0] : line.split(" "));
+    assertThat(run.exitCode()).isEqualTo(2);
+    assertThat(run.out()).isEmpty();
+    List<String> lines = run.err().lines().toList();
+    assertThat(lines).hasSize(2);
+    assertThat(lines.get(0)).startsWith("plinth: ");
+    assertThat(lines.get(1)).matches("Try 'plinth[a-z ]* --help'\\.");
+  }
+
+  @Test
+  void theVersionIsThatOfTheBuild() {
+    assertThat(Run.of("version").out()).startsWith("plinth " + Version.current() + " (Java 2");
+    assertThat(Json.parse(Run.of("version", "--json").out()).get("version").stringValue())
+        .isEqualTo(Version.current());
+  }
+}
