@@ -8,6 +8,12 @@ public interface Clock {
   long nowNs();
 
   /**
+   * Reads the monotonic clock anew, on the same scale; for measuring, not for deciding. Costs about
+   * 25 ns.
+   */
+  long preciseNs();
+
+  /**
    * Returns milliseconds since the Unix epoch; may jump. For records and messages only, never for
    * durations.
    */

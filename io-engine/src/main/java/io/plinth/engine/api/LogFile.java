@@ -1,5 +1,7 @@
 package io.plinth.engine.api;
 
+import io.plinth.engine.memory.NativeMemory;
+
 /**
  * One segment of a log: a preallocated file of fixed size that is written by copying into resident
  * memory and read back through the ring.
@@ -12,11 +14,11 @@ public interface LogFile extends BlockFile {
   int sizeBytes();
 
   /**
-   * Returns the address of the first byte of the file in memory, or zero when the file is not
-   * mapped. Bytes below {@link #writableBytes()} may be written, and bytes may be read while {@link
-   * #isResident()}, without a page fault that waits for a disk.
+   * Returns the whole file in memory, or null when it is not mapped. Bytes below {@link
+   * #writableBytes()} may be written, and bytes may be read while {@link #isResident()}, without a
+   * page fault that waits for a disk.
    */
-  long address();
+  NativeMemory memory();
 
   /**
    * Returns how many bytes from the start are populated for writing; grows by itself up to {@link
@@ -28,8 +30,7 @@ public interface LogFile extends BlockFile {
   void populateTo(int bytes);
 
   /**
-   * Returns whether all of the file's written bytes are known to be in memory at {@link
-   * #address()}.
+   * Returns whether all of the file's written bytes are known to be in memory at {@link #memory()}.
    */
   boolean isResident();
 }

@@ -16,6 +16,11 @@ final class CoreClock implements Clock {
   }
 
   @Override
+  public long preciseNs() {
+    return System.nanoTime();
+  }
+
+  @Override
   public long epochMs() {
     return System.currentTimeMillis();
   }

@@ -24,8 +24,8 @@ public final class BufferPool implements Releasable {
   private final long[] free;
   private final boolean[] lent;
   private int freeCount;
-  private final ArrayDeque<Waiter> waiters = new ArrayDeque<>();
-  private final ArrayDeque<Integer> waiterCounts = new ArrayDeque<>();
+  private boolean serving;
+  private final ArrayDeque<Waiting> waiters = new ArrayDeque<>();
 
   /**
    * Reserves address space for the pool.
@@ -47,6 +47,11 @@ public final class BufferPool implements Releasable {
     this.freeCount = count;
   }
 
+  /** Returns the memory that all buffers lie in. */
+  public NativeMemory memory() {
+    return memory;
+  }
+
   /** Returns the size of each buffer in bytes. */
   public int bufferBytes() {
     return bufferBytes;
@@ -64,7 +69,7 @@ public final class BufferPool implements Releasable {
 
   /** Returns the address of one buffer, or zero when none is free or others have asked before. */
   public long acquire() {
-    if (freeCount == 0 || !waiters.isEmpty()) {
+    if (freeCount == 0 || mustQueue()) {
       return 0;
     }
     return take();
@@ -76,7 +81,7 @@ public final class BufferPool implements Releasable {
    * @return whether they were acquired; when not, {@link #awaitAvailable} tells when to try again
    */
   public boolean acquire(int count, long[] into) {
-    if (freeCount < count || !waiters.isEmpty()) {
+    if (freeCount < count || mustQueue()) {
       return false;
     }
     for (int i = 0; i < count; i++) {
@@ -91,20 +96,12 @@ public final class BufferPool implements Releasable {
       throw new IllegalArgumentException(
           "waiting for " + count + " of " + free.length + " buffers");
     }
-    waiters.add(waiter);
-    waiterCounts.add(count);
+    waiters.add(new Waiting(waiter, count));
   }
 
   /** Forgets a waiter that no longer wants buffers. */
   public void cancelWait(Waiter waiter) {
-    for (int i = waiters.size(); i > 0; i--) {
-      Waiter next = waiters.poll();
-      Integer count = waiterCounts.poll();
-      if (next != waiter) {
-        waiters.add(next);
-        waiterCounts.add(count);
-      }
-    }
+    waiters.removeIf(waiting -> waiting.waiter.equals(waiter));
   }
 
   /** Gives a buffer back; {@code address} is what an acquire returned. */
@@ -120,11 +117,12 @@ public final class BufferPool implements Releasable {
     }
     lent[index] = false;
     free[freeCount++] = address;
-    while (!waiters.isEmpty() && waiterCounts.peek() <= freeCount) {
-      Waiter next = waiters.poll();
-      waiterCounts.poll();
+    while (!waiters.isEmpty() && waiters.peek().count <= freeCount) {
+      Waiter next = waiters.poll().waiter;
       int before = freeCount;
+      serving = true;
       next.onBuffersAvailable();
+      serving = false;
       if (freeCount == before) {
         break;
       }
@@ -136,9 +134,15 @@ public final class BufferPool implements Releasable {
     memory.close();
   }
 
+  private boolean mustQueue() {
+    return !serving && !waiters.isEmpty();
+  }
+
   private long take() {
     long address = free[--freeCount];
     lent[(int) ((address - memory.address()) / bufferBytes)] = true;
     return address;
   }
+
+  private record Waiting(Waiter waiter, int count) {}
 }

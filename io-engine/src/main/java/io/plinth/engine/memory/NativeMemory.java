@@ -7,6 +7,10 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import java.lang.invoke.VarHandle;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.zip.CRC32C;
+import org.agrona.UnsafeApi;
 import org.agrona.concurrent.UnsafeBuffer;
 
 /**
@@ -65,11 +69,19 @@ public final class NativeMemory {
 
   private final long address;
   private final long sizeBytes;
+  private final ByteBuffer bytes;
   private boolean closed;
 
   private NativeMemory(long address, long sizeBytes) {
     this.address = address;
     this.sizeBytes = sizeBytes;
+    this.bytes =
+        sizeBytes <= Integer.MAX_VALUE
+            ? MemorySegment.ofAddress(address)
+                .reinterpret(sizeBytes)
+                .asByteBuffer()
+                .order(ByteOrder.LITTLE_ENDIAN)
+            : null;
   }
 
   /**
@@ -107,6 +119,29 @@ public final class NativeMemory {
   /** Returns the size in bytes, whole pages. */
   public long sizeBytes() {
     return sizeBytes;
+  }
+
+  /**
+   * Returns the CRC32C of part of the region, which must not be larger than 2 GiB.
+   *
+   * @param at the first byte's address, inside the region
+   */
+  public int crc32c(CRC32C crc, long at, int length) {
+    int offset = (int) (at - address);
+    bytes.limit(offset + length).position(offset);
+    crc.reset();
+    crc.update(bytes);
+    return (int) crc.getValue();
+  }
+
+  /** Copies bytes between addresses that do not overlap. */
+  public static void copy(long from, long to, long length) {
+    UnsafeApi.copyMemory(from, to, length);
+  }
+
+  /** Sets bytes to zero. */
+  public static void zero(long at, long length) {
+    UnsafeApi.setMemory(at, length, (byte) 0);
   }
 
   /** Returns a new view of part of the region. */

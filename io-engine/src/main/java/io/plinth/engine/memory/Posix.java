@@ -64,7 +64,34 @@ public final class Posix {
       function(
           "getpeername", FunctionDescriptor.of(INT, INT, ValueLayout.ADDRESS, ValueLayout.ADDRESS));
 
+  private static final MethodHandle PREAD =
+      function("pread", FunctionDescriptor.of(LONG, INT, LONG, LONG, LONG));
+  private static final MethodHandle PWRITE =
+      function("pwrite", FunctionDescriptor.of(LONG, INT, LONG, LONG, LONG));
+
   private Posix() {}
+
+  /** Reads at a position, waiting for the disk; returns the count, which may be short. */
+  public static int read(int descriptor, long address, int length, long position) {
+    return transfer(PREAD, descriptor, address, length, position);
+  }
+
+  /** Writes at a position; returns the count, which may be short. */
+  public static int write(int descriptor, long address, int length, long position) {
+    return transfer(PWRITE, descriptor, address, length, position);
+  }
+
+  private static int transfer(
+      MethodHandle function, int descriptor, long address, int length, long position) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(Linker.Option.captureStateLayout());
+      long result =
+          (long) function.invokeExact(state, descriptor, address, (long) length, position);
+      return result >= 0 ? (int) result : -(int) ERRNO.get(state, 0L);
+    } catch (Throwable e) {
+      throw unexpected("pread", e);
+    }
+  }
 
   /** Opens a file, close-on-exec; returns the descriptor. */
   public static int open(String path, int flags, int mode) {

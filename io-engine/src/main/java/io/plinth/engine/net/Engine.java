@@ -9,6 +9,9 @@ import java.util.concurrent.ExecutionException;
 
 /** The cores of a process and their networks. */
 public final class Engine {
+  /** Blocks in read buffers, syncs and writes that can be with the ring at a time, per core. */
+  private static final int FILE_OPERATIONS = 12 * 1024;
+
   private final EngineCore[] cores;
   private final CoreNetwork[] networks;
 
@@ -30,7 +33,7 @@ public final class Engine {
       throws DriverException {
     // Per connection one receive, one send and one shutdown; listeners, file operations and syncs
     // besides.
-    int slots = Math.min(UringDriver.MAX_SLOTS, 3 * maxConnections + 4096);
+    int slots = Math.min(UringDriver.MAX_SLOTS, 3 * maxConnections + FILE_OPERATIONS);
     return start(
         coreCount, maxConnections, spinNs, failureHandler, coreId -> new UringDriver(slots));
   }

@@ -9,12 +9,14 @@ import io.netty.channel.uring.IoUringIoHandle;
 import io.netty.channel.uring.IoUringIoHandler;
 import io.netty.channel.uring.IoUringIoHandlerConfig;
 import io.netty.channel.uring.IoUringIoOps;
+import io.netty.util.concurrent.Future;
 import io.plinth.engine.api.Completion;
 import io.plinth.engine.core.DriverException;
 import io.plinth.engine.core.IoDriver;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.concurrent.TimeUnit;
 
 /**
  * An {@link IoDriver} over Netty's io_uring loop. All operations go through one registration: the
@@ -267,8 +269,8 @@ public final class UringDriver implements IoDriver, IoUringIoHandle {
     if (!unregistered) {
       throw new IllegalStateException("registration outlives its operations");
     }
-    loop.shutdownGracefully(0, 0, java.util.concurrent.TimeUnit.NANOSECONDS);
-    while (!loop.isTerminated()) {
+    Future<?> termination = loop.shutdownGracefully(0, 0, TimeUnit.NANOSECONDS);
+    while (!termination.isDone()) {
       loop.runNow();
     }
   }
@@ -330,7 +332,7 @@ public final class UringDriver implements IoDriver, IoUringIoHandle {
 
   private static String rootMessage(Throwable e) {
     Throwable root = e;
-    while (root.getCause() != null && root.getCause() != root) {
+    while (root.getCause() != null) {
       root = root.getCause();
     }
     return root.getMessage() == null ? root.toString() : root.getMessage();

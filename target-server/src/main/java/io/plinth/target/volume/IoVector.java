@@ -61,6 +61,11 @@ public final class IoVector {
     lengths[count - 1] += length;
   }
 
+  /** Takes the loan from range {@code i}, because a later range of the same memory carries it. */
+  void dropOwner(int i) {
+    owners[i] = null;
+  }
+
   /** Forgets all ranges; their loans are now someone else's to end. */
   public void clear() {
     Arrays.fill(owners, 0, count, null);

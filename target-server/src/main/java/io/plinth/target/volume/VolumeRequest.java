@@ -32,16 +32,48 @@ public abstract class VolumeRequest {
   public final IoVector data = new IoVector();
   public final ExtentList extents = new ExtentList();
 
+  // What follows is the volume's own, valid while the request is with it.
+
   /** Link of the volume's queues; null while the front end owns the request. */
   VolumeRequest next;
 
-  /** Durable log position that this request waits for; the volume's own. */
+  LogVolume volume;
+
+  /** Index of the request's last record in its group's log. */
+  long groupIndex;
+
+  /** Sequence of the batch that has to be durable before the request completes. */
   long awaitedPosition;
 
-  /** Reads still outstanding, and the first failure among them; the volume's own. */
+  /** Blocks that read as zeroes once the request is committed. */
+  long unmapFirst;
+
+  long unmapCount;
+
+  /**
+   * Runs of blocks that have new places once the request is committed; two at most, the edges of a
+   * WRITE_ZEROES.
+   */
+  int pieceCount;
+
+  final long[] pieceFirst = new long[2];
+  final int[] pieceBlocks = new int[2];
+  final long[] piecePlace = new long[2];
+  final long[] pieceChecksums = new long[2];
+
+  /** Reads still outstanding, and the first failure among them. */
   int pendingReads;
 
   int failure;
+
+  /**
+   * The buffer that blocks read from the disk are put into, how many it has, and which of {@link
+   * #data}'s ranges owns it.
+   */
+  long coldBuffer;
+
+  int coldBlocks;
+  int coldOwner;
 
   /**
    * Called exactly once for each accepted request, on the volume's core, possibly from within

@@ -1,0 +1,96 @@
+package io.plinth.engine.api;
+
+/**
+ * The segments of one log: where they are, how new ones come to be, and how old ones are read. Slow
+ * work (creating, populating, pinning, unmapping) is done elsewhere than on the core; what is asked
+ * for shows later in what the files and this object answer.
+ */
+public interface LogStorage {
+  /** Returns the size of every segment in bytes. */
+  int segmentBytes();
+
+  /** Returns the most segments that this log may have. */
+  int maxSegments();
+
+  /** Returns the slots that have a file, in ascending order. At start only. */
+  int[] existingSlots();
+
+  /** Returns the file of a slot that exists. At start only. */
+  LogFile openExisting(int slot);
+
+  /**
+   * Reads from a slot and waits for it. At start only, before clients are served.
+   *
+   * @return the count, or a negated errno
+   */
+  int readNow(int slot, long address, int length, long position);
+
+  /**
+   * Returns the file of a slot that exists, mapped and being populated from {@code position} on, to
+   * be appended to. At start only.
+   */
+  LogFile openForAppend(int slot, int position);
+
+  /**
+   * Sets all bytes of a slot from {@code position} on to zero, durably, and waits for it. At start
+   * only.
+   *
+   * @return {@link Status#OK} or a negated errno
+   */
+  int eraseNow(int slot, int position);
+
+  /** Deletes the file of a slot that holds no records. At start only. */
+  void removeExisting(int slot);
+
+  /**
+   * Asks for a new segment to be prepared in {@code slot}; returns at once. At most one at a time.
+   */
+  void prepare(int slot);
+
+  /**
+   * Returns the segment that was asked for, once, when it is allocated and populated for {@link
+   * LogFile#writableBytes()}; null while it is not ready or when it failed.
+   */
+  LogFile takePrepared();
+
+  /**
+   * Returns why the last preparation failed, or {@link Status#OK}; {@link Status#ENOSPC} when the
+   * file system is full.
+   */
+  int prepareStatus();
+
+  /**
+   * Returns why population of the segment being written has failed for good, or {@link Status#OK}.
+   */
+  int populateStatus();
+
+  /** Returns whether sealed segments can be kept in memory for certain. */
+  boolean canPin();
+
+  /**
+   * Asks for all of a file to be brought into memory and kept there; {@link LogFile#isResident()}
+   * tells when that is so.
+   */
+  void makeResident(LogFile file, int validBytes);
+
+  /** Ends the residence of a file; no reference into its memory may be in use. */
+  void evict(LogFile file);
+
+  /**
+   * Reads the 8 KiB of the superblock.
+   *
+   * @return the count, 0 when there is none yet, or a negated errno. At start only
+   */
+  int readSuperblock(long address);
+
+  /**
+   * Writes one 4 KiB copy of the superblock and makes it durable.
+   *
+   * @param copy 0 or 1
+   * @return whether the completion will be called, as for {@link BlockFile#write}
+   */
+  boolean writeSuperblock(int copy, long address, Completion completion, long context);
+
+  /** Closes all files; nothing may be in flight. */
+  void close();
+}

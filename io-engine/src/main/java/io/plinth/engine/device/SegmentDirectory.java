@@ -1,0 +1,429 @@
+package io.plinth.engine.device;
+
+import io.plinth.engine.api.Completion;
+import io.plinth.engine.api.LogFile;
+import io.plinth.engine.api.LogStorage;
+import io.plinth.engine.api.Status;
+import io.plinth.engine.core.IoDriver;
+import io.plinth.engine.memory.NativeMemory;
+import io.plinth.engine.memory.Posix;
+import java.io.IOException;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.Locale;
+import java.util.Map;
+import java.util.concurrent.locks.LockSupport;
+import org.jctools.queues.varhandle.MpscVarHandleArrayQueue;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * A log's folder: {@code superblock} and {@code segment-NNNNNNNN} files. A helper thread creates,
+ * allocates, maps and populates, because all of these can wait for the file system.
+ *
+ * <p>Sealed segments that are kept in memory are pinned with mlock(2): only then is it known that
+ * reading them does not fault. Where the limit of locked memory forbids that, only segments that
+ * are being written count as resident.
+ */
+public final class SegmentDirectory implements LogStorage {
+  private static final Logger LOG = LoggerFactory.getLogger(SegmentDirectory.class);
+  private static final String PREFIX = "segment-";
+  private static final int POPULATE_STEP = 1 << 20;
+  private static final int SUPERBLOCK_COPY_BYTES = 4096;
+  private static final int FILE_MODE = 0600;
+
+  private final Path folder;
+  private final IoDriver driver;
+  private final int segmentBytes;
+  private final int maxSegments;
+  private final int initialPopulateBytes;
+  private final int superblock;
+  private final Thread helper;
+  private final MpscVarHandleArrayQueue<Runnable> commands = new MpscVarHandleArrayQueue<>(1024);
+
+  // The core's: every open file by slot.
+  private final Map<Integer, SegmentFile> files = new HashMap<>();
+
+  private volatile SegmentFile populating;
+  private volatile SegmentFile prepared;
+  private volatile int prepareStatus;
+  private volatile int populateStatus;
+  private volatile boolean stopping;
+  private volatile boolean lockRefused;
+
+  /**
+   * Opens the folder, which must exist.
+   *
+   * @param segmentBytes size of every segment, a multiple of 1 MiB
+   * @param maxSegments how many there may be
+   * @param initialPopulateBytes how much of a new segment is populated before it is handed out
+   * @throws IOException when the superblock's file can't be opened
+   */
+  public SegmentDirectory(
+      Path folder, IoDriver driver, int segmentBytes, int maxSegments, int initialPopulateBytes)
+      throws IOException {
+    this.folder = folder;
+    this.driver = driver;
+    this.segmentBytes = segmentBytes;
+    this.maxSegments = maxSegments;
+    this.initialPopulateBytes = Math.min(segmentBytes, initialPopulateBytes);
+    String path = folder.resolve("superblock").toString();
+    superblock = Posix.open(path, Posix.O_RDWR | Posix.O_CREAT, FILE_MODE);
+    if (superblock < 0) {
+      throw new IOException("can't open " + path + ": " + Status.name(superblock));
+    }
+    helper = new Thread(this::runHelper, "plinth-segments-" + folder.getFileName());
+    helper.setDaemon(true);
+    helper.start();
+  }
+
+  @Override
+  public int segmentBytes() {
+    return segmentBytes;
+  }
+
+  @Override
+  public int maxSegments() {
+    return maxSegments;
+  }
+
+  @Override
+  public int[] existingSlots() {
+    int[] slots = new int[16];
+    int count = 0;
+    try (DirectoryStream<Path> entries = Files.newDirectoryStream(folder, PREFIX + "*")) {
+      for (Path entry : entries) {
+        if (count == slots.length) {
+          slots = Arrays.copyOf(slots, count * 2);
+        }
+        slots[count++] =
+            Integer.parseInt(entry.getFileName().toString().substring(PREFIX.length()));
+      }
+    } catch (IOException e) {
+      throw new java.io.UncheckedIOException("can't list " + folder, e);
+    }
+    slots = Arrays.copyOf(slots, count);
+    Arrays.sort(slots);
+    return slots;
+  }
+
+  @Override
+  public LogFile openExisting(int slot) {
+    SegmentFile open = files.get(slot);
+    if (open != null) {
+      return open;
+    }
+    int descriptor = Posix.open(path(slot), Posix.O_RDWR, 0);
+    if (descriptor < 0) {
+      throw new IllegalStateException("can't open " + path(slot) + ": " + Status.name(descriptor));
+    }
+    SegmentFile file = new SegmentFile(this, driver, slot, descriptor, segmentBytes);
+    files.put(slot, file);
+    return file;
+  }
+
+  @Override
+  public int readNow(int slot, long address, int length, long position) {
+    SegmentFile file = (SegmentFile) openExisting(slot);
+    int done = 0;
+    while (done < length) {
+      int count = Posix.read(file.descriptor(), address + done, length - done, position + done);
+      if (count == Status.EINTR) {
+        continue;
+      }
+      if (count < 0) {
+        return count;
+      }
+      if (count == 0) {
+        break;
+      }
+      done += count;
+    }
+    return done;
+  }
+
+  @Override
+  public LogFile openForAppend(int slot, int position) {
+    SegmentFile file = (SegmentFile) openExisting(slot);
+    NativeMemory memory = NativeMemory.mapFile(file.descriptor(), segmentBytes);
+    if (memory == null) {
+      throw new IllegalStateException("can't map " + path(slot));
+    }
+    file.setMemory(memory);
+    int from = position & -NativeMemory.PAGE_BYTES;
+    file.setWritableBytes(from);
+    file.setPopulateTarget(from);
+    populating = file;
+    file.populateTo(from + initialPopulateBytes);
+    return file;
+  }
+
+  @Override
+  public int eraseNow(int slot, int position) {
+    SegmentFile file = (SegmentFile) openExisting(slot);
+    int result = Posix.truncate(file.descriptor(), position);
+    if (result == Status.OK) {
+      result = Posix.allocate(file.descriptor(), 0, segmentBytes);
+    }
+    return result == Status.OK ? Posix.sync(file.descriptor()) : result;
+  }
+
+  @Override
+  public void removeExisting(int slot) {
+    SegmentFile file = files.remove(slot);
+    if (file != null) {
+      unmap(file);
+      Posix.close(file.descriptor());
+    }
+    deleteQuietly(Path.of(path(slot)));
+  }
+
+  @Override
+  public void prepare(int slot) {
+    prepareStatus = Status.OK;
+    submit(() -> createSegment(slot));
+  }
+
+  @Override
+  public LogFile takePrepared() {
+    SegmentFile file = prepared;
+    if (file != null) {
+      prepared = null;
+      files.put(file.slot(), file);
+      populating = file;
+    }
+    return file;
+  }
+
+  @Override
+  public int prepareStatus() {
+    return prepareStatus;
+  }
+
+  @Override
+  public int populateStatus() {
+    return populateStatus;
+  }
+
+  @Override
+  public boolean canPin() {
+    return !lockRefused;
+  }
+
+  @Override
+  public void makeResident(LogFile file, int validBytes) {
+    submit(() -> pin((SegmentFile) file, validBytes));
+  }
+
+  @Override
+  public void evict(LogFile file) {
+    SegmentFile segment = (SegmentFile) file;
+    segment.setResident(false);
+    submit(() -> unmap(segment));
+  }
+
+  @Override
+  public int readSuperblock(long address) {
+    return Posix.read(superblock, address, 2 * SUPERBLOCK_COPY_BYTES, 0);
+  }
+
+  @Override
+  public boolean writeSuperblock(int copy, long address, Completion completion, long context) {
+    return driver.write(
+        superblock,
+        address,
+        SUPERBLOCK_COPY_BYTES,
+        (long) copy * SUPERBLOCK_COPY_BYTES,
+        true,
+        completion,
+        context);
+  }
+
+  @Override
+  public void close() {
+    stopping = true;
+    wakeHelper();
+    boolean interrupted = false;
+    while (helper.isAlive()) {
+      try {
+        helper.join();
+      } catch (InterruptedException e) {
+        interrupted = true;
+      }
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
+    if (prepared != null) {
+      files.put(prepared.slot(), prepared);
+    }
+    for (SegmentFile file : files.values()) {
+      unmap(file);
+      Posix.close(file.descriptor());
+    }
+    files.clear();
+    Posix.close(superblock);
+  }
+
+  void closeFile(SegmentFile file) {
+    files.remove(file.slot());
+    submit(() -> {
+      unmap(file);
+      Posix.close(file.descriptor());
+    });
+  }
+
+  void wakeHelper() {
+    LockSupport.unpark(helper);
+  }
+
+  private void submit(Runnable command) {
+    if (!commands.offer(command)) {
+      throw new IllegalStateException("the queue of the segment helper is full");
+    }
+    wakeHelper();
+  }
+
+  private String path(int slot) {
+    return folder.resolve(String.format(Locale.ROOT, "%s%08d", PREFIX, slot)).toString();
+  }
+
+  private void runHelper() {
+    while (!stopping) {
+      boolean worked = populateStep();
+      Runnable command = commands.poll();
+      if (command != null) {
+        command.run();
+      } else if (!worked) {
+        LockSupport.park(this);
+      }
+    }
+    for (Runnable command = commands.poll(); command != null; command = commands.poll()) {
+      command.run();
+    }
+  }
+
+  /**
+   * Populates a bit more of the segment that is being written; what clients wait for comes before
+   * commands.
+   */
+  private boolean populateStep() {
+    SegmentFile file = populating;
+    if (file == null) {
+      return false;
+    }
+    int from = file.writableBytes();
+    if (from >= file.populateTarget()) {
+      return false;
+    }
+    return populate(file, Math.min(file.sizeBytes(), from + POPULATE_STEP)) == Status.OK;
+  }
+
+  private int populate(SegmentFile file, int to) {
+    int from = file.writableBytes();
+    NativeMemory memory = file.memory();
+    int result = memory.populateForWrite(from, to - from);
+    if (result < 0) {
+      LOG.error("{}: can't populate: {}", path(file.slot()), Status.name(result));
+      file.setPopulateTarget(from);
+      populateStatus = result;
+      return result;
+    }
+    lock(memory, from, to - from);
+    file.setWritableBytes(to);
+    driver.wakeup();
+    return Status.OK;
+  }
+
+  private boolean lock(NativeMemory memory, long offset, long length) {
+    if (lockRefused) {
+      return false;
+    }
+    int result = memory.lock(offset, length);
+    if (result < 0) {
+      lockRefused = true;
+      LOG.warn(
+          "can't pin log memory ({}): older data is read through the ring; raise the locked-memory limit (ulimit -l,"
+              + " or LimitMEMLOCK= in the service unit)",
+          Status.name(result));
+    }
+    return result == 0;
+  }
+
+  private void createSegment(int slot) {
+    String path = path(slot);
+    int descriptor = Posix.open(path, Posix.O_RDWR | Posix.O_CREAT | Posix.O_EXCL, FILE_MODE);
+    if (descriptor < 0) {
+      prepareStatus = descriptor;
+      driver.wakeup();
+      return;
+    }
+    int result = Posix.allocate(descriptor, 0, segmentBytes);
+    SegmentFile file = new SegmentFile(this, driver, slot, descriptor, segmentBytes);
+    if (result == Status.OK) {
+      // The size and the directory entry must be durable before a record in the file is called
+      // durable.
+      result = Posix.sync(descriptor);
+    }
+    if (result == Status.OK) {
+      result = Posix.syncDirectory(folder.toString());
+    }
+    if (result == Status.OK) {
+      NativeMemory memory = NativeMemory.mapFile(descriptor, segmentBytes);
+      if (memory == null) {
+        result = Status.ENOMEM;
+      } else {
+        file.setMemory(memory);
+        result = populate(file, initialPopulateBytes);
+      }
+    }
+    if (result < 0) {
+      unmap(file);
+      Posix.close(descriptor);
+      deleteQuietly(Path.of(path));
+      populateStatus = Status.OK;
+      prepareStatus = result;
+      driver.wakeup();
+      return;
+    }
+    file.setPopulateTarget(initialPopulateBytes);
+    file.setResident(true);
+    prepared = file;
+    driver.wakeup();
+  }
+
+  private static void deleteQuietly(Path path) {
+    try {
+      Files.deleteIfExists(path);
+    } catch (IOException e) {
+      LOG.warn("can't remove {}: {}", path, e.getMessage());
+    }
+  }
+
+  private void pin(SegmentFile file, int validBytes) {
+    NativeMemory memory = file.memory();
+    if (memory == null) {
+      memory = NativeMemory.mapFile(file.descriptor(), segmentBytes);
+      if (memory == null) {
+        return;
+      }
+      file.setMemory(memory);
+    }
+    long length = (validBytes + NativeMemory.PAGE_BYTES - 1L) & -NativeMemory.PAGE_BYTES;
+    if (memory.populateForRead(0, length) == Status.OK && lock(memory, 0, length)) {
+      file.setResident(true);
+    }
+  }
+
+  private static void unmap(SegmentFile file) {
+    NativeMemory memory = file.memory();
+    file.setResident(false);
+    if (memory != null) {
+      file.setMemory(null);
+      memory.close();
+    }
+  }
+}

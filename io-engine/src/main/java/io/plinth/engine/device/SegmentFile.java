@@ -1,0 +1,115 @@
+package io.plinth.engine.device;
+
+import io.plinth.engine.api.Completion;
+import io.plinth.engine.api.LogFile;
+import io.plinth.engine.core.IoDriver;
+import io.plinth.engine.memory.NativeMemory;
+
+/**
+ * A segment in a file of its own, mapped while it is written and as long as it is kept in memory.
+ */
+final class SegmentFile implements LogFile {
+  private final SegmentDirectory directory;
+  private final IoDriver driver;
+  private final int slot;
+  private final int descriptor;
+  private final int sizeBytes;
+
+  // Written by the helper, read by the core. The mapping is published before the counters that
+  // allow its use.
+  private volatile NativeMemory memory;
+  private volatile int writableBytes;
+  private volatile boolean resident;
+
+  // Written by the core, read by the helper.
+  private volatile int populateTarget;
+
+  SegmentFile(
+      SegmentDirectory directory, IoDriver driver, int slot, int descriptor, int sizeBytes) {
+    this.directory = directory;
+    this.driver = driver;
+    this.slot = slot;
+    this.descriptor = descriptor;
+    this.sizeBytes = sizeBytes;
+  }
+
+  @Override
+  public int slot() {
+    return slot;
+  }
+
+  @Override
+  public int sizeBytes() {
+    return sizeBytes;
+  }
+
+  @Override
+  public NativeMemory memory() {
+    return memory;
+  }
+
+  @Override
+  public int writableBytes() {
+    return writableBytes;
+  }
+
+  @Override
+  public void populateTo(int bytes) {
+    int target = Math.min(bytes, sizeBytes);
+    if (target > populateTarget) {
+      populateTarget = target;
+      directory.wakeHelper();
+    }
+  }
+
+  @Override
+  public boolean isResident() {
+    return resident;
+  }
+
+  @Override
+  public boolean read(
+      long address, int length, long position, Completion completion, long context) {
+    return driver.read(descriptor, address, length, position, completion, context);
+  }
+
+  @Override
+  public boolean write(
+      long address, int length, long position, Completion completion, long context) {
+    return driver.write(descriptor, address, length, position, false, completion, context);
+  }
+
+  @Override
+  public boolean sync(Completion completion, long context) {
+    return driver.sync(descriptor, completion, context);
+  }
+
+  @Override
+  public void close() {
+    directory.closeFile(this);
+  }
+
+  int descriptor() {
+    return descriptor;
+  }
+
+  int populateTarget() {
+    return populateTarget;
+  }
+
+  void setPopulateTarget(int bytes) {
+    populateTarget = bytes;
+  }
+
+  void setMemory(NativeMemory mapping) {
+    memory = mapping;
+  }
+
+  void setWritableBytes(int bytes) {
+    writableBytes = bytes;
+  }
+
+  void setResident(boolean value) {
+    resident = value;
+  }
+}

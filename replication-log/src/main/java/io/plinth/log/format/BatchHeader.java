@@ -1,0 +1,147 @@
+package io.plinth.log.format;
+
+import java.nio.ByteOrder;
+import org.agrona.concurrent.UnsafeBuffer;
+
+/**
+ * Flyweight over the header of a batch: the unit of append and of the checksum chain.
+ *
+ * <pre>
+ *   0         8         12            16      24         32
+ *  +---------+---------+-------------+-------+----------+
+ *  | magic   | version | headerBytes | logId | sequence |
+ *  +---------+---------+-------------+-------+----------+
+ *  32                40            44            48             52             56         60
+ *  +-----------------+-------------+-------------+--------------+--------------+----------+-----------+
+ *  | durableSequence | previousCrc | recordCount | headerBlocks | payloadBlocks| reserved | headerCrc |
+ *  +-----------------+-------------+-------------+--------------+--------------+----------+-----------+
+ *  64
+ *  +----------------------------+-----+  4096 x headerBlocks  +----------------------+
+ *  | record header 0, 1, 2, ... | ... |                       | payload blocks ...   |
+ *  +----------------------------+-----+                       +----------------------+
+ * </pre>
+ *
+ * <ul>
+ *   <li>{@code headerBytes}: length of this header and the record headers; what {@code headerCrc}
+ *       covers.
+ *   <li>{@code sequence}: one more than that of the batch before.
+ *   <li>{@code durableSequence}: the newest batch that was known to be durable when this one was
+ *       written. Recovery takes a damaged batch at or below it for rot, above it for a torn tail.
+ *   <li>{@code previousCrc}: {@code headerCrc} of the batch before, so that stale bytes of an
+ *       earlier use of the segment never continue the chain.
+ *   <li>{@code headerCrc}: CRC32C of {@code headerBytes} bytes with this field taken as zero.
+ * </ul>
+ */
+public final class BatchHeader {
+  /** The characters {@code PLNBATCH}. */
+  public static final long MAGIC = 0x48435441424e4c50L;
+
+  /** Length of the fixed part in bytes. */
+  public static final int BYTES = 64;
+
+  private static final int MAGIC_OFFSET = 0;
+  private static final int VERSION_OFFSET = 8;
+  private static final int HEADER_BYTES_OFFSET = 12;
+  private static final int LOG_ID_OFFSET = 16;
+  private static final int SEQUENCE_OFFSET = 24;
+  private static final int DURABLE_SEQUENCE_OFFSET = 32;
+  private static final int PREVIOUS_CRC_OFFSET = 40;
+  private static final int RECORD_COUNT_OFFSET = 44;
+  private static final int HEADER_BLOCKS_OFFSET = 48;
+  private static final int PAYLOAD_BLOCKS_OFFSET = 52;
+  private static final int RESERVED_OFFSET = 56;
+
+  /** Offset of the header's checksum. */
+  public static final int CRC_OFFSET = 60;
+
+  private static final ByteOrder ORDER = ByteOrder.LITTLE_ENDIAN;
+  private final UnsafeBuffer buffer = new UnsafeBuffer(0, 0);
+
+  /** Points the flyweight at a header of which {@code length} bytes may be read. */
+  public BatchHeader wrap(long address, int length) {
+    buffer.wrap(address, length);
+    return this;
+  }
+
+  /** Writes all fields but the checksum, which is set to zero. */
+  public void encode(
+      int headerBytes,
+      long logId,
+      long sequence,
+      long durableSequence,
+      int previousCrc,
+      int recordCount,
+      int headerBlocks,
+      int payloadBlocks) {
+    buffer.putLong(MAGIC_OFFSET, MAGIC, ORDER);
+    buffer.putInt(VERSION_OFFSET, LogFormat.VERSION, ORDER);
+    buffer.putInt(HEADER_BYTES_OFFSET, headerBytes, ORDER);
+    buffer.putLong(LOG_ID_OFFSET, logId, ORDER);
+    buffer.putLong(SEQUENCE_OFFSET, sequence, ORDER);
+    buffer.putLong(DURABLE_SEQUENCE_OFFSET, durableSequence, ORDER);
+    buffer.putInt(PREVIOUS_CRC_OFFSET, previousCrc, ORDER);
+    buffer.putInt(RECORD_COUNT_OFFSET, recordCount, ORDER);
+    buffer.putInt(HEADER_BLOCKS_OFFSET, headerBlocks, ORDER);
+    buffer.putInt(PAYLOAD_BLOCKS_OFFSET, payloadBlocks, ORDER);
+    buffer.putInt(RESERVED_OFFSET, 0, ORDER);
+    buffer.putInt(CRC_OFFSET, 0, ORDER);
+  }
+
+  /** Returns whether the magic number is there and the version is ours. */
+  public boolean isBatch() {
+    return buffer.getLong(MAGIC_OFFSET, ORDER) == MAGIC
+        && buffer.getInt(VERSION_OFFSET, ORDER) == LogFormat.VERSION;
+  }
+
+  /** Returns whether the lengths can be those of a batch that fits {@code maxBlocks}. */
+  public boolean hasPossibleLengths(int maxBlocks) {
+    int headerBlocks = headerBlocks();
+    int payloadBlocks = payloadBlocks();
+    return headerBytes() >= BYTES
+        && headerBlocks > 0
+        && payloadBlocks >= 0
+        && headerBlocks <= maxBlocks
+        && payloadBlocks <= maxBlocks - headerBlocks
+        && headerBytes() <= headerBlocks * LogFormat.BLOCK_BYTES;
+  }
+
+  public int headerBytes() {
+    return buffer.getInt(HEADER_BYTES_OFFSET, ORDER);
+  }
+
+  public long logId() {
+    return buffer.getLong(LOG_ID_OFFSET, ORDER);
+  }
+
+  public long sequence() {
+    return buffer.getLong(SEQUENCE_OFFSET, ORDER);
+  }
+
+  public long durableSequence() {
+    return buffer.getLong(DURABLE_SEQUENCE_OFFSET, ORDER);
+  }
+
+  public int previousCrc() {
+    return buffer.getInt(PREVIOUS_CRC_OFFSET, ORDER);
+  }
+
+  public int recordCount() {
+    return buffer.getInt(RECORD_COUNT_OFFSET, ORDER);
+  }
+
+  public int headerBlocks() {
+    return buffer.getInt(HEADER_BLOCKS_OFFSET, ORDER);
+  }
+
+  public int payloadBlocks() {
+    return buffer.getInt(PAYLOAD_BLOCKS_OFFSET, ORDER);
+  }
+
+  public int headerCrc() {
+    return buffer.getInt(CRC_OFFSET, ORDER);
+  }
+
+  public void headerCrc(int crc) {
+    buffer.putInt(CRC_OFFSET, crc, ORDER);
+  }
+}

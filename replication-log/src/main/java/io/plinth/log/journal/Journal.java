@@ -1,0 +1,704 @@
+package io.plinth.log.journal;
+
+import io.plinth.engine.api.Completion;
+import io.plinth.engine.api.Core;
+import io.plinth.engine.api.CycleTask;
+import io.plinth.engine.api.LogFile;
+import io.plinth.engine.api.LogStorage;
+import io.plinth.engine.api.Releasable;
+import io.plinth.engine.api.Status;
+import io.plinth.engine.memory.NativeMemory;
+import io.plinth.log.format.BatchHeader;
+import io.plinth.log.format.LogFormat;
+import io.plinth.log.format.RecordHeader;
+import io.plinth.log.format.SegmentHeader;
+import io.plinth.log.recovery.RecoveredLog;
+import io.plinth.log.replication.ReplicaGroup;
+import io.plinth.log.segment.Segment;
+import java.lang.invoke.VarHandle;
+import java.util.ArrayDeque;
+import java.util.concurrent.TimeUnit;
+import java.util.zip.CRC32C;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The log of a core: an append is a copy into resident memory, sealed once per duty cycle, and one
+ * fdatasync makes many batches durable.
+ *
+ * <p>Order of events, which every promise to a client stands on: payload is copied, then the batch
+ * header is written ("sealed"), then {@link JournalListener#onAppended} lets acks go that need no
+ * more; a sync that began after the seal and has ended lets {@link JournalListener#onDurable}
+ * release the others. A failed sync or population ends the journal: nothing is acknowledged after
+ * it, and nothing is retried into success.
+ *
+ * <p>A record is begun with {@link #begin}; its payload and checksums are filled in before control
+ * returns to the duty cycle.
+ */
+public final class Journal implements CycleTask, Completion, Releasable {
+  private static final Logger LOG = LoggerFactory.getLogger(Journal.class);
+  private static final int BLOCK = LogFormat.BLOCK_BYTES;
+  private static final int POPULATE_AHEAD_BYTES = 8 << 20;
+
+  /**
+   * How long after a sync without further records the durable position is written down, so that
+   * later rot is told from a torn tail.
+   */
+  private static final long MARK_DELAY_NS = TimeUnit.MILLISECONDS.toNanos(50);
+
+  private static final long RETRY_NS = TimeUnit.SECONDS.toNanos(2);
+
+  private final String name;
+  private final Core core;
+  private final LogStorage storage;
+  private final long logId;
+  private final JournalListener listener;
+  private final int segmentBytes;
+  private final int blocksPerSegment;
+  private final int residentSegments;
+  private final Segment[] segments;
+  private final ArrayDeque<Segment> residentOrder = new ArrayDeque<>();
+  private final CRC32C crc = new CRC32C();
+  private final BatchHeader batchHeader = new BatchHeader();
+  private final RecordHeader recordHeader = new RecordHeader();
+  private final JournalCounters counters = new JournalCounters();
+
+  private Segment active;
+  private LogFile next;
+  private LogFile reserve;
+  private boolean preparing;
+  private int preparingSlot;
+  private int segmentCount;
+  private boolean hostFull;
+  private boolean activeIsReserve;
+
+  // The open batch; none when openHeaderBlocks is zero.
+  private int openStart;
+  private int openHeaderBlocks;
+  private int openHeaderBytes;
+  private int openPayloadBlocks;
+  private int openRecords;
+  private int recordPayload;
+
+  private int position;
+  private long nextSequence;
+  private int chainCrc;
+  private long durableSequence;
+  private boolean syncWanted;
+  private boolean durabilityAsked;
+  private int pendingSyncs;
+  private long syncTarget;
+  private long markedSequence;
+  private boolean markScheduled;
+  private boolean refused;
+  private boolean awaitsSegment;
+  private int awaitedBytes;
+  private int refusal;
+  private int failure;
+  private boolean closed;
+
+  /**
+   * Creates the journal of a recovered log.
+   *
+   * @param residentBytes how much of the log to keep in memory for reads, rounded down to whole
+   *     segments
+   * @param clean whether the log was closed in order, so that all of it is durable
+   */
+  public Journal(
+      String name,
+      Core core,
+      LogStorage storage,
+      long logId,
+      RecoveredLog recovered,
+      boolean clean,
+      long residentBytes,
+      JournalListener listener) {
+    this.name = name;
+    this.core = core;
+    this.storage = storage;
+    this.logId = logId;
+    this.listener = listener;
+    this.segmentBytes = storage.segmentBytes();
+    this.blocksPerSegment = segmentBytes / BLOCK;
+    this.residentSegments = (int) Math.max(1, residentBytes / segmentBytes);
+    this.segments = new Segment[storage.maxSegments()];
+    this.nextSequence = recovered.nextSequence();
+    this.chainCrc = recovered.chainCrc();
+    this.durableSequence = clean ? recovered.nextSequence() - 1 : recovered.durableSequence();
+    this.markedSequence = durableSequence;
+    adopt(recovered, clean);
+    prepareNext();
+  }
+
+  private void adopt(RecoveredLog recovered, boolean clean) {
+    int count = recovered.segments().size();
+    for (int i = 0; i < count; i++) {
+      RecoveredLog.Segment found = recovered.segments().get(i);
+      boolean last = i == count - 1;
+      LogFile file =
+          last
+              ? storage.openForAppend(found.slot(), recovered.endOffset())
+              : storage.openExisting(found.slot());
+      Segment segment = new Segment(file, found.sequence(), found.usedBytes(), !clean);
+      segments[found.slot()] = segment;
+      segmentCount++;
+      if (last) {
+        active = segment;
+        position = recovered.endOffset();
+      }
+      if (count - i <= residentSegments) {
+        storage.makeResident(file, found.usedBytes());
+        residentOrder.add(segment);
+      }
+    }
+  }
+
+  /** Returns the counters of this journal; on its core. */
+  public JournalCounters counters() {
+    return counters;
+  }
+
+  /** Returns whether a record could be begun now: the first segment is there. */
+  public boolean isReady() {
+    return active != null || next != null;
+  }
+
+  /** Returns why the journal can't go on, or {@link Status#OK}. */
+  public int failure() {
+    return failure;
+  }
+
+  /** Returns the status of the newest attempt to make a segment. */
+  public int prepareStatus() {
+    return storage.prepareStatus();
+  }
+
+  /** Returns the bytes that the log's segments take. */
+  public long usedBytes() {
+    return (long) segmentCount * segmentBytes;
+  }
+
+  /** Returns the bytes that the log may take. */
+  public long capacityBytes() {
+    return (long) segments.length * segmentBytes;
+  }
+
+  /** Returns the sequence of the newest sealed batch. */
+  public long sealedSequence() {
+    return nextSequence - 1;
+  }
+
+  /** Returns the sequence that the batch being filled has or the next one will have. */
+  public long openSequence() {
+    return nextSequence;
+  }
+
+  /** Returns up to which batch everything is durable. */
+  public long durableSequence() {
+    return durableSequence;
+  }
+
+  /** Returns the most blocks that a single record may carry. */
+  public int maxRecordBlocks() {
+    // One block for the segment's header, and one checksum for each payload block in the batch's
+    // header.
+    return (int) ((blocksPerSegment - 2) * (long) BLOCK / (BLOCK + Integer.BYTES)) - 1;
+  }
+
+  /**
+   * Begins a record in the open batch; the caller then fills in {@link #payloadAddress}, {@link
+   * #checksum} or {@link #command} at once.
+   *
+   * @param count blocks for WRITE and UNMAP, bytes for COMMAND
+   * @return true when begun; false when not: nothing has happened, {@link #refusal()} says why, and
+   *     after EAGAIN {@link JournalListener#onReady} tells when to try again
+   */
+  public boolean begin(int type, int flags, ReplicaGroup group, long firstBlock, int count) {
+    int payloadBlocks = type == RecordHeader.WRITE ? count : 0;
+    int headerBytes = RecordHeader.encodedBytes(type, count);
+    if (!reserve(headerBytes, payloadBlocks)) {
+      return false;
+    }
+    long address = active.file().memory().address() + openStart + openHeaderBytes;
+    recordHeader.wrap(address, headerBytes);
+    recordPayload = openPayloadBlocks;
+    recordHeader.encode(
+        type, flags, group.id(), group.term(), group.propose(), firstBlock, count, recordPayload);
+    openHeaderBytes += headerBytes;
+    openPayloadBlocks += payloadBlocks;
+    openRecords++;
+    return true;
+  }
+
+  /**
+   * Makes sure that the next records, up to {@code headerBytes} of headers (see {@link
+   * RecordHeader#encodedBytes}) and {@code payloadBlocks} of payload, go into one batch, so that a
+   * crash leaves all or none of them.
+   *
+   * @return as for {@link #begin}
+   */
+  public boolean reserve(int headerBytes, int payloadBlocks) {
+    if (failure != Status.OK || closed) {
+      refusal = failure != Status.OK ? failure : Status.ESHUTDOWN;
+      return false;
+    }
+    if (fitsOpenBatch(headerBytes, payloadBlocks)) {
+      return true;
+    }
+    seal();
+    return openBatch(headerBytes, payloadBlocks, payloadBlocks > 0);
+  }
+
+  /**
+   * Returns why {@link #begin} has refused: EAGAIN, ENOSPC, ESHUTDOWN, or the errno of the failed
+   * device.
+   */
+  public int refusal() {
+    return refusal;
+  }
+
+  /** Returns where the payload of the record just begun goes. */
+  public long payloadAddress() {
+    return active.file().memory().address()
+        + openStart
+        + (openHeaderBlocks + recordPayload) * (long) BLOCK;
+  }
+
+  /**
+   * Returns the place in the log, in blocks, of the first payload block of the record just begun.
+   */
+  public long payloadPlace() {
+    return (long) active.file().slot() * blocksPerSegment
+        + openStart / BLOCK
+        + openHeaderBlocks
+        + recordPayload;
+  }
+
+  /**
+   * Computes and stores the checksum of payload block {@code i} of the record just begun; returns
+   * it.
+   */
+  public int checksum(int i) {
+    int value = active.file().memory().crc32c(crc, payloadAddress() + (long) i * BLOCK, BLOCK);
+    recordHeader.checksum(i, value);
+    return value;
+  }
+
+  /**
+   * Returns where the checksums of the record just begun are; they stay there as long as the
+   * segment is in memory.
+   */
+  public long checksumAddress() {
+    return recordHeader.checksumAddress();
+  }
+
+  /** Stores the bytes of the command just begun. */
+  public void command(byte[] bytes) {
+    recordHeader.command(bytes);
+  }
+
+  /**
+   * Asks that everything appended up to the end of this duty cycle becomes durable; {@link
+   * JournalListener#onDurable} tells.
+   */
+  public void requestSync() {
+    syncWanted = true;
+    durabilityAsked = true;
+  }
+
+  /**
+   * Returns the address of a block of the log in memory, or zero when it has to be read with {@link
+   * #read}. The memory stays valid within this duty cycle, and longer while {@link #pin pinned}.
+   */
+  public long residentAddress(long place) {
+    Segment segment = segments[(int) (place / blocksPerSegment)];
+    if (segment == null || !segment.isReadable()) {
+      return 0;
+    }
+    return segment.file().memory().address() + (place % blocksPerSegment) * BLOCK;
+  }
+
+  /** Returns the checksum of a resident block. */
+  public int residentChecksum(long place, long address) {
+    return segments[(int) (place / blocksPerSegment)].file().memory().crc32c(crc, address, BLOCK);
+  }
+
+  /** Keeps the memory of a place's segment valid; returns the token for {@link #release}. */
+  public long pin(long place) {
+    int slot = (int) (place / blocksPerSegment);
+    segments[slot].pin();
+    return slot;
+  }
+
+  @Override
+  public void release(long token) {
+    segments[(int) token].unpin();
+  }
+
+  /**
+   * Reads consecutive blocks of the log through the ring; contract of {@link
+   * io.plinth.engine.api.BlockFile#read}.
+   */
+  public boolean read(long place, int blocks, long address, Completion completion, long context) {
+    Segment segment = segments[(int) (place / blocksPerSegment)];
+    return segment
+        .file()
+        .read(address, blocks * BLOCK, (place % blocksPerSegment) * BLOCK, completion, context);
+  }
+
+  /** Returns whether two places are neighbours in one segment. */
+  public boolean areNeighbours(long place, long following) {
+    return following == place + 1 && following % blocksPerSegment != 0;
+  }
+
+  /** Describes a place for messages to people. */
+  public String describe(long place) {
+    return name
+        + " segment "
+        + place / blocksPerSegment
+        + " offset "
+        + (place % blocksPerSegment) * BLOCK;
+  }
+
+  /** Seals the open batch and moves durability on; once per duty cycle. */
+  @Override
+  public int doWork(long nowNs) {
+    int work = openRecords;
+    seal();
+    if (failure != Status.OK) {
+      return work;
+    }
+    work += startSync();
+    work += prepareNext() ? 1 : 0;
+    if (refused) {
+      work += offerAgain();
+    }
+    evictSome();
+    return work;
+  }
+
+  /** Ends the open batch: from here on its records are appended. */
+  public void seal() {
+    if (openRecords > 0) {
+      sealBatch();
+      listener.onAppended(nextSequence - 1);
+    }
+  }
+
+  /** Stops taking records. What has been begun is sealed. */
+  public void stop() {
+    seal();
+    closed = true;
+  }
+
+  /** Returns the checksum that continues the chain, for the superblock. */
+  public int chainCrc() {
+    return chainCrc;
+  }
+
+  private boolean fitsOpenBatch(int headerBytes, int payloadBlocks) {
+    return openHeaderBlocks > 0
+        && openHeaderBytes + headerBytes <= openHeaderBlocks * BLOCK
+        && openStart + (openHeaderBlocks + openPayloadBlocks + payloadBlocks) * (long) BLOCK
+            <= active.file().writableBytes();
+  }
+
+  private boolean openBatch(int headerBytes, int payloadBlocks, boolean isData) {
+    int headerBlocks = LogFormat.blocks(BatchHeader.BYTES + headerBytes);
+    long total = (headerBlocks + payloadBlocks) * (long) BLOCK;
+    if (active == null || position + total > segmentBytes) {
+      if (BLOCK + total > segmentBytes) {
+        throw new IllegalArgumentException(
+            "a record of " + payloadBlocks + " blocks does not fit a segment");
+      }
+      if (!roll(isData)) {
+        return false;
+      }
+    }
+    if (activeIsReserve && isData) {
+      return refuse(Status.ENOSPC);
+    }
+    int end = (int) (position + total);
+    if (end > active.file().writableBytes()) {
+      if (storage.populateStatus() != Status.OK) {
+        return refuse(Status.ENOSPC);
+      }
+      active.file().populateTo((int) Math.min(segmentBytes, (long) end + POPULATE_AHEAD_BYTES));
+      counters.populationWaits++;
+      awaitedBytes = Math.max(awaitedBytes, end);
+      return refuse(Status.EAGAIN);
+    }
+    openStart = position;
+    openHeaderBlocks = headerBlocks;
+    openHeaderBytes = BatchHeader.BYTES;
+    openPayloadBlocks = 0;
+    openRecords = 0;
+    return true;
+  }
+
+  private boolean refuse(int status) {
+    refusal = status;
+    refused |= status == Status.EAGAIN;
+    return false;
+  }
+
+  /** Goes on to the next segment; the reserve is kept for records that free space. */
+  private boolean roll(boolean isData) {
+    takePrepared();
+    LogFile file = next;
+    if (file == null && hostFull) {
+      if (isData || reserve == null) {
+        return refuse(Status.ENOSPC);
+      }
+      file = reserve;
+      reserve = null;
+      activeIsReserve = true;
+    } else if (file == null) {
+      counters.segmentWaits++;
+      awaitsSegment = true;
+      return refuse(Status.EAGAIN);
+    } else {
+      next = null;
+      activeIsReserve = false;
+    }
+    if (active != null) {
+      active.usedBytes(position);
+    }
+    activate(file);
+    prepareNext();
+    return true;
+  }
+
+  private void activate(LogFile file) {
+    long sequence = active == null ? 1 : active.sequence() + 1;
+    Segment segment = new Segment(file, sequence, BLOCK, true);
+    NativeMemory memory = file.memory();
+    SegmentHeader header = new SegmentHeader().wrap(memory.address());
+    header.encode(segmentBytes, logId, file.slot(), sequence, nextSequence, chainCrc);
+    header.crc(memory.crc32c(crc, memory.address(), SegmentHeader.CRC_OFFSET));
+    segments[file.slot()] = segment;
+    active = segment;
+    position = BLOCK;
+    residentOrder.add(segment);
+    counters.segmentsUsed++;
+  }
+
+  /**
+   * Keeps one segment ready to go on with, and one in reserve; returns whether something has
+   * changed.
+   */
+  private boolean prepareNext() {
+    boolean took = takePrepared();
+    if (preparing || (next != null && reserve != null)) {
+      return took;
+    }
+    if (hostFull) {
+      return took;
+    }
+    int slot = freeSlot();
+    if (slot < 0) {
+      hostFull = true;
+      return took;
+    }
+    preparing = true;
+    preparingSlot = slot;
+    storage.prepare(slot);
+    return took;
+  }
+
+  private boolean takePrepared() {
+    if (!preparing) {
+      return false;
+    }
+    LogFile file = storage.takePrepared();
+    if (file == null) {
+      if (storage.prepareStatus() != Status.OK) {
+        preparing = false;
+        hostFull = true;
+        LOG.error(
+            "{}: no more segments can be made: {}", name, Status.name(storage.prepareStatus()));
+        core.timers().schedule(core.clock().nowNs() + RETRY_NS, this::onRetryTimer);
+      }
+      return false;
+    }
+    preparing = false;
+    segmentCount++;
+    // The reserve is filled first: without it a full log could not even record a trim.
+    if (reserve == null && active != null) {
+      reserve = file;
+    } else if (next == null) {
+      next = file;
+    } else {
+      reserve = file;
+    }
+    return true;
+  }
+
+  private int freeSlot() {
+    for (int slot = 0; slot < segments.length; slot++) {
+      boolean taken =
+          segments[slot] != null
+              || (next != null && next.slot() == slot)
+              || (reserve != null && reserve.slot() == slot)
+              || (preparing && preparingSlot == slot);
+      if (!taken) {
+        return slot;
+      }
+    }
+    return -1;
+  }
+
+  /** Tells the listener once what it waits for is there. */
+  private int offerAgain() {
+    boolean populated = active != null && active.file().writableBytes() >= awaitedBytes;
+    boolean segmentReady = !awaitsSegment || next != null || hostFull;
+    if (!segmentReady || !(populated || awaitsSegment || storage.populateStatus() != Status.OK)) {
+      return 0;
+    }
+    refused = false;
+    awaitsSegment = false;
+    awaitedBytes = 0;
+    listener.onReady();
+    return 1;
+  }
+
+  private void sealBatch() {
+    NativeMemory memory = active.file().memory();
+    long address = memory.address() + openStart;
+    batchHeader.wrap(address, openHeaderBytes);
+    batchHeader.encode(
+        openHeaderBytes,
+        logId,
+        nextSequence,
+        durableSequence,
+        chainCrc,
+        openRecords,
+        openHeaderBlocks,
+        openPayloadBlocks);
+    int headerCrc = memory.crc32c(crc, address, openHeaderBytes);
+    // The checksum makes the batch valid: nothing of it may be stored later than that.
+    VarHandle.releaseFence();
+    batchHeader.headerCrc(headerCrc);
+    chainCrc = headerCrc;
+    position = openStart + (openHeaderBlocks + openPayloadBlocks) * BLOCK;
+    active.usedBytes(position);
+    active.setDirty(true);
+    counters.batches++;
+    counters.records += openRecords;
+    counters.payloadBlocks += openPayloadBlocks;
+    counters.headerBlocks += openHeaderBlocks;
+    openHeaderBlocks = 0;
+    openRecords = 0;
+    nextSequence++;
+    if (active.file().writableBytes() - position < POPULATE_AHEAD_BYTES / 2) {
+      active
+          .file()
+          .populateTo((int) Math.min(segmentBytes, (long) position + POPULATE_AHEAD_BYTES));
+    }
+  }
+
+  private int startSync() {
+    if (!syncWanted || pendingSyncs > 0) {
+      return 0;
+    }
+    if (durableSequence == nextSequence - 1) {
+      syncWanted = false;
+      listener.onDurable(durableSequence);
+      return 1;
+    }
+    syncTarget = nextSequence - 1;
+    syncWanted = false;
+    counters.syncs++;
+    for (Segment segment : segments) {
+      if (segment != null && segment.isDirty()) {
+        segment.setDirty(false);
+        if (segment.file().sync(this, segment.file().slot())) {
+          pendingSyncs++;
+        } else {
+          // No slot on the ring: the part that was started must still be followed by a whole sync.
+          segment.setDirty(true);
+          syncWanted = true;
+          syncTarget = durableSequence;
+        }
+      }
+    }
+    return 1;
+  }
+
+  /** A sync of one segment has ended. */
+  @Override
+  public void onComplete(long context, int result) {
+    pendingSyncs--;
+    if (result < 0) {
+      fail(result, "fdatasync of segment " + context);
+      return;
+    }
+    if (pendingSyncs > 0 || failure != Status.OK) {
+      return;
+    }
+    if (syncTarget > durableSequence) {
+      durableSequence = syncTarget;
+      listener.onDurable(durableSequence);
+    }
+    scheduleMark();
+  }
+
+  private void scheduleMark() {
+    if (durabilityAsked && !markScheduled && !closed) {
+      durabilityAsked = false;
+      markScheduled = true;
+      core.timers().schedule(core.clock().nowNs() + MARK_DELAY_NS, this::onMarkTimer);
+    }
+  }
+
+  /**
+   * Writes an empty batch that names the durable position, when no other batch has done so. It is
+   * not synced itself: it need not survive the loss of power, only the common case that the last
+   * flushed data of an idle volume rots.
+   */
+  private void onMarkTimer(long nowNs) {
+    markScheduled = false;
+    boolean idle = openRecords == 0 && durableSequence == nextSequence - 1;
+    if (!idle || markedSequence >= durableSequence || closed || failure != Status.OK) {
+      return;
+    }
+    if (openBatch(0, 0, false)) {
+      sealBatch();
+      // The mark itself is not worth a mark.
+      markedSequence = nextSequence - 1;
+    }
+  }
+
+  /** The file system may have room again. */
+  private void onRetryTimer(long nowNs) {
+    if (!closed && failure == Status.OK) {
+      hostFull = false;
+    }
+  }
+
+  private void fail(int status, String what) {
+    if (failure == Status.OK) {
+      failure = Status.isError(status) ? Status.EIO : status;
+      LOG.error(
+          "{}: {} failed with {}: the log stops, nothing is acknowledged any more",
+          name,
+          what,
+          Status.name(status));
+      listener.onFailed(failure, durableSequence);
+    }
+  }
+
+  /** Lets the oldest segments in memory go when there are more than the budget allows. */
+  private void evictSome() {
+    int budget = storage.canPin() ? residentSegments : 1;
+    while (residentOrder.size() > budget) {
+      Segment oldest = residentOrder.peek();
+      oldest.beginEviction();
+      if (!oldest.isUnpinned()) {
+        return;
+      }
+      residentOrder.poll();
+      storage.evict(oldest.file());
+    }
+  }
+}

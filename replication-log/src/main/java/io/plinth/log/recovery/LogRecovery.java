@@ -1,0 +1,450 @@
+package io.plinth.log.recovery;
+
+import io.plinth.engine.api.LogStorage;
+import io.plinth.engine.api.Status;
+import io.plinth.log.format.BatchHeader;
+import io.plinth.log.format.LogFormat;
+import io.plinth.log.format.RecordHeader;
+import io.plinth.log.format.SegmentHeader;
+import io.plinth.log.format.Superblock;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.UUID;
+import java.util.zip.CRC32C;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Walks a log from where replay begins, decides where it ends with {@link RecoveryDecision}, and
+ * shows every record to a visitor.
+ *
+ * <p>Two walks: the first follows the chain of headers and learns which position is known to have
+ * been durable; the second checks the payload of batches above that position and visits the
+ * records. Payload below it is checked whenever it is read later.
+ */
+public final class LogRecovery {
+  private static final Logger LOG = LoggerFactory.getLogger(LogRecovery.class);
+
+  private final String name;
+  private final LogStorage storage;
+  private final Superblock.Values superblock;
+  private final boolean sameBoot;
+  private final LogReader reader;
+  private final CRC32C crc = new CRC32C();
+  private final BatchHeader batch = new BatchHeader();
+  private final RecordHeader record = new RecordHeader();
+  private final List<RecoveredLog.Segment> segments = new ArrayList<>();
+  private final Map<RecoveryDecision, Long> decisions = new EnumMap<>(RecoveryDecision.class);
+  private long durable;
+
+  // The cursor of the current walk.
+  private int segmentIndex;
+  private int position;
+  private long sequence;
+  private int chain;
+
+  private LogRecovery(String name, LogStorage storage, Superblock.Values superblock, UUID bootId) {
+    this.name = name;
+    this.storage = storage;
+    this.superblock = superblock;
+    this.sameBoot = superblock.bootId().equals(bootId);
+    this.reader = new LogReader(storage);
+    this.durable = superblock.durableSequence();
+  }
+
+  /**
+   * Recovers a log.
+   *
+   * @param name what to call the log in messages
+   * @param superblock as it was found
+   * @param bootId of the running machine
+   * @throws RecoveryException when the log must not be opened; the message names the place
+   */
+  public static RecoveredLog recover(
+      String name,
+      LogStorage storage,
+      Superblock.Values superblock,
+      UUID bootId,
+      RecoveryVisitor visitor)
+      throws RecoveryException {
+    LogRecovery recovery = new LogRecovery(name, storage, superblock, bootId);
+    try {
+      return recovery.run(visitor);
+    } finally {
+      recovery.reader.close();
+    }
+  }
+
+  private RecoveredLog run(RecoveryVisitor visitor) throws RecoveryException {
+    findSegments();
+    if (segments.isEmpty()) {
+      return finish(0, 0, 0, 0);
+    }
+    rewind();
+    while (nextHeader()) {
+      durable = Math.max(durable, batch.durableSequence());
+      advance();
+    }
+    long endSequence = sequence;
+    int endIndex = segmentIndex;
+    int endPosition = position;
+    decideEnd(endSequence);
+
+    rewind();
+    long batches = 0;
+    long records = 0;
+    long rotten = 0;
+    boolean cut = false;
+    while (sequence < endSequence && nextHeader()) {
+      int bad = sequence > durable ? countBadBlocks() : 0;
+      RecoveryDecision decision = decide(true, bad == 0, false);
+      if (decision.outcome() == RecoveryDecision.Outcome.CUT) {
+        cut = true;
+        break;
+      }
+      rotten += bad;
+      batches++;
+      records += batch.recordCount();
+      visit(visitor);
+      advance();
+    }
+    long torn = cut ? tornBytes(endIndex, endPosition) : damagedTailBytes();
+    if (cut || torn > 0) {
+      eraseTail();
+    }
+    return finish(batches, records, torn, rotten);
+  }
+
+  /** Collects the segments of this log in order and removes files that never became part of it. */
+  private void findSegments() throws RecoveryException {
+    SegmentHeader header = new SegmentHeader();
+    for (int slot : storage.existingSlots()) {
+      long address = reader.at(slot, 0, LogFormat.BLOCK_BYTES);
+      boolean ours = false;
+      if (address != 0) {
+        header.wrap(address);
+        ours =
+            header.isSegment()
+                && header.logId() == superblock.logId()
+                && header.slot() == slot
+                && header.segmentBytes() == storage.segmentBytes()
+                && header.crc() == reader.region(1).crc32c(crc, address, SegmentHeader.CRC_OFFSET);
+      }
+      if (ours) {
+        segments.add(
+            new RecoveredLog.Segment(slot, header.segmentSequence(), LogFormat.BLOCK_BYTES));
+      } else {
+        unusableSegment(slot);
+      }
+    }
+    segments.sort(Comparator.comparingLong(RecoveredLog.Segment::sequence));
+    for (int i = 1; i < segments.size(); i++) {
+      if (segments.get(i).sequence() != segments.get(i - 1).sequence() + 1) {
+        throw new RecoveryException(
+            name
+                + ": segment "
+                + (segments.get(i - 1).sequence() + 1)
+                + " of the log is missing or its header is damaged");
+      }
+    }
+    if (segments.isEmpty() && superblock.durableSequence() >= superblock.firstSequence()) {
+      throw new RecoveryException(
+          name + ": all segments are missing, though the log held durable data");
+    }
+  }
+
+  /**
+   * A file without a header of ours. One that was prepared and never used goes away; one that holds
+   * batches which had been complete is a part of the log that can't be reached any more.
+   */
+  private void unusableSegment(int slot) throws RecoveryException {
+    segments.add(new RecoveredLog.Segment(slot, -1, LogFormat.BLOCK_BYTES));
+    int index = segments.size() - 1;
+    long first = Long.MAX_VALUE;
+    long known = 0;
+    for (int at = LogFormat.BLOCK_BYTES; at < storage.segmentBytes(); at += LogFormat.BLOCK_BYTES) {
+      if (headerAt(index, at)) {
+        first = Math.min(first, batch.sequence());
+        known = Math.max(known, batch.durableSequence());
+      }
+    }
+    segments.remove(index);
+    boolean batches = first != Long.MAX_VALUE;
+    if (batches && (sameBoot || known >= first)) {
+      throw new RecoveryException(
+          name
+              + ": the header of segment file "
+              + slot
+              + " is damaged: not starting, because that would lose the data in it");
+    }
+    storage.removeExisting(slot);
+  }
+
+  private void rewind() {
+    segmentIndex = 0;
+    position = LogFormat.BLOCK_BYTES;
+    sequence = superblock.firstSequence();
+    chain = superblock.firstPreviousCrc();
+  }
+
+  /**
+   * Looks at the header that continues the chain, in this segment or at the start of the next;
+   * returns whether it is there.
+   */
+  private boolean nextHeader() {
+    if (headerAt(segmentIndex, position)
+        && batch.sequence() == sequence
+        && batch.previousCrc() == chain) {
+      return true;
+    }
+    int next = segmentIndex + 1;
+    if (next >= segments.size()) {
+      return false;
+    }
+    long address = reader.at(segments.get(next).slot(), 0, LogFormat.BLOCK_BYTES);
+    if (address == 0) {
+      return false;
+    }
+    SegmentHeader header = new SegmentHeader().wrap(address);
+    if (header.firstBatchSequence() != sequence || header.previousCrc() != chain) {
+      return false;
+    }
+    noteUsed(segmentIndex, position);
+    segmentIndex = next;
+    position = LogFormat.BLOCK_BYTES;
+    return headerAt(segmentIndex, position)
+        && batch.sequence() == sequence
+        && batch.previousCrc() == chain;
+  }
+
+  /**
+   * Returns whether a batch of this log with an intact header is at a place, whatever its sequence.
+   */
+  private boolean headerAt(int index, int at) {
+    int slot = segments.get(index).slot();
+    if (at + LogFormat.BLOCK_BYTES > storage.segmentBytes()) {
+      return false;
+    }
+    long address = reader.at(slot, at, LogFormat.BLOCK_BYTES);
+    if (address == 0) {
+      return false;
+    }
+    batch.wrap(address, LogFormat.BLOCK_BYTES);
+    int maxBlocks = (storage.segmentBytes() - at) / LogFormat.BLOCK_BYTES;
+    if (!batch.isBatch()
+        || batch.logId() != superblock.logId()
+        || !batch.hasPossibleLengths(maxBlocks)) {
+      return false;
+    }
+    int bytes = batch.headerBytes();
+    address = reader.at(slot, at, batch.headerBlocks() * LogFormat.BLOCK_BYTES);
+    if (address == 0) {
+      return false;
+    }
+    batch.wrap(address, bytes);
+    int stored = batch.headerCrc();
+    batch.headerCrc(0);
+    int computed =
+        reader.region(batch.headerBlocks() * LogFormat.BLOCK_BYTES).crc32c(crc, address, bytes);
+    batch.headerCrc(stored);
+    return stored == computed;
+  }
+
+  private void advance() {
+    chain = batch.headerCrc();
+    sequence++;
+    position += (batch.headerBlocks() + batch.payloadBlocks()) * LogFormat.BLOCK_BYTES;
+    noteUsed(segmentIndex, position);
+  }
+
+  private void noteUsed(int index, int usedBytes) {
+    RecoveredLog.Segment segment = segments.get(index);
+    if (usedBytes != segment.usedBytes()) {
+      segments.set(index, new RecoveredLog.Segment(segment.slot(), segment.sequence(), usedBytes));
+    }
+  }
+
+  private RecoveryDecision decide(boolean header, boolean payload, boolean successor) {
+    RecoveryDecision decision =
+        RecoveryDecision.of(header, payload, sequence <= durable, sameBoot, successor);
+    decisions.merge(decision, 1L, Long::sum);
+    return decision;
+  }
+
+  /** Judges the place where the chain of headers ends. */
+  private void decideEnd(long endSequence) throws RecoveryException {
+    int index = segmentIndex;
+    int at = position;
+    boolean successor = findSuccessor(endSequence);
+    segmentIndex = index;
+    position = at;
+    RecoveryDecision decision = decide(false, true, successor);
+    if (decision.outcome() == RecoveryDecision.Outcome.REFUSE) {
+      throw new RecoveryException(
+          String.format(
+              Locale.ROOT,
+              "%s: batch %d in segment file %d at offset %d is damaged, though it was %s: not starting, because cutting the log"
+                  + " there would lose data",
+              name,
+              endSequence,
+              segments.get(index).slot(),
+              at,
+              decision == RecoveryDecision.HEADER_ROT_DURABLE ? "durable" : "complete"));
+    }
+  }
+
+  /**
+   * Looks for any intact batch with a higher sequence after the cursor, and learns from each what
+   * was durable.
+   */
+  private boolean findSuccessor(long endSequence) {
+    boolean found = false;
+    int at = position + LogFormat.BLOCK_BYTES;
+    for (int index = segmentIndex; index < segments.size(); index++) {
+      while (at < storage.segmentBytes()) {
+        if (headerAt(index, at) && batch.sequence() > endSequence) {
+          found = true;
+          durable = Math.max(durable, batch.durableSequence());
+          at += (batch.headerBlocks() + batch.payloadBlocks()) * LogFormat.BLOCK_BYTES;
+        } else {
+          at += LogFormat.BLOCK_BYTES;
+        }
+      }
+      at = LogFormat.BLOCK_BYTES;
+    }
+    return found;
+  }
+
+  private int countBadBlocks() {
+    int headerBytes = batch.headerBlocks() * LogFormat.BLOCK_BYTES;
+    int total = headerBytes + batch.payloadBlocks() * LogFormat.BLOCK_BYTES;
+    int slot = segments.get(segmentIndex).slot();
+    long address = reader.at(slot, position, total);
+    if (address == 0) {
+      return batch.payloadBlocks();
+    }
+    batch.wrap(address, batch.headerBytes());
+    int bad = 0;
+    int at = BatchHeader.BYTES;
+    for (int i = 0; i < batch.recordCount(); i++) {
+      record.wrap(address + at, batch.headerBytes() - at);
+      if (record.type() == RecordHeader.WRITE) {
+        for (int b = 0; b < record.blockCount(); b++) {
+          long block =
+              address + headerBytes + (record.payloadBlock() + b) * (long) LogFormat.BLOCK_BYTES;
+          if (reader.region(total).crc32c(crc, block, LogFormat.BLOCK_BYTES)
+              != record.checksum(b)) {
+            bad++;
+          }
+        }
+      }
+      at += RecordHeader.encodedBytes(record.type(), record.blockCount());
+    }
+    if (bad > 0) {
+      LOG.warn(
+          "{}: {} blocks of batch {} in segment file {} at offset {} do not match their checksums",
+          name,
+          bad,
+          sequence,
+          slot,
+          position);
+    }
+    headerAt(segmentIndex, position);
+    return bad;
+  }
+
+  private void visit(RecoveryVisitor visitor) throws RecoveryException {
+    int slot = segments.get(segmentIndex).slot();
+    long address = reader.at(slot, position, batch.headerBlocks() * LogFormat.BLOCK_BYTES);
+    long blocksPerSegment = storage.segmentBytes() / LogFormat.BLOCK_BYTES;
+    long payload =
+        slot * blocksPerSegment + position / LogFormat.BLOCK_BYTES + batch.headerBlocks();
+    int at = BatchHeader.BYTES;
+    for (int i = 0; i < batch.recordCount(); i++) {
+      record.wrap(address + at, batch.headerBytes() - at);
+      if (!record.isPossible(batch.headerBytes() - at, batch.payloadBlocks())) {
+        throw new RecoveryException(
+            String.format(
+                Locale.ROOT,
+                "%s: record %d of batch %d in segment file %d at offset %d makes no sense, though its checksum is right",
+                name,
+                i,
+                sequence,
+                slot,
+                position));
+      }
+      visitor.onRecord(record, payload + record.payloadBlock());
+      at += RecordHeader.encodedBytes(record.type(), record.blockCount());
+    }
+  }
+
+  /** Returns how much the headers past the cut had covered. */
+  private long tornBytes(int endIndex, int endPosition) {
+    long bytes = (long) endPosition - position;
+    return bytes + (long) (endIndex - segmentIndex) * storage.segmentBytes();
+  }
+
+  /**
+   * Returns the length of what looks like the beginning of a batch at the end of the log, or zero
+   * when there is nothing.
+   */
+  private long damagedTailBytes() {
+    if (segmentIndex + 1 < segments.size()) {
+      return (long) (segments.size() - 1 - segmentIndex) * storage.segmentBytes();
+    }
+    for (int at = position; at < storage.segmentBytes(); at += LogFormat.BLOCK_BYTES) {
+      if (reader.at(segments.get(segmentIndex).slot(), at, LogFormat.BLOCK_BYTES) == 0
+          || !isZero(at)) {
+        return (long) storage.segmentBytes() - at;
+      }
+    }
+    return 0;
+  }
+
+  private boolean isZero(int at) {
+    long address = reader.at(segments.get(segmentIndex).slot(), at, LogFormat.BLOCK_BYTES);
+    for (int i = 0; i < LogFormat.BLOCK_BYTES; i += 8) {
+      if (org.agrona.UnsafeApi.getLong(address + i) != 0) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /** Removes what follows the end, so that no later recovery takes it for a successor. */
+  private void eraseTail() throws RecoveryException {
+    while (segments.size() > segmentIndex + 1) {
+      storage.removeExisting(segments.removeLast().slot());
+    }
+    int slot = segments.get(segmentIndex).slot();
+    noteUsed(segmentIndex, position);
+    int result = storage.eraseNow(slot, position);
+    if (result != Status.OK) {
+      throw new RecoveryException(
+          name
+              + ": can't erase the torn tail of segment file "
+              + slot
+              + ": "
+              + Status.name(result));
+    }
+  }
+
+  private RecoveredLog finish(long batches, long records, long torn, long rotten) {
+    boolean empty = segments.isEmpty();
+    return new RecoveredLog(
+        List.copyOf(segments),
+        empty ? 0 : position,
+        empty ? superblock.firstSequence() : sequence,
+        empty ? superblock.firstPreviousCrc() : chain,
+        Math.min(durable, empty ? superblock.firstSequence() - 1 : sequence - 1),
+        batches,
+        records,
+        torn,
+        rotten,
+        Map.copyOf(decisions));
+  }
+}

@@ -1,0 +1,119 @@
+package io.plinth.target.volume;
+
+import io.plinth.engine.api.Completion;
+import io.plinth.engine.api.Status;
+import io.plinth.engine.memory.BufferPool;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Reads of the log that are not in memory: neighbouring blocks are read through the ring into part
+ * of a buffer, and every block is checked against the checksum that the index had when the read
+ * began.
+ */
+final class BlockReads implements Completion {
+  private static final Logger LOG = LoggerFactory.getLogger(BlockReads.class);
+
+  private final VolumeStore store;
+  private final BufferPool pool;
+  private final int blocksPerBuffer;
+  private final int[] checksums;
+  private final Operation[] operations;
+
+  /** What a buffer is being used for. */
+  private static final class Operation {
+    LogVolume volume;
+    VolumeRequest request;
+    long place;
+    long firstBlock;
+    int blocks;
+    long address;
+  }
+
+  BlockReads(VolumeStore store) {
+    this.store = store;
+    this.pool = store.readBuffers();
+    this.blocksPerBuffer = pool.bufferBytes() / Volume.BLOCK_BYTES;
+    this.checksums = new int[pool.capacity() * blocksPerBuffer];
+    this.operations = new Operation[checksums.length];
+    for (int i = 0; i < operations.length; i++) {
+      operations[i] = new Operation();
+    }
+  }
+
+  /** Returns how many blocks one buffer holds. */
+  int blocksPerBuffer() {
+    return blocksPerBuffer;
+  }
+
+  /**
+   * Starts a read of consecutive blocks of a volume that are neighbours in the log.
+   *
+   * @param address where to, at a multiple of a block inside a buffer of the pool
+   * @param request told through {@link LogVolume#onRequestRead}; null tells {@link
+   *     MergeBlocks#onRead}
+   */
+  void start(
+      LogVolume volume,
+      long firstBlock,
+      long place,
+      int blocks,
+      long address,
+      VolumeRequest request) {
+    int number = (int) ((address - pool.memory().address()) / Volume.BLOCK_BYTES);
+    Operation operation = operations[number];
+    operation.volume = volume;
+    operation.request = request;
+    operation.place = place;
+    operation.firstBlock = firstBlock;
+    operation.blocks = blocks;
+    operation.address = address;
+    for (int i = 0; i < blocks; i++) {
+      checksums[number + i] = volume.index().checksum(firstBlock + i);
+    }
+    if (!store.journal().read(place, blocks, address, this, number)) {
+      throw new IllegalStateException(
+          "the ring has fewer slots than there are blocks in read buffers");
+    }
+  }
+
+  @Override
+  public void onComplete(long context, int result) {
+    int number = (int) context;
+    Operation operation = operations[number];
+    int status = Status.OK;
+    if (result != operation.blocks * Volume.BLOCK_BYTES) {
+      status = Status.EIO;
+      report(operation, 0, result < 0 ? "can't be read: " + Status.name(result) : "is cut short");
+    }
+    for (int i = 0; i < operation.blocks && status == Status.OK; i++) {
+      long address = operation.address + (long) i * Volume.BLOCK_BYTES;
+      if (store.checksum(pool.memory(), address) != checksums[number + i]) {
+        status = Status.EIO;
+        report(operation, i, "does not match its checksum");
+      }
+    }
+    VolumeRequest request = operation.request;
+    operation.request = null;
+    if (request == null) {
+      store.merges().onRead(operation.address, status);
+    } else {
+      operation.volume.onRequestRead(request, status);
+    }
+  }
+
+  /** Counts and reports a block that can't be returned. */
+  void report(LogVolume volume, long block, long place, String what) {
+    volume.countCorruptRead();
+    LOG.error(
+        "volume {} block {}: {} {}; reads of it fail until it is written again",
+        volume.name(),
+        block,
+        store.journal().describe(place),
+        what);
+  }
+
+  private void report(Operation operation, int i, String what) {
+    report(operation.volume, operation.firstBlock + i, operation.place + i, what);
+  }
+}
