@@ -22,7 +22,7 @@ plinth_find_jdk() {
   fi
   plinth_best=
   plinth_best_feature=0
-  for plinth_candidate in /usr/lib/jvm/* "$HOME"/.sdkman/candidates/java/*; do
+  for plinth_candidate in /usr/lib/jvm/* "${HOME:-/nonexistent}"/.sdkman/candidates/java/*; do
     plinth_candidate_feature=$(plinth_jdk_feature "$plinth_candidate")
     # The lowest version that is new enough: the one the project is tested with.
     if [ "$plinth_candidate_feature" -ge "$PLINTH_JDK_MINIMUM" ]; then
