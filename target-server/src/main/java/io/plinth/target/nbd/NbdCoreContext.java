@@ -1,0 +1,308 @@
+package io.plinth.target.nbd;
+
+import io.plinth.engine.api.Core;
+import io.plinth.engine.api.CycleTask;
+import io.plinth.engine.api.Timers;
+import io.plinth.engine.memory.BufferPool;
+import io.plinth.engine.memory.NativeMemory;
+import java.util.ArrayDeque;
+import org.agrona.concurrent.UnsafeBuffer;
+
+/**
+ * What the NBD sessions of one core share: pre-allocated requests, chunks for large payloads, the
+ * list of sessions, and the wake-ups of sessions that waited.
+ *
+ * <p>A session that can go on is not called from where room appeared but in the context's next turn
+ * of the duty cycle: so one session never runs inside another, however many wait.
+ */
+public final class NbdCoreContext implements CycleTask {
+  /** Zeroes to send by reference; never written, so the kernel backs them with its zero page. */
+  private static final int ZERO_BYTES = 256 << 10;
+
+  /** How often it is checked, while others wait, who holds without progress what they wait for. */
+  private static final long STALL_CHECK_NS = 500_000_000L;
+
+  private final Core core;
+  private final NbdLimits limits;
+  private final BufferPool chunks;
+  private final NativeMemory zeroes;
+  private final NbdCounters counters = new NbdCounters();
+
+  private final NbdRequest[] freeRequests;
+  private int freeRequestCount;
+
+  /** Free requests promised to sessions that waited and have not yet come for them. */
+  private int promisedRequests;
+
+  private final ArrayDeque<Transmission> requestWaiters = new ArrayDeque<>();
+  private final ArrayDeque<Transmission> runnable = new ArrayDeque<>();
+
+  /** Sessions of this core, linked through the sessions themselves. */
+  private NbdSession firstSession;
+
+  private int sessionCount;
+
+  /** Sessions that wait for what another session may hold. */
+  private int starving;
+
+  private boolean stallCheckArmed;
+  private final Timers.Task stallCheck = this::onStallCheck;
+
+  private boolean draining;
+  private Runnable whenDrained;
+
+  /** For the addresses that one payload takes, and to view memory by its address. */
+  final long[] chunkScratch;
+
+  final UnsafeBuffer view = new UnsafeBuffer(0, 0);
+
+  /** Where the answer to an option is put together. */
+  final UnsafeBuffer replyScratch = new UnsafeBuffer(new byte[OptionReplies.ROOM_BYTES]);
+
+  /**
+   * Makes the context of one core; nothing runs before {@link #start}.
+   *
+   * @param chunks buffers for payloads that don't fit a receive buffer, together at least {@link
+   *     NbdLimits#maxPayloadBytes()}
+   */
+  public NbdCoreContext(Core core, NbdLimits limits, BufferPool chunks) {
+    if ((long) chunks.bufferBytes() * chunks.capacity() < limits.maxPayloadBytes()) {
+      throw new IllegalArgumentException(
+          "the largest payload of "
+              + limits.maxPayloadBytes()
+              + " bytes does not fit "
+              + chunks.capacity()
+              + " chunks of "
+              + chunks.bufferBytes());
+    }
+    this.core = core;
+    this.limits = limits;
+    this.chunks = chunks;
+    this.zeroes = NativeMemory.reserve(ZERO_BYTES);
+    this.chunkScratch = new long[chunksFor(limits.maxPayloadBytes())];
+    this.freeRequests = new NbdRequest[limits.requestsPerCore()];
+    for (int i = 0; i < freeRequests.length; i++) {
+      freeRequests[i] = new NbdRequest(this);
+    }
+    this.freeRequestCount = freeRequests.length;
+  }
+
+  /** Takes part in the duty cycle from now on; on the core's thread. */
+  public void start() {
+    core.addCycleTask(this);
+  }
+
+  /** Returns the counters, for any thread. */
+  public NbdCounters counters() {
+    return counters;
+  }
+
+  /**
+   * Ends all sessions: requests that are in flight are finished, further ones are answered with
+   * ESHUTDOWN, and who has nothing in flight is disconnected. On the core's thread, after the
+   * listeners were closed.
+   *
+   * @param whenDone runs on the core's thread once no session and no request is left; clients that
+   *     do not take their last replies are cut off after {@link NbdLimits#drainTimeoutNs()}
+   */
+  public void drain(Runnable whenDone) {
+    draining = true;
+    whenDrained = whenDone;
+    core.timers().schedule(core.clock().nowNs() + limits.drainTimeoutNs(), this::onDrainTimeout);
+    NbdSession session = firstSession;
+    while (session != null) {
+      NbdSession next = session.nextSession;
+      session.onDrain();
+      session = next;
+    }
+  }
+
+  /** Leaves the duty cycle and returns the memory; on the core's thread, with no session left. */
+  public void close() {
+    core.removeCycleTask(this);
+    zeroes.close();
+  }
+
+  @Override
+  public int doWork(long nowNs) {
+    int work = 0;
+    while (!requestWaiters.isEmpty() && freeRequestCount > promisedRequests) {
+      Transmission next = requestWaiters.poll();
+      promisedRequests++;
+      next.onRequestPromised();
+      work++;
+    }
+    // Sessions that become runnable meanwhile wait for the next cycle: the work is bounded.
+    for (int i = runnable.size(); i > 0; i--) {
+      Transmission next = runnable.poll();
+      if (next != null) {
+        next.resume();
+        work++;
+      }
+    }
+    if (whenDrained != null && sessionCount == 0 && freeRequestCount == freeRequests.length) {
+      Runnable done = whenDrained;
+      whenDrained = null;
+      done.run();
+      work++;
+    }
+    return work;
+  }
+
+  Core core() {
+    return core;
+  }
+
+  NbdLimits limits() {
+    return limits;
+  }
+
+  BufferPool chunks() {
+    return chunks;
+  }
+
+  int chunksFor(long payloadBytes) {
+    return (int) ((payloadBytes + chunks.bufferBytes() - 1) / chunks.bufferBytes());
+  }
+
+  long zeroAddress() {
+    return zeroes.address();
+  }
+
+  int zeroBytes() {
+    return ZERO_BYTES;
+  }
+
+  boolean isDraining() {
+    return draining;
+  }
+
+  /** Returns how many requests are not free; for tests and checks at shutdown. */
+  int requestsInUse() {
+    return freeRequests.length - freeRequestCount;
+  }
+
+  int sessionCount() {
+    return sessionCount;
+  }
+
+  int starvingSessions() {
+    return starving;
+  }
+
+  // Requests.
+
+  /** Returns a request, or null when none is free or sessions that asked before wait for one. */
+  NbdRequest acquireRequest() {
+    if (!requestWaiters.isEmpty() || freeRequestCount <= promisedRequests) {
+      return null;
+    }
+    return freeRequests[--freeRequestCount];
+  }
+
+  /** Returns the request that was promised. */
+  NbdRequest acquirePromisedRequest() {
+    promisedRequests--;
+    return freeRequests[--freeRequestCount];
+  }
+
+  void forgetPromise() {
+    promisedRequests--;
+  }
+
+  void releaseRequest(NbdRequest request) {
+    request.reset();
+    freeRequests[freeRequestCount++] = request;
+  }
+
+  void awaitRequest(Transmission waiter) {
+    requestWaiters.add(waiter);
+  }
+
+  void cancelAwaitRequest(Transmission waiter) {
+    requestWaiters.remove(waiter);
+  }
+
+  // Wake-ups.
+
+  void makeRunnable(Transmission transmission) {
+    runnable.add(transmission);
+  }
+
+  void cancelRunnable(Transmission transmission) {
+    runnable.remove(transmission);
+  }
+
+  // Sessions.
+
+  /** Adds a session, or returns false when the core has as many as it may have. */
+  boolean register(NbdSession session) {
+    if (sessionCount >= limits.connectionsPerCore()) {
+      counters.connectionRefused();
+      return false;
+    }
+    session.previousSession = null;
+    session.nextSession = firstSession;
+    if (firstSession != null) {
+      firstSession.previousSession = session;
+    }
+    firstSession = session;
+    sessionCount++;
+    counters.connectionsOpen(sessionCount);
+    return true;
+  }
+
+  void unregister(NbdSession session) {
+    if (session.previousSession == null) {
+      firstSession = session.nextSession;
+    } else {
+      session.previousSession.nextSession = session.nextSession;
+    }
+    if (session.nextSession != null) {
+      session.nextSession.previousSession = session.previousSession;
+    }
+    session.previousSession = null;
+    session.nextSession = null;
+    sessionCount--;
+    counters.connectionsOpen(sessionCount);
+  }
+
+  // Sessions that hold what others wait for.
+
+  /** A session waits for what another one may hold; stalled clients are looked for from now on. */
+  void beginStarving() {
+    starving++;
+    if (!stallCheckArmed) {
+      stallCheckArmed = true;
+      core.timers().schedule(core.clock().nowNs() + STALL_CHECK_NS, stallCheck);
+    }
+  }
+
+  void endStarving() {
+    starving--;
+  }
+
+  private void onStallCheck(long nowNs) {
+    stallCheckArmed = false;
+    if (starving == 0) {
+      return;
+    }
+    NbdSession session = firstSession;
+    while (session != null) {
+      NbdSession next = session.nextSession;
+      session.evictIfStalled(nowNs);
+      session = next;
+    }
+    stallCheckArmed = true;
+    core.timers().schedule(nowNs + STALL_CHECK_NS, stallCheck);
+  }
+
+  private void onDrainTimeout(long nowNs) {
+    NbdSession session = firstSession;
+    while (session != null) {
+      NbdSession next = session.nextSession;
+      session.closeNow("it does not take its last replies");
+      session = next;
+    }
+  }
+}

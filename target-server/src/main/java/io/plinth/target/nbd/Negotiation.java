@@ -1,0 +1,487 @@
+package io.plinth.target.nbd;
+
+import static io.plinth.target.nbd.NbdProtocol.CLIENT_FLAGS_BYTES;
+import static io.plinth.target.nbd.NbdProtocol.HANDSHAKE_FIXED_NEWSTYLE;
+import static io.plinth.target.nbd.NbdProtocol.HANDSHAKE_NO_ZEROES;
+import static io.plinth.target.nbd.NbdProtocol.INFO_NAME;
+import static io.plinth.target.nbd.NbdProtocol.OPTION_HEADER_BYTES;
+import static io.plinth.target.nbd.NbdProtocol.OPTION_MAGIC;
+import static io.plinth.target.nbd.NbdProtocol.OPT_ABORT;
+import static io.plinth.target.nbd.NbdProtocol.OPT_EXPORT_NAME;
+import static io.plinth.target.nbd.NbdProtocol.OPT_GO;
+import static io.plinth.target.nbd.NbdProtocol.OPT_INFO;
+import static io.plinth.target.nbd.NbdProtocol.OPT_LIST;
+import static io.plinth.target.nbd.NbdProtocol.OPT_LIST_META_CONTEXT;
+import static io.plinth.target.nbd.NbdProtocol.OPT_SET_META_CONTEXT;
+import static io.plinth.target.nbd.NbdProtocol.OPT_STARTTLS;
+import static io.plinth.target.nbd.NbdProtocol.OPT_STRUCTURED_REPLY;
+import static io.plinth.target.nbd.NbdProtocol.REP_ERR_INVALID;
+import static io.plinth.target.nbd.NbdProtocol.REP_ERR_POLICY;
+import static io.plinth.target.nbd.NbdProtocol.REP_ERR_SHUTDOWN;
+import static io.plinth.target.nbd.NbdProtocol.REP_ERR_TOO_BIG;
+import static io.plinth.target.nbd.NbdProtocol.REP_ERR_UNKNOWN;
+import static io.plinth.target.nbd.NbdProtocol.REP_ERR_UNSUP;
+import static java.nio.ByteOrder.BIG_ENDIAN;
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import io.plinth.engine.api.Connection;
+import io.plinth.engine.api.Timers;
+import io.plinth.target.volume.Volume;
+import java.util.List;
+import org.agrona.DirectBuffer;
+
+/**
+ * The handshake of one session: the client's flags, then options one at a time, each answered
+ * before the next is looked at, until EXPORT_NAME or GO opens a volume.
+ *
+ * <pre>
+ *   client flags: | flags 4 |
+ *   option:       | IHAVEOPT 8 | option 4 | length 4 | data |
+ * </pre>
+ *
+ * <p>TLS is not offered: the server is in the text's NOTLS mode.
+ */
+final class Negotiation implements Timers.Task {
+  private enum State {
+    CLIENT_FLAGS,
+    OPTION,
+    /** Data of an option too long to be looked at goes by. */
+    SKIP,
+    /** The answer to LIST is being written. */
+    LIST,
+    /** On the way to the core of the volume. */
+    MOVING,
+    OVER
+  }
+
+  private final NbdSession session;
+  private final NbdAcceptor acceptor;
+  private final NbdLimits limits;
+
+  private Connection connection;
+  private NbdCoreContext context;
+  private OptionReplies replies;
+  private State state = State.CLIENT_FLAGS;
+  private boolean paused;
+
+  private boolean fixedNewstyle;
+  private boolean noZeroes;
+  private boolean structuredReplies;
+
+  /** Name of the volume that {@code base:allocation} was selected for, or null. */
+  private String contextVolume;
+
+  /** Bytes were left that are not yet a whole option. */
+  private boolean partialOption;
+
+  // The option being worked on.
+
+  private int option;
+  private int skipRemaining;
+  private List<Volume> listed;
+  private int nextListed;
+
+  /** What EXPORT_NAME or GO asked for, kept while the connection moves. */
+  private ExportQuery openQuery;
+
+  private long timer;
+  private long lastOptionNs;
+
+  Negotiation(NbdSession session, NbdAcceptor acceptor) {
+    this.session = session;
+    this.acceptor = acceptor;
+    this.limits = acceptor.limits();
+  }
+
+  /** Greets a new client. */
+  void begin(Connection newConnection, NbdCoreContext newContext) {
+    arrive(newConnection, newContext);
+    lastOptionNs = context.core().clock().nowNs();
+    armTimer(lastOptionNs);
+    replies.greeting(HANDSHAKE_FIXED_NEWSTYLE | HANDSHAKE_NO_ZEROES);
+  }
+
+  /** The connection has come to the core of the volume; now the client gets its answer. */
+  void onMoved(Connection moved, NbdCoreContext newContext) {
+    arrive(moved, newContext);
+    armTimer(context.core().clock().nowNs());
+    state = State.OPTION;
+    if (context.isDraining()) {
+      refuseForShutdown();
+      return;
+    }
+    Volume volume = acceptor.directory().find(openQuery.name());
+    if (volume == null || volume.core().id() != connection.core().id()) {
+      // Deleted or moved on while the connection was on its way.
+      refuseUnknownExport();
+      return;
+    }
+    open(volume);
+  }
+
+  /** Ends the time limit. */
+  void stop() {
+    if (timer != 0) {
+      context.core().timers().cancel(timer);
+      timer = 0;
+    }
+  }
+
+  /** Returns whether the client has asked for nothing that is not answered. */
+  boolean isIdle() {
+    return !partialOption && (state == State.CLIENT_FLAGS || state == State.OPTION);
+  }
+
+  int onReceive(DirectBuffer buffer, int offset, int length) {
+    int position = offset;
+    int end = offset + length;
+    int consumed = 1;
+    while (consumed > 0 && !paused && !session.isClosing()) {
+      consumed =
+          switch (state) {
+            case CLIENT_FLAGS -> receiveClientFlags(buffer, position, end - position);
+            case OPTION -> receiveOption(buffer, position, end - position);
+            case SKIP -> skip(end - position);
+            case LIST, MOVING, OVER -> 0;
+          };
+      position += consumed;
+    }
+    partialOption = position < end;
+    closeIfDraining();
+    return position - offset;
+  }
+
+  void onWritable() {
+    if (!paused) {
+      return;
+    }
+    if (state == State.LIST) {
+      continueList();
+    } else if (replies.hasRoom()) {
+      paused = false;
+    }
+    if (!paused && !session.isClosing()) {
+      connection.resumeReceive();
+    }
+  }
+
+  /** The client had its time for one option. */
+  @Override
+  public void onTimer(long nowNs) {
+    if (nowNs - lastOptionNs >= limits.handshakeTimeoutNs()) {
+      timer = 0;
+      context.counters().handshakeTimeout();
+      session.closeNow("it negotiates too slowly");
+    } else {
+      armTimer(lastOptionNs);
+    }
+  }
+
+  private void arrive(Connection newConnection, NbdCoreContext newContext) {
+    connection = newConnection;
+    context = newContext;
+    replies = new OptionReplies(newConnection, newContext.replyScratch);
+  }
+
+  private void armTimer(long fromNs) {
+    timer = context.core().timers().schedule(fromNs + limits.handshakeTimeoutNs(), this);
+  }
+
+  private int receiveClientFlags(DirectBuffer buffer, int position, int available) {
+    if (available < CLIENT_FLAGS_BYTES) {
+      return 0;
+    }
+    int flags = buffer.getInt(position, BIG_ENDIAN);
+    if ((flags & ~(HANDSHAKE_FIXED_NEWSTYLE | HANDSHAKE_NO_ZEROES)) != 0) {
+      session.violation("unknown client flags");
+      return available;
+    }
+    fixedNewstyle = (flags & HANDSHAKE_FIXED_NEWSTYLE) != 0;
+    noZeroes = (flags & HANDSHAKE_NO_ZEROES) != 0;
+    state = State.OPTION;
+    return CLIENT_FLAGS_BYTES;
+  }
+
+  private int receiveOption(DirectBuffer buffer, int position, int available) {
+    if (available < OPTION_HEADER_BYTES) {
+      return 0;
+    }
+    if (buffer.getLong(position, BIG_ENDIAN) != OPTION_MAGIC) {
+      session.violation("bad option magic");
+      return available;
+    }
+    int number = buffer.getInt(position + 8, BIG_ENDIAN);
+    long length = buffer.getInt(position + 12, BIG_ENDIAN) & 0xffffffffL;
+    if (!fixedNewstyle && number != OPT_EXPORT_NAME) {
+      // Such a client would not understand an option reply either.
+      session.violation("an option without fixed newstyle");
+      return available;
+    }
+    if (!replies.hasRoom()) {
+      pause();
+      return 0;
+    }
+    if (length > limits.optionBytes()) {
+      option = number;
+      return receiveLongOption(length);
+    }
+    if (available < OPTION_HEADER_BYTES + length) {
+      return 0;
+    }
+    option = number;
+    lastOptionNs = context.core().clock().nowNs();
+    execute(buffer, position + OPTION_HEADER_BYTES, (int) length);
+    return OPTION_HEADER_BYTES + (int) length;
+  }
+
+  /** Nothing legitimate is that long: skip it, or give up when even that is asking too much. */
+  private int receiveLongOption(long length) {
+    if (option == OPT_EXPORT_NAME) {
+      session.violation("export name of " + length + " bytes");
+    } else if (length > limits.optionSkipBytes()) {
+      context.counters().protocolViolation();
+      refuse(REP_ERR_TOO_BIG, "option data too long");
+      session.closeAfterFlush();
+    } else {
+      state = State.SKIP;
+      skipRemaining = (int) length;
+    }
+    return OPTION_HEADER_BYTES;
+  }
+
+  private int skip(int available) {
+    int skipped = Math.min(available, skipRemaining);
+    skipRemaining -= skipped;
+    if (skipRemaining == 0) {
+      state = State.OPTION;
+      lastOptionNs = context.core().clock().nowNs();
+      if (isKnown(option)) {
+        refuse(REP_ERR_TOO_BIG, "option data too long");
+      } else {
+        refuse(REP_ERR_UNSUP, "unknown option");
+      }
+    }
+    return skipped;
+  }
+
+  private static boolean isKnown(int option) {
+    return switch (option) {
+      case OPT_ABORT,
+          OPT_LIST,
+          OPT_INFO,
+          OPT_GO,
+          OPT_STRUCTURED_REPLY,
+          OPT_LIST_META_CONTEXT,
+          OPT_SET_META_CONTEXT ->
+          true;
+      default -> false;
+    };
+  }
+
+  private void execute(DirectBuffer buffer, int data, int length) {
+    if (context.isDraining() && option != OPT_ABORT) {
+      refuseForShutdown();
+      return;
+    }
+    switch (option) {
+      case OPT_EXPORT_NAME -> exportName(buffer, data, length);
+      case OPT_ABORT -> {
+        replies.ack(option);
+        session.closeAfterFlush();
+      }
+      case OPT_LIST -> list(length);
+      case OPT_INFO, OPT_GO -> infoOrGo(buffer, data, length);
+      case OPT_STRUCTURED_REPLY -> structuredReply(length);
+      case OPT_LIST_META_CONTEXT, OPT_SET_META_CONTEXT -> metaContext(buffer, data, length);
+      case OPT_STARTTLS -> refuse(REP_ERR_UNSUP, "TLS is not available");
+      default -> refuse(REP_ERR_UNSUP, "unknown option");
+    }
+  }
+
+  // The options.
+
+  private void structuredReply(int length) {
+    if (length != 0) {
+      refuse(REP_ERR_INVALID, "unexpected option data");
+      return;
+    }
+    structuredReplies = true;
+    replies.ack(option);
+  }
+
+  private void list(int length) {
+    if (length != 0) {
+      refuse(REP_ERR_INVALID, "unexpected option data");
+      return;
+    }
+    List<Volume> volumes = acceptor.directory().list();
+    if (volumes.size() > limits.listedExports()) {
+      refuse(REP_ERR_POLICY, "too many exports to list");
+      return;
+    }
+    listed = volumes;
+    nextListed = 0;
+    state = State.LIST;
+    continueList();
+  }
+
+  private void continueList() {
+    while (nextListed < listed.size()) {
+      if (!replies.hasRoom()) {
+        pause();
+        return;
+      }
+      replies.server(option, listed.get(nextListed).name().getBytes(UTF_8));
+      nextListed++;
+    }
+    if (!replies.hasRoom()) {
+      pause();
+      return;
+    }
+    replies.ack(option);
+    listed = null;
+    paused = false;
+    state = State.OPTION;
+    closeIfDraining();
+  }
+
+  private void infoOrGo(DirectBuffer buffer, int data, int length) {
+    ExportQuery query = ExportQuery.parseInfo(buffer, data, length);
+    if (query.error() != 0) {
+      refuse(query.error(), query.problem());
+      return;
+    }
+    openQuery = query;
+    Volume volume = acceptor.directory().find(query.name());
+    if (volume == null) {
+      refuseUnknownExport();
+    } else if (option == OPT_INFO) {
+      describe(volume);
+      replies.ack(option);
+    } else {
+      openOrMove(volume);
+    }
+  }
+
+  private void exportName(DirectBuffer buffer, int data, int length) {
+    ExportQuery query = ExportQuery.parseName(buffer, data, length);
+    if (query.error() != 0) {
+      session.violation(query.problem());
+      return;
+    }
+    openQuery = query;
+    Volume volume = acceptor.directory().find(query.name());
+    if (volume == null) {
+      refuseUnknownExport();
+    } else {
+      openOrMove(volume);
+    }
+  }
+
+  private void openOrMove(Volume volume) {
+    if (volume.core().id() == connection.core().id()) {
+      open(volume);
+      return;
+    }
+    stop();
+    state = State.MOVING;
+    session.moveTo(volume);
+  }
+
+  private void open(Volume volume) {
+    if (option == OPT_GO) {
+      describe(volume);
+      replies.ack(option);
+    } else {
+      replies.exportName(export(volume), !noZeroes);
+    }
+    state = State.OVER;
+    session.enterTransmission(volume, export(volume));
+  }
+
+  /** Writes what INFO and GO say alike, so that one predicts the other. */
+  private void describe(Volume volume) {
+    Export export = export(volume);
+    replies.infoExport(option, export);
+    if (openQuery.asksFor(INFO_NAME)) {
+      replies.infoName(option, volume.name().getBytes(UTF_8));
+    }
+    // Enforced on every client, so every client is told, whether it asked or not.
+    replies.infoBlockSize(option, export);
+  }
+
+  /** A context that was selected for another export is not valid for this one. */
+  private Export export(Volume volume) {
+    boolean allocationContext = volume.name().equals(contextVolume);
+    return Export.of(volume, structuredReplies, allocationContext, limits.maxPayloadBytes());
+  }
+
+  private void metaContext(DirectBuffer buffer, int data, int length) {
+    boolean select = option == OPT_SET_META_CONTEXT;
+    if (select) {
+      // Replaces what was selected before even when it fails.
+      contextVolume = null;
+    }
+    if (!structuredReplies) {
+      refuse(REP_ERR_INVALID, "structured replies must be negotiated first");
+      return;
+    }
+    MetaContextQuery query = MetaContextQuery.parse(buffer, data, length, !select);
+    if (query.error() != 0) {
+      refuse(query.error(), query.problem());
+      return;
+    }
+    Volume volume = acceptor.directory().find(query.exportName());
+    if (volume == null) {
+      refuseUnknownExport();
+      return;
+    }
+    if (query.allocation()) {
+      if (select) {
+        contextVolume = volume.name();
+      }
+      // The identity in a list is reserved.
+      int id = select ? NbdProtocol.ALLOCATION_CONTEXT_ID : 0;
+      replies.metaContext(option, id, NbdProtocol.ALLOCATION_CONTEXT);
+    }
+    replies.ack(option);
+  }
+
+  // Refusals.
+
+  private void refuse(int type, String message) {
+    replies.error(option, type, message);
+  }
+
+  private void refuseUnknownExport() {
+    if (option == OPT_EXPORT_NAME) {
+      // There is no error reply to this option.
+      session.closeNow("it asked for an unknown export");
+    } else {
+      refuse(REP_ERR_UNKNOWN, "no such export");
+    }
+  }
+
+  private void refuseForShutdown() {
+    if (option == OPT_EXPORT_NAME) {
+      session.closeNow("the server is shutting down");
+    } else {
+      refuse(REP_ERR_SHUTDOWN, "the server is shutting down");
+      session.closeAfterFlush();
+    }
+  }
+
+  /** While the server shuts down, a client that is owed nothing is not waited for. */
+  private void closeIfDraining() {
+    if (context.isDraining() && isIdle() && !session.isClosing()) {
+      session.closeAfterFlush();
+    }
+  }
+
+  private void pause() {
+    if (!paused) {
+      paused = true;
+      connection.pauseReceive();
+    }
+  }
+}

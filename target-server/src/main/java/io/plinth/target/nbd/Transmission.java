@@ -1,0 +1,670 @@
+package io.plinth.target.nbd;
+
+import static io.plinth.target.nbd.NbdProtocol.CMD_BLOCK_STATUS;
+import static io.plinth.target.nbd.NbdProtocol.CMD_CACHE;
+import static io.plinth.target.nbd.NbdProtocol.CMD_DISC;
+import static io.plinth.target.nbd.NbdProtocol.CMD_FLAG_FUA;
+import static io.plinth.target.nbd.NbdProtocol.CMD_FLAG_NO_HOLE;
+import static io.plinth.target.nbd.NbdProtocol.CMD_FLAG_REQ_ONE;
+import static io.plinth.target.nbd.NbdProtocol.CMD_FLUSH;
+import static io.plinth.target.nbd.NbdProtocol.CMD_READ;
+import static io.plinth.target.nbd.NbdProtocol.CMD_TRIM;
+import static io.plinth.target.nbd.NbdProtocol.CMD_WRITE;
+import static io.plinth.target.nbd.NbdProtocol.CMD_WRITE_ZEROES;
+import static io.plinth.target.nbd.NbdProtocol.EINVAL;
+import static io.plinth.target.nbd.NbdProtocol.EIO;
+import static io.plinth.target.nbd.NbdProtocol.ENOSPC;
+import static io.plinth.target.nbd.NbdProtocol.ENOTSUP;
+import static io.plinth.target.nbd.NbdProtocol.EOVERFLOW;
+import static io.plinth.target.nbd.NbdProtocol.EPERM;
+import static io.plinth.target.nbd.NbdProtocol.ESHUTDOWN;
+import static io.plinth.target.nbd.NbdProtocol.NO_ERROR;
+import static io.plinth.target.nbd.NbdProtocol.REQUEST_HEADER_BYTES;
+import static io.plinth.target.nbd.NbdProtocol.REQUEST_MAGIC;
+import static java.nio.ByteOrder.BIG_ENDIAN;
+
+import io.plinth.engine.api.Connection;
+import io.plinth.engine.api.Status;
+import io.plinth.engine.memory.BufferPool;
+import io.plinth.target.volume.IoVector;
+import io.plinth.target.volume.Operation;
+import io.plinth.target.volume.Volume;
+import org.agrona.DirectBuffer;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The transmission phase of one session: requests in, replies out.
+ *
+ * <p>Whatever can't go on now (no request object, no chunks, a busy volume, a peer that does not
+ * read) adds a reason to {@link #blocked} and stops reading from the connection; when the last
+ * reason is gone the context resumes it. Nothing queues up without bound.
+ */
+final class Transmission implements Volume.Attachment, Volume.ReadyListener, BufferPool.Waiter {
+  private static final Logger LOG = LoggerFactory.getLogger(Transmission.class);
+
+  /** The connection refused output: the peer does not read. */
+  private static final int OUTPUT = 1;
+
+  /** The volume refused a request. */
+  private static final int VOLUME = 1 << 1;
+
+  /** Chunks for a large payload are lacking. */
+  private static final int CHUNKS = 1 << 2;
+
+  /** The core's requests are all in use. */
+  private static final int REQUEST = 1 << 3;
+
+  /** This connection has as many requests or bytes in flight as it may have. */
+  private static final int WINDOW = 1 << 4;
+
+  private final NbdSession session;
+  private final Connection connection;
+  private final NbdCoreContext context;
+  private final NbdLimits limits;
+  private final Export export;
+  private final Volume volume;
+  private final ReplyWriter replies;
+
+  private int blocked;
+  private boolean attached;
+  private boolean closed;
+
+  /** No further request is looked at; the connection closes when {@link #unanswered} is zero. */
+  private boolean ending;
+
+  private boolean requestPromised;
+
+  /** A READ was refused by the volume: buffers that slow readers hold may be what it lacks. */
+  private boolean readRefused;
+
+  /** Requests whose reply was not passed to the connection in full. */
+  private int unanswered;
+
+  /** Requests whose reply has not left, and the bytes of the READs among them. */
+  private int inFlight;
+
+  private long readBytesInFlight;
+
+  /** When the client last took or gave something. */
+  private long lastProgressNs;
+
+  // The request whose payload is arriving.
+
+  private NbdRequest current;
+
+  /** The payload is to be thrown away, because the request was found invalid. */
+  private boolean discarding;
+
+  private boolean directReceive;
+  private long received;
+  private int firstChunkInUse;
+
+  Transmission(
+      NbdSession session,
+      Connection connection,
+      NbdCoreContext context,
+      Export export,
+      Volume volume) {
+    this.session = session;
+    this.connection = connection;
+    this.context = context;
+    this.limits = context.limits();
+    this.export = export;
+    this.volume = volume;
+    this.replies =
+        new ReplyWriter(
+            connection, export.structuredReplies(), context.zeroAddress(), context.zeroBytes());
+  }
+
+  /** Begins to use the volume. */
+  void begin() {
+    attached = true;
+    lastProgressNs = context.core().clock().nowNs();
+    volume.attach(this);
+  }
+
+  // Input.
+
+  /** See {@link io.plinth.engine.api.ConnectionHandler#onReceive}. */
+  int onReceive(DirectBuffer buffer, int offset, int length) {
+    int position = offset;
+    int end = offset + length;
+    while (blocked == 0 && !ending && !closed) {
+      int consumed =
+          current != null
+              ? receivePayload(buffer, position, end - position)
+              : receiveRequest(buffer, position, end - position);
+      if (consumed == 0) {
+        break;
+      }
+      position += consumed;
+      if (directReceive) {
+        break;
+      }
+    }
+    // After DISC or a violation nothing is looked at any more, but it must not pile up either.
+    return ending || closed ? length : position - offset;
+  }
+
+  /** Returns the bytes consumed; zero when the request must be presented again. */
+  private int receiveRequest(DirectBuffer buffer, int position, int available) {
+    if (available < REQUEST_HEADER_BYTES) {
+      return 0;
+    }
+    int magic = buffer.getInt(position, BIG_ENDIAN);
+    int flags = buffer.getShort(position + 4, BIG_ENDIAN) & 0xffff;
+    int command = buffer.getShort(position + 6, BIG_ENDIAN) & 0xffff;
+    long offset = buffer.getLong(position + 16, BIG_ENDIAN);
+    long length = buffer.getInt(position + 24, BIG_ENDIAN) & 0xffffffffL;
+    if (magic != REQUEST_MAGIC) {
+      session.violation("bad request magic");
+      return available;
+    }
+    if (command == CMD_DISC) {
+      end();
+      return REQUEST_HEADER_BYTES;
+    }
+    boolean write = command == CMD_WRITE;
+    if (write && length > limits.maxPayloadBytes()) {
+      session.violation("payload beyond the maximum");
+      return available;
+    }
+    if (!hasWindow(command, length)) {
+      block(WINDOW);
+      return 0;
+    }
+    Violation violation =
+        RequestValidator.validate(export, context.isDraining(), command, flags, offset, length);
+    int inline = write && length <= limits.inlineWriteBytes() ? (int) length : 0;
+    if (violation == null && available < REQUEST_HEADER_BYTES + inline) {
+      return 0;
+    }
+    NbdRequest request = acquireRequest();
+    if (request == null) {
+      return 0;
+    }
+    request.owner = this;
+    request.cookie = buffer.getLong(position + 8, BIG_ENDIAN);
+    request.command = command;
+    request.flags = flags;
+    request.offset = offset;
+    request.length = length;
+    if (violation != null) {
+      return refuse(request, violation);
+    }
+    if (write && length > inline) {
+      beginPayload(request, false);
+      return REQUEST_HEADER_BYTES;
+    }
+    if (inline > 0) {
+      long address = buffer.addressOffset() + position + REQUEST_HEADER_BYTES;
+      request.payload.add(address, inline, null, 0);
+    }
+    return start(request) ? REQUEST_HEADER_BYTES + inline : 0;
+  }
+
+  /** Answers with an error, after the payload has been consumed if there is one. */
+  private int refuse(NbdRequest request, Violation violation) {
+    context.counters().invalidRequest();
+    LOG.debug("NBD {}: request refused: {}", session, violation);
+    request.fail(violation);
+    admit(request);
+    if (request.command == CMD_WRITE && request.length > 0) {
+      beginPayload(request, true);
+    } else {
+      answer(request);
+    }
+    return REQUEST_HEADER_BYTES;
+  }
+
+  /** Executes a request whose payload is all there; false when it must be presented again. */
+  private boolean start(NbdRequest request) {
+    prepare(request);
+    if (request.length == 0 && request.command != CMD_FLUSH) {
+      admit(request);
+      answer(request);
+      return true;
+    }
+    admit(request);
+    if (submit(request)) {
+      return true;
+    }
+    withdraw(request);
+    return false;
+  }
+
+  private void prepare(NbdRequest request) {
+    request.receivedNs = context.core().clock().nowNs();
+    request.fua =
+        (request.flags & CMD_FLAG_FUA) != 0 && RequestValidator.isWriting(request.command);
+    request.operation =
+        switch (request.command) {
+          case CMD_READ -> Operation.READ;
+          case CMD_WRITE -> Operation.WRITE;
+          case CMD_FLUSH -> Operation.FLUSH;
+          case CMD_TRIM -> Operation.TRIM;
+          case CMD_CACHE -> Operation.CACHE;
+          case CMD_WRITE_ZEROES -> Operation.WRITE_ZEROES;
+          case CMD_BLOCK_STATUS -> Operation.BLOCK_STATUS;
+          default -> throw new IllegalStateException("command " + request.command);
+        };
+    request.noHole = (request.flags & CMD_FLAG_NO_HOLE) != 0;
+    request.singleExtent = (request.flags & CMD_FLAG_REQ_ONE) != 0;
+    request.extentLimit = request.singleExtent ? 1 : limits.extentsPerReply();
+  }
+
+  /** Gives the request to the volume; false when it can't take it now and will tell when. */
+  private boolean submit(NbdRequest request) {
+    request.submitting = true;
+    if (!volume.submit(request)) {
+      request.submitting = false;
+      if (request.command == CMD_READ && !readRefused) {
+        readRefused = true;
+        context.beginStarving();
+      }
+      block(VOLUME);
+      volume.awaitReady(this);
+      return false;
+    }
+    request.submitting = false;
+    // The volume has taken the bytes: chunks go back now, not when the write is durable.
+    request.payload.releaseAll();
+    if (request.completedEarly) {
+      onCompleted(request);
+    }
+    return true;
+  }
+
+  // Payloads that don't fit the receive buffer.
+
+  private void beginPayload(NbdRequest request, boolean discard) {
+    current = request;
+    discarding = discard;
+    received = 0;
+    firstChunkInUse = 0;
+    if (!discard) {
+      prepare(request);
+      admit(request);
+    }
+  }
+
+  private int receivePayload(DirectBuffer buffer, int position, int available) {
+    lastProgressNs = context.core().clock().nowNs();
+    if (discarding) {
+      int discarded = (int) Math.min(available, current.length - received);
+      received += discarded;
+      if (received == current.length) {
+        endPayload();
+      }
+      return discarded;
+    }
+    if (current.payload.count() == 0 && !acquireChunks()) {
+      return 0;
+    }
+    int copied = (int) Math.min(available, current.length - received);
+    for (int from = 0; from < copied; ) {
+      IoVector payload = current.payload;
+      int inChunk = (int) (received % context.chunks().bufferBytes());
+      int piece = Math.min(copied - from, payload.length(firstChunkInUse) - inChunk);
+      context.view.wrap(payload.address(firstChunkInUse) + inChunk, piece);
+      buffer.getBytes(position + from, context.view, 0, piece);
+      from += piece;
+      advance(piece);
+    }
+    if (received == current.length) {
+      endPayload();
+    } else {
+      receiveRest();
+    }
+    return copied;
+  }
+
+  private boolean acquireChunks() {
+    int count = context.chunksFor(current.length);
+    if (!context.chunks().acquire(count, context.chunkScratch)) {
+      context.beginStarving();
+      block(CHUNKS);
+      context.chunks().awaitAvailable(count, this);
+      return false;
+    }
+    takeChunks(count);
+    return true;
+  }
+
+  private void takeChunks(int count) {
+    lastProgressNs = context.core().clock().nowNs();
+    long left = current.length;
+    for (int i = 0; i < count; i++) {
+      int length = (int) Math.min(left, context.chunks().bufferBytes());
+      long address = context.chunkScratch[i];
+      current.payload.add(address, length, context.chunks(), address);
+      left -= length;
+    }
+  }
+
+  private void advance(int bytes) {
+    received += bytes;
+    if (received % context.chunks().bufferBytes() == 0) {
+      firstChunkInUse++;
+    }
+  }
+
+  /** Has the rest of the chunk in use received straight into it. */
+  private void receiveRest() {
+    int inChunk = (int) (received % context.chunks().bufferBytes());
+    directReceive = true;
+    connection.receiveDirect(
+        current.payload.address(firstChunkInUse) + inChunk,
+        current.payload.length(firstChunkInUse) - inChunk);
+  }
+
+  /** See {@link io.plinth.engine.api.ConnectionHandler#onDirectReceived}. */
+  void onDirectReceived() {
+    if (closed) {
+      return;
+    }
+    directReceive = false;
+    lastProgressNs = context.core().clock().nowNs();
+    int inChunk = (int) (received % context.chunks().bufferBytes());
+    advance(current.payload.length(firstChunkInUse) - inChunk);
+    if (received < current.length) {
+      receiveRest();
+    } else {
+      endPayload();
+    }
+  }
+
+  /** The payload has arrived, or was thrown away. */
+  private void endPayload() {
+    NbdRequest request = current;
+    if (discarding) {
+      current = null;
+      answer(request);
+    } else if (submit(request)) {
+      current = null;
+    }
+    // Else the volume was busy: the request stays, chunks and all, and resume() submits it again.
+  }
+
+  // What happens to a request.
+
+  private boolean hasWindow(int command, long length) {
+    return inFlight < limits.requestsPerConnection()
+        && (command != CMD_READ
+            || readBytesInFlight == 0
+            || readBytesInFlight + length <= limits.readBytesPerConnection());
+  }
+
+  private NbdRequest acquireRequest() {
+    if (requestPromised) {
+      requestPromised = false;
+      return context.acquirePromisedRequest();
+    }
+    NbdRequest request = context.acquireRequest();
+    if (request == null) {
+      block(REQUEST);
+      context.beginStarving();
+      context.awaitRequest(this);
+    }
+    return request;
+  }
+
+  /** From here on a reply is owed. */
+  private void admit(NbdRequest request) {
+    unanswered++;
+    inFlight++;
+    if (request.command == CMD_READ) {
+      readBytesInFlight += request.length;
+    }
+  }
+
+  /**
+   * No reply is owed any more: the request will be presented again, or nobody is left to answer.
+   */
+  private void withdraw(NbdRequest request) {
+    unanswered--;
+    recycle(request);
+  }
+
+  /** The volume is done with a request; also called when the session has long been closed. */
+  void onCompleted(NbdRequest request) {
+    request.error = errorOf(request, request.status);
+    answer(request);
+  }
+
+  private void answer(NbdRequest request) {
+    if (closed) {
+      withdraw(request);
+      return;
+    }
+    replies.enqueue(request);
+    if ((blocked & OUTPUT) == 0) {
+      writeReplies();
+    }
+  }
+
+  private void writeReplies() {
+    NbdRequest request = replies.writeNext();
+    while (request != null) {
+      unanswered--;
+      request.replied = true;
+      lastProgressNs = context.core().clock().nowNs();
+      if (request.loansOut == 0) {
+        recycle(request);
+      }
+      request = replies.writeNext();
+    }
+    if (replies.isEmpty()) {
+      unblock(OUTPUT);
+      closeIfEnded();
+    } else if ((blocked & OUTPUT) == 0) {
+      lastProgressNs = context.core().clock().nowNs();
+      block(OUTPUT);
+    }
+  }
+
+  /** The connection has sent, or dropped, one range of a reply. */
+  void onLoanReturned(NbdRequest request) {
+    lastProgressNs = context.core().clock().nowNs();
+    if (request.loansOut == 0 && request.replied) {
+      recycle(request);
+    }
+  }
+
+  private void recycle(NbdRequest request) {
+    inFlight--;
+    if (request.command == CMD_READ) {
+      readBytesInFlight -= request.length;
+    }
+    context.releaseRequest(request);
+    unblock(WINDOW);
+  }
+
+  /**
+   * Returns what a completion becomes on the wire. A READ whose data does not add up must not reach
+   * the client as a success: the stream would be out of step from then on.
+   */
+  private int errorOf(NbdRequest request, int status) {
+    if (status == Status.OK) {
+      if (request.command == CMD_READ && !coversRequest(request)) {
+        LOG.error("{}: a read completed with less or more data than asked for", volume.name());
+        return EIO;
+      }
+      if (request.command == CMD_BLOCK_STATUS && request.extents.count() == 0) {
+        LOG.error("{}: a block status completed without extents", volume.name());
+        return EIO;
+      }
+      return NO_ERROR;
+    }
+    return switch (status) {
+      case Status.EPERM -> EPERM;
+      case Status.EINVAL -> EINVAL;
+      case Status.ENOSPC -> ENOSPC;
+      case Status.EOVERFLOW -> EOVERFLOW;
+      case Status.ESHUTDOWN -> ESHUTDOWN;
+      // Only FAST_ZERO may be answered with it.
+      case Status.ENOTSUP ->
+          (request.flags & NbdProtocol.CMD_FLAG_FAST_ZERO) != 0 ? ENOTSUP : EINVAL;
+      // ENOMEM among them, which the text asks servers to avoid.
+      default -> EIO;
+    };
+  }
+
+  private static boolean coversRequest(NbdRequest request) {
+    long covered = 0;
+    for (int i = 0; i < request.data.count(); i++) {
+      covered += request.data.length(i);
+    }
+    return covered == request.length;
+  }
+
+  // Waiting and going on.
+
+  private void block(int reason) {
+    if (blocked == 0) {
+      connection.pauseReceive();
+    }
+    blocked |= reason;
+  }
+
+  private void unblock(int reason) {
+    if ((blocked & reason) != 0) {
+      blocked &= ~reason;
+      if (blocked == 0 && !closed) {
+        context.makeRunnable(this);
+      }
+    }
+  }
+
+  /** Called in the context's turn after the last reason to wait has gone. */
+  void resume() {
+    if (closed || blocked != 0) {
+      return;
+    }
+    if (current != null && !discarding && received == current.length) {
+      endPayload();
+      if (blocked != 0 || closed) {
+        return;
+      }
+    }
+    connection.resumeReceive();
+  }
+
+  /** See {@link io.plinth.engine.api.ConnectionHandler#onWritable}. */
+  void onWritable() {
+    if (closed) {
+      return;
+    }
+    lastProgressNs = context.core().clock().nowNs();
+    writeReplies();
+  }
+
+  @Override
+  public void onVolumeReady() {
+    endReadRefused();
+    unblock(VOLUME);
+  }
+
+  /** A request is reserved for this session, and the next acquire takes it. */
+  void onRequestPromised() {
+    requestPromised = true;
+    context.endStarving();
+    unblock(REQUEST);
+  }
+
+  @Override
+  public void onBuffersAvailable() {
+    int count = context.chunksFor(current.length);
+    if (context.chunks().acquire(count, context.chunkScratch)) {
+      context.endStarving();
+      takeChunks(count);
+      unblock(CHUNKS);
+    } else {
+      context.chunks().awaitAvailable(count, this);
+    }
+  }
+
+  private void endReadRefused() {
+    if (readRefused) {
+      readRefused = false;
+      context.endStarving();
+    }
+  }
+
+  /**
+   * Returns whether this client holds something that others wait for and has made no progress for
+   * long: it neither takes its replies nor sends the payload that it announced.
+   */
+  boolean isStalled(long nowNs) {
+    boolean owesReading = !replies.isEmpty() || inFlight > unanswered;
+    boolean owesPayload = current != null && blocked == 0;
+    return (owesReading || owesPayload) && nowNs - lastProgressNs >= limits.stallTimeoutNs();
+  }
+
+  // The end.
+
+  /** Looks at no further request and closes once all that came before are answered. */
+  void end() {
+    ending = true;
+    closeIfEnded();
+  }
+
+  /** The server is shutting down: what is in flight is finished, and then the session ends. */
+  void onDrain() {
+    if (unanswered == 0) {
+      end();
+    }
+  }
+
+  private void closeIfEnded() {
+    if (unanswered == 0 && (ending || context.isDraining()) && !closed) {
+      ending = true;
+      connection.closeAfterFlush();
+    }
+  }
+
+  @Override
+  public void onVolumeClosed() {
+    attached = false;
+    session.closeNow("its volume is gone");
+  }
+
+  /** The connection is being closed: it is not used from here on, and {@link #onClosed} follows. */
+  void abort() {
+    closed = true;
+  }
+
+  /** The connection is gone; requests that the volume still has come back later. */
+  void onClosed() {
+    closed = true;
+    if (attached) {
+      attached = false;
+      volume.detach(this);
+    }
+    if ((blocked & VOLUME) != 0) {
+      volume.cancelReady(this);
+    }
+    endReadRefused();
+    if ((blocked & CHUNKS) != 0) {
+      context.chunks().cancelWait(this);
+      context.endStarving();
+    }
+    if ((blocked & REQUEST) != 0) {
+      context.cancelAwaitRequest(this);
+      context.endStarving();
+    }
+    if (requestPromised) {
+      requestPromised = false;
+      context.forgetPromise();
+    }
+    context.cancelRunnable(this);
+    if (current != null) {
+      withdraw(current);
+      current = null;
+    }
+    for (NbdRequest request = replies.drop(); request != null; request = replies.drop()) {
+      withdraw(request);
+    }
+  }
+}
