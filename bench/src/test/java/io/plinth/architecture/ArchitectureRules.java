@@ -2,6 +2,7 @@ package io.plinth.architecture;
 
 import static com.tngtech.archunit.core.domain.JavaCall.Predicates.target;
 import static com.tngtech.archunit.core.domain.JavaClass.Predicates.assignableTo;
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.equivalentTo;
 import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAPackage;
 import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAnyPackage;
 import static com.tngtech.archunit.core.domain.properties.HasName.Predicates.nameMatching;
@@ -211,7 +212,7 @@ final class ArchitectureRules {
             .callConstructorWhere(target(owner(hashOrdered())))
             .orShould()
             .callMethodWhere(
-                target(owner(assignableTo(Map.class).or(assignableTo(Set.class))))
+                target(owner(equivalentTo(Map.class).or(equivalentTo(Set.class))))
                     .and(target(nameMatching("of|ofEntries|copyOf"))))
             .orShould()
             .callMethodWhere(

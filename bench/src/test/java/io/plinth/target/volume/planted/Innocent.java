@@ -1,6 +1,7 @@
 package io.plinth.target.volume.planted;
 
 import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -22,6 +23,10 @@ public final class Innocent {
   public enum Kind {
     ONE,
     TWO
+  }
+
+  EnumSet<Kind> kinds() {
+    return EnumSet.of(Kind.ONE);
   }
 
   int pick(Kind kind, Random seeded) {
