@@ -1,5 +1,7 @@
 package io.plinth.target.admin;
 
+import io.plinth.target.volume.FlushPolicy;
+
 /**
  * One volume as a person sees it.
  *

@@ -1,5 +1,6 @@
 package io.plinth.target.admin;
 
+import io.plinth.target.volume.FlushPolicy;
 import java.util.Locale;
 import java.util.Objects;
 import java.util.regex.Pattern;

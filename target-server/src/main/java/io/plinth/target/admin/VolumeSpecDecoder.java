@@ -1,5 +1,6 @@
 package io.plinth.target.admin;
 
+import io.plinth.target.volume.FlushPolicy;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.StreamReadFeature;
 import tools.jackson.core.TokenStreamLocation;

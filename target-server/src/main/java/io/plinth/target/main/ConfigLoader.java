@@ -1,8 +1,8 @@
 package io.plinth.target.main;
 
-import io.plinth.target.admin.FlushPolicy;
 import io.plinth.target.admin.Sizes;
 import io.plinth.target.admin.VolumeSpec;
+import io.plinth.target.volume.FlushPolicy;
 import java.io.IOException;
 import java.nio.charset.CharacterCodingException;
 import java.nio.file.AccessDeniedException;

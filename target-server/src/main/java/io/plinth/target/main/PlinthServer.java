@@ -1,10 +1,74 @@
 package io.plinth.target.main;
 
+import io.plinth.engine.api.Core;
+import io.plinth.engine.api.Listener;
+import io.plinth.engine.core.DriverException;
+import io.plinth.engine.core.EngineCore;
+import io.plinth.engine.device.SegmentDirectory;
+import io.plinth.engine.memory.BufferPool;
+import io.plinth.engine.net.Engine;
+import io.plinth.engine.net.ListenException;
+import io.plinth.log.format.Superblock;
+import io.plinth.log.recovery.RecoveryException;
+import io.plinth.log.recovery.SuperblockStore;
+import io.plinth.target.admin.AdminBindException;
+import io.plinth.target.admin.AdminOptions;
+import io.plinth.target.admin.AdminServer;
+import io.plinth.target.admin.NodeInfo;
+import io.plinth.target.admin.Sizes;
+import io.plinth.target.admin.VolumeSpec;
+import io.plinth.target.nbd.NbdAcceptor;
+import io.plinth.target.nbd.NbdCoreContext;
+import io.plinth.target.nbd.NbdLimits;
+import io.plinth.target.node.LogResources;
+import io.plinth.target.node.NodeSettings;
+import io.plinth.target.node.StorageNode;
+import io.plinth.target.volume.LogVolume;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.SecureRandom;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
 /**
  * A running server: cores, volumes, front ends and admin API, put together from a configuration.
  */
 public final class PlinthServer {
-  private PlinthServer() {}
+  private static final Logger LOG = LoggerFactory.getLogger(PlinthServer.class);
+  private static final Path BOOT_ID = Path.of("/proc/sys/kernel/random/boot_id");
+  private static final int CHUNK_BYTES = 256 * 1024;
+  private static final int CHUNKS = 256;
+  private static final int INITIAL_POPULATE_BYTES = 8 << 20;
+  private static final long STOP_TIMEOUT_S = 30;
+
+  private final ServerConfig config;
+  private final long startedNs = System.nanoTime();
+  private final CountDownLatch terminated = new CountDownLatch(1);
+  private final List<Listener> listeners = new ArrayList<>();
+  private final List<SegmentDirectory> storages = new ArrayList<>();
+  private final List<NbdCoreContext> contexts = new ArrayList<>();
+  private final List<BufferPool> pools = new ArrayList<>();
+  private DataDirectory directory;
+  private Engine engine;
+  private StorageNode node;
+  private NbdAcceptor acceptor;
+  private AdminServer admin;
+  private int openLogs;
+  private boolean stopped;
+  private volatile NodeInfo.State state = NodeInfo.State.STARTING;
+
+  private PlinthServer(ServerConfig config) {
+    this.config = config;
+  }
 
   /**
    * Starts a server and returns when clients can attach.
@@ -12,7 +76,18 @@ public final class PlinthServer {
    * @throws StartupException when it cannot serve, with one line that says why
    */
   public static PlinthServer start(ServerConfig config) throws StartupException {
-    throw new StartupException("the server for " + config.dataDir() + " is not wired yet");
+    PlinthServer server = new PlinthServer(config);
+    try {
+      server.startAll();
+      return server;
+    } catch (StartupException e) {
+      server.stop();
+      throw e;
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      server.stop();
+      throw new StartupException("interrupted while starting", e);
+    }
   }
 
   /**
@@ -20,19 +95,355 @@ public final class PlinthServer {
    * attach.
    */
   public String readyLine() {
-    throw new IllegalStateException("not wired");
+    StringBuilder line = new StringBuilder("ready: NBD on ");
+    for (int i = 0; i < listeners.size(); i++) {
+      line.append(i == 0 ? "" : ", ").append(listeners.get(i).address());
+    }
+    line.append("; admin on ").append(admin.address());
+    line.append("; ").append(String.join("; ", node.recoverySummaries()));
+    return line.toString();
+  }
+
+  /** Returns the addresses of the NBD listeners, as people write them. */
+  public List<String> nbdAddresses() {
+    return listeners.stream().map(Listener::address).toList();
+  }
+
+  /** Returns the address of the admin API. */
+  public String adminAddress() {
+    return admin.address();
   }
 
   /** Waits until the server has ended, by {@link #stop} or by a failure. */
   public void awaitTermination() throws InterruptedException {
-    throw new IllegalStateException("not wired");
+    terminated.await();
   }
 
   /**
    * Finishes what is in flight, syncs and ends the server; returns when that is done. May be called
    * more than once.
    */
-  public void stop() {
-    throw new IllegalStateException("not wired");
+  public synchronized void stop() {
+    if (stopped) {
+      return;
+    }
+    stopped = true;
+    boolean failed = state == NodeInfo.State.FAILED;
+    state = failed ? state : NodeInfo.State.STOPPING;
+    if (engine != null && !failed) {
+      attempt("closing listeners", () -> engine.callOn(0, this::closeListeners));
+      if (acceptor != null) {
+        for (int i = 0; i < engine.coreCount(); i++) {
+          int core = i;
+          attempt("finishing requests", () -> drain(core));
+        }
+      }
+      for (int i = 0; i < openLogs; i++) {
+        int log = i;
+        attempt(
+            "closing log-" + log,
+            () -> await(engine.callOn(coreOf(log), () -> node.closeLog(log))));
+      }
+    }
+    if (admin != null) {
+      admin.close();
+    }
+    if (engine != null && !failed) {
+      attempt(
+          "stopping cores",
+          () -> {
+            engine.shutdown();
+            return null;
+          });
+    }
+    storages.forEach(SegmentDirectory::close);
+    if (directory != null) {
+      directory.close();
+    }
+    terminated.countDown();
+  }
+
+  private void startAll() throws StartupException, InterruptedException {
+    directory = DataDirectory.open(config.dataDir());
+    try {
+      engine =
+          Engine.start(
+              config.cores(),
+              config.nbd().maxConnections(),
+              TimeUnit.MICROSECONDS.toNanos(config.engine().spinUs()),
+              this::onCoreFailure);
+    } catch (DriverException e) {
+      throw new StartupException(e.getMessage(), e);
+    }
+    openNode();
+    createVolumes();
+    startFrontEnds();
+    state = NodeInfo.State.RUNNING;
+  }
+
+  private void openNode() throws StartupException, InterruptedException {
+    List<Path> folders = directory.logs(config.cores());
+    List<LogResources> resources = new ArrayList<>();
+    for (int i = 0; i < folders.size(); i++) {
+      EngineCore core = engine.core(coreOf(i));
+      SegmentDirectory storage = openStorage(folders.get(i), core, folders.size());
+      storages.add(storage);
+      resources.add(new LogResources("log-" + i, core, storage));
+    }
+    SecureRandom random = new SecureRandom();
+    NodeSettings settings =
+        new NodeSettings(
+            bootId(),
+            config.log().residentMemoryBytes() / folders.size(),
+            config.nbd().defaultExport());
+    node = new StorageNode(settings, random::nextLong, resources);
+    for (int i = 0; i < folders.size(); i++) {
+      int log = i;
+      callForStart(() -> await(engine.callOn(coreOf(log), () -> node.openLog(log))));
+      openLogs++;
+    }
+    callForStart(() ->
+        engine.callOn(
+            0,
+            () -> {
+              node.publishRecovered();
+              return null;
+            }));
+    node.recoverySummaries().forEach(LOG::info);
+  }
+
+  /** Opens a log's folder with the segment size that it was made with. */
+  private SegmentDirectory openStorage(Path folder, EngineCore core, int logs)
+      throws StartupException {
+    int segmentBytes = (int) config.log().segmentSizeBytes();
+    try {
+      SegmentDirectory storage = storage(folder, core, segmentBytes, logs);
+      SuperblockStore superblocks = new SuperblockStore(storage);
+      Superblock.Values found;
+      try {
+        found = superblocks.read(directory.path().resolve(folder.getFileName()).toString());
+      } catch (RecoveryException e) {
+        storage.close();
+        throw new StartupException(e.getMessage(), e);
+      } finally {
+        superblocks.close();
+      }
+      if (found == null || found.segmentBytes() == segmentBytes) {
+        return storage;
+      }
+      storage.close();
+      return storage(folder, core, found.segmentBytes(), logs);
+    } catch (IOException e) {
+      throw new StartupException(
+          "can't use data directory " + directory.path() + ": " + DataDirectory.reason(e), e);
+    }
+  }
+
+  private SegmentDirectory storage(Path folder, EngineCore core, int segmentBytes, int logs)
+      throws IOException, StartupException {
+    long capacity = config.log().capacityBytes();
+    int segments =
+        capacity == 0
+            ? directory.segmentsOfFileSystem(segmentBytes)
+            : (int) Math.max(4, capacity / logs / segmentBytes);
+    return new SegmentDirectory(
+        folder, core.driver(), segmentBytes, segments, INITIAL_POPULATE_BYTES);
+  }
+
+  private void createVolumes() throws StartupException, InterruptedException {
+    for (VolumeSpec spec : config.volumes()) {
+      LogVolume volume = node.findVolume(spec.name());
+      if (volume == null) {
+        callForStart(
+            () -> await(node.createVolume(spec.name(), spec.sizeBytes(), spec.flushPolicy())));
+      } else if (volume.sizeBytes() != spec.sizeBytes()) {
+        throw new StartupException(
+            "volume "
+                + spec.name()
+                + " exists with size "
+                + Sizes.formatExact(volume.sizeBytes())
+                + ", not "
+                + Sizes.formatExact(spec.sizeBytes())
+                + ": give its real size, or leave it out to serve it as it is");
+      }
+    }
+    if (config.nbd().defaultExport().isPresent()
+        && node.findVolume(config.nbd().defaultExport().get()) == null) {
+      throw new StartupException(
+          "nbd.default-export names volume "
+              + config.nbd().defaultExport().get()
+              + ", which does not exist");
+    }
+  }
+
+  private void startFrontEnds() throws StartupException, InterruptedException {
+    NbdLimits limits = NbdLimits.DEFAULT;
+    for (int i = 0; i < engine.coreCount(); i++) {
+      Core core = engine.core(i);
+      callForStart(() ->
+          engine.callOn(
+              core.id(),
+              () -> {
+                BufferPool chunks = new BufferPool(CHUNK_BYTES, CHUNKS);
+                pools.add(chunks);
+                NbdCoreContext context = new NbdCoreContext(core, limits, chunks);
+                contexts.add(context);
+                context.start();
+                return null;
+              }));
+    }
+    acceptor = new NbdAcceptor(node, limits, contexts);
+    for (ListenAddress address : config.nbd().listen()) {
+      listen(address.toString());
+    }
+    for (Path path : config.nbd().unixPaths()) {
+      removeStaleSocket(path);
+      listen("unix:" + path);
+    }
+    try {
+      admin =
+          AdminServer.start(
+              new NodeControlAdapter(node, this::nodeInfo),
+              AdminOptions.at(config.adminListen().host(), config.adminListen().port()));
+    } catch (AdminBindException e) {
+      throw new StartupException(e.getMessage(), e);
+    }
+  }
+
+  private void listen(String address) throws StartupException, InterruptedException {
+    callForStart(() ->
+        engine.callOn(
+            0,
+            () -> {
+              listeners.add(engine.network(0).listen(address, acceptor));
+              return null;
+            }));
+  }
+
+  /** A socket's file outlives its server; only one that nobody listens on may go. */
+  private static void removeStaleSocket(Path path) throws StartupException {
+    if (!Files.exists(path)) {
+      return;
+    }
+    try (java.nio.channels.SocketChannel probe =
+        java.nio.channels.SocketChannel.open(java.net.StandardProtocolFamily.UNIX)) {
+      probe.connect(java.net.UnixDomainSocketAddress.of(path));
+      throw new StartupException(
+          "can't listen on unix:" + path + ": the address is in use by another process");
+    } catch (IOException e) {
+      try {
+        if (!Files.isRegularFile(path) && !Files.isDirectory(path)) {
+          Files.deleteIfExists(path);
+        }
+      } catch (IOException deletion) {
+        throw new StartupException(
+            "can't remove the old socket " + path + ": " + DataDirectory.reason(deletion),
+            deletion);
+      }
+    }
+  }
+
+  private NodeInfo nodeInfo() {
+    List<NodeInfo.Listener> where = new ArrayList<>();
+    listeners.forEach(listener -> where.add(new NodeInfo.Listener("nbd", listener.address())));
+    where.add(new NodeInfo.Listener("admin", admin.address()));
+    return new NodeInfo(
+        Version.current(),
+        node.nodeId().toString(),
+        node.hasFailed() ? NodeInfo.State.FAILED : state,
+        directory.path().toAbsolutePath().toString(),
+        ProcessHandle.current().pid(),
+        engine.coreCount(),
+        TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - startedNs),
+        where,
+        node.logCapacityBytes(),
+        node.logUsedBytes(),
+        String.join("; ", node.recoverySummaries()));
+  }
+
+  private Void closeListeners() {
+    listeners.forEach(Listener::close);
+    return null;
+  }
+
+  private Void drain(int core) throws InterruptedException, ExecutionException, TimeoutException {
+    CompletableFuture<Void> drained = new CompletableFuture<>();
+    engine.callOn(
+        core,
+        () -> {
+          acceptor.drain(engine.core(core), () -> drained.complete(null));
+          return null;
+        });
+    try {
+      return drained.get(STOP_TIMEOUT_S, TimeUnit.SECONDS);
+    } finally {
+      engine.callOn(
+          core,
+          () -> {
+            engine.network(core).closeAll();
+            return null;
+          });
+    }
+  }
+
+  private int coreOf(int log) {
+    return log % config.cores();
+  }
+
+  private static UUID bootId() throws StartupException {
+    try {
+      return UUID.fromString(Files.readString(BOOT_ID).trim());
+    } catch (IOException | IllegalArgumentException e) {
+      throw new StartupException("can't read " + BOOT_ID + ": " + e.getMessage(), e);
+    }
+  }
+
+  /**
+   * A defect: what this core had promised can't be kept up, so the server ends at once rather than
+   * hang.
+   */
+  private void onCoreFailure(int coreId, Throwable cause) {
+    state = NodeInfo.State.FAILED;
+    terminated.countDown();
+  }
+
+  private static <T> T await(CompletableFuture<T> future)
+      throws InterruptedException, ExecutionException, TimeoutException {
+    return future.get(STOP_TIMEOUT_S, TimeUnit.SECONDS);
+  }
+
+  private <T> T callForStart(Engine.CoreCall<T> call)
+      throws StartupException, InterruptedException {
+    try {
+      return call.call();
+    } catch (InterruptedException e) {
+      throw e;
+    } catch (Exception e) {
+      throw new StartupException(startMessage(e), e);
+    }
+  }
+
+  private static String startMessage(Exception e) {
+    Throwable cause = e;
+    while (cause instanceof ExecutionException && cause.getCause() != null) {
+      cause = cause.getCause();
+    }
+    if (cause instanceof TimeoutException) {
+      return "the log did not become ready within " + STOP_TIMEOUT_S + " s";
+    }
+    boolean forPeople = cause instanceof RecoveryException || cause instanceof ListenException;
+    return forPeople ? cause.getMessage() : "can't start: " + cause;
+  }
+
+  private static void attempt(String what, Engine.CoreCall<?> call) {
+    try {
+      call.call();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      LOG.error("interrupted while {}", what);
+    } catch (Exception e) {
+      Throwable cause = e instanceof ExecutionException && e.getCause() != null ? e.getCause() : e;
+      LOG.error("{} failed: {}", what, cause.toString());
+    }
   }
 }

@@ -1,9 +1,9 @@
 package io.plinth.target.main;
 
 import com.google.errorprone.annotations.CanIgnoreReturnValue;
-import io.plinth.target.admin.FlushPolicy;
 import io.plinth.target.admin.Sizes;
 import io.plinth.target.admin.VolumeSpec;
+import io.plinth.target.volume.FlushPolicy;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashSet;

@@ -124,7 +124,7 @@ final class BlockIndex {
         block = nextPresentLeaf(block);
         continue;
       }
-      if (n == LEAF_BLOCKS || end == blocks && block % LEAF_BLOCKS == 0) {
+      if (n == LEAF_BLOCKS || (end == blocks && block % LEAF_BLOCKS == 0)) {
         dropLeaf(block / LEAF_BLOCKS, address);
       } else {
         fill(address, (int) (block % LEAF_BLOCKS), n, UNMAPPED, raftIndex);

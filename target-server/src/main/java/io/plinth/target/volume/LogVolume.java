@@ -62,6 +62,11 @@ public final class LogVolume implements Volume {
     return group;
   }
 
+  /** Returns whether this volume is one of a store's; any thread. */
+  public boolean isIn(VolumeStore candidate) {
+    return store.equals(candidate);
+  }
+
   /** Returns when writes are acknowledged; any thread. */
   public FlushPolicy flushPolicy() {
     return flushPolicy;

@@ -12,6 +12,7 @@ import io.plinth.log.recovery.RecoveryException;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.IntConsumer;
 import java.util.zip.CRC32C;
 import org.agrona.collections.Int2ObjectHashMap;
 
@@ -41,7 +42,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
   private int awaitedReadBuffers;
   private Journal journal;
 
-  private record DurableTask(long sequence, Runnable task) {}
+  private record DurableTask(long sequence, IntConsumer task) {}
 
   /** Creates the store of a log that {@link #start} opens. */
   public VolumeStore(Core core) {
@@ -95,8 +96,15 @@ public final class VolumeStore implements JournalListener, CycleTask {
     return indexMemory.usedBytes();
   }
 
-  /** Runs a task when everything appended up to now is durable. */
-  public void whenDurable(Runnable task) {
+  /**
+   * Runs a task when everything appended up to now is durable, with OK, or when that can't be any
+   * more, with an errno.
+   */
+  public void whenDurable(IntConsumer task) {
+    if (journal.failure() != Status.OK) {
+      task.accept(journal.failure());
+      return;
+    }
     journal.seal();
     durableTasks.add(new DurableTask(journal.sealedSequence(), task));
     journal.requestSync();
@@ -146,7 +154,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
       List<DurableTask> due =
           durableTasks.stream().filter(task -> task.sequence <= sequence).toList();
       durableTasks.removeAll(due);
-      due.forEach(task -> task.task.run());
+      due.forEach(task -> task.task.accept(Status.OK));
     }
   }
 
@@ -163,10 +171,13 @@ public final class VolumeStore implements JournalListener, CycleTask {
     while (!undurable.isEmpty()) {
       complete(undurable.poll(), Status.EIO);
     }
+    List<DurableTask> failed = List.copyOf(durableTasks);
+    durableTasks.clear();
+    failed.forEach(task -> task.task.accept(status));
     notifyReady();
   }
 
-  /** Ends requests that could not be accepted and those who wait, before the process ends. */
+  /** Frees memory; the log is closed and nothing is in flight. */
   public void close() {
     indexMemory.close();
     readBuffers.close();
@@ -238,7 +249,8 @@ public final class VolumeStore implements JournalListener, CycleTask {
     request.onCompleted(status);
   }
 
-  void awaitReady(Volume.ReadyListener listener) {
+  /** Registers to be told once when a refused record may be accepted. */
+  public void awaitReady(Volume.ReadyListener listener) {
     waiting.add(listener);
   }
 

@@ -1,0 +1,143 @@
+package io.plinth.target.main;
+
+import io.plinth.engine.metrics.LatencyRecorder;
+import io.plinth.target.admin.ControlException;
+import io.plinth.target.admin.NodeControl;
+import io.plinth.target.admin.NodeInfo;
+import io.plinth.target.admin.OperationStats;
+import io.plinth.target.admin.VolumeInfo;
+import io.plinth.target.admin.VolumeSpec;
+import io.plinth.target.admin.VolumeStats;
+import io.plinth.target.node.NodeException;
+import io.plinth.target.node.StorageNode;
+import io.plinth.target.volume.LogVolume;
+import io.plinth.target.volume.Operation;
+import io.plinth.target.volume.VolumeStatistics;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.concurrent.CompletableFuture;
+import java.util.function.Supplier;
+
+/** Lets the admin API see and change a storage node. */
+final class NodeControlAdapter implements NodeControl {
+  private final StorageNode node;
+  private final Supplier<NodeInfo> nodeInfo;
+
+  NodeControlAdapter(StorageNode node, Supplier<NodeInfo> nodeInfo) {
+    this.node = node;
+    this.nodeInfo = nodeInfo;
+  }
+
+  @Override
+  public CompletableFuture<VolumeInfo> createVolume(VolumeSpec spec) {
+    return translated(
+        node.createVolume(spec.name(), spec.sizeBytes(), spec.flushPolicy())
+            .thenCompose(this::info));
+  }
+
+  @Override
+  public CompletableFuture<List<VolumeInfo>> listVolumes() {
+    CompletableFuture<List<VolumeInfo>> all = CompletableFuture.completedFuture(new ArrayList<>());
+    for (LogVolume volume : node.volumes()) {
+      all =
+          all.thenCombine(
+              info(volume),
+              (list, info) -> {
+                list.add(info);
+                return list;
+              });
+    }
+    return translated(all);
+  }
+
+  @Override
+  public CompletableFuture<VolumeInfo> showVolume(String name) {
+    LogVolume volume = find(name);
+    return volume == null ? noSuchVolume(name) : translated(info(volume));
+  }
+
+  @Override
+  public CompletableFuture<Void> deleteVolume(String name, boolean force) {
+    return translated(node.deleteVolume(name, force));
+  }
+
+  @Override
+  public CompletableFuture<List<VolumeStats>> stats(String name) {
+    if (name == null) {
+      return CompletableFuture.completedFuture(
+          node.volumes().stream().map(NodeControlAdapter::stats).toList());
+    }
+    LogVolume volume = find(name);
+    return volume == null
+        ? noSuchVolume(name)
+        : CompletableFuture.completedFuture(List.of(stats(volume)));
+  }
+
+  @Override
+  public CompletableFuture<NodeInfo> nodeInfo() {
+    return CompletableFuture.completedFuture(nodeInfo.get());
+  }
+
+  private LogVolume find(String name) {
+    return name.isEmpty() ? null : node.findVolume(name);
+  }
+
+  private CompletableFuture<VolumeInfo> info(LogVolume volume) {
+    return node.mappedBytes(volume)
+        .thenApply(mapped ->
+            new VolumeInfo(
+                volume.name(),
+                volume.group().id(),
+                volume.sizeBytes(),
+                mapped,
+                volume.attachmentCount(),
+                volume.flushPolicy(),
+                volume.core().id(),
+                node.epoch(volume),
+                volume.corruptReads()));
+  }
+
+  private static VolumeStats stats(LogVolume volume) {
+    List<OperationStats> operations = new ArrayList<>();
+    for (Operation operation : Operation.values()) {
+      VolumeStatistics.Summary summary = volume.statistics().summary(operation);
+      LatencyRecorder.Summary latency = summary.latency();
+      operations.add(
+          new OperationStats(
+              operation.name().toLowerCase(Locale.ROOT),
+              latency.count(),
+              summary.errors(),
+              summary.bytes(),
+              latency.p50Ns(),
+              latency.p90Ns(),
+              latency.p99Ns(),
+              latency.p999Ns(),
+              latency.maxNs()));
+    }
+    return new VolumeStats(volume.name(), operations);
+  }
+
+  private static <T> CompletableFuture<T> noSuchVolume(String name) {
+    return CompletableFuture.failedFuture(
+        new ControlException(ControlException.Kind.NOT_FOUND, "there is no volume " + name));
+  }
+
+  private static <T> CompletableFuture<T> translated(CompletableFuture<T> future) {
+    return future.exceptionallyCompose(failure -> {
+      Throwable cause = failure.getCause() == null ? failure : failure.getCause();
+      return CompletableFuture.failedFuture(
+          cause instanceof NodeException e ? new ControlException(kind(e), e.getMessage()) : cause);
+    });
+  }
+
+  private static ControlException.Kind kind(NodeException e) {
+    return switch (e.reason()) {
+      case NOT_FOUND -> ControlException.Kind.NOT_FOUND;
+      case EXISTS -> ControlException.Kind.ALREADY_EXISTS;
+      case IN_USE -> ControlException.Kind.IN_USE;
+      case NO_SPACE -> ControlException.Kind.NO_SPACE;
+      case UNAVAILABLE -> ControlException.Kind.UNAVAILABLE;
+    };
+  }
+}

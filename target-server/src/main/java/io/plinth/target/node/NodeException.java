@@ -1,0 +1,46 @@
+package io.plinth.target.node;
+
+import io.plinth.engine.api.Status;
+
+/** An operation on a node was refused or failed; the message is one line for a person. */
+public final class NodeException extends Exception {
+  private static final long serialVersionUID = 1L;
+
+  /** Why. */
+  public enum Reason {
+    /** There is no such volume. */
+    NOT_FOUND,
+    /** There is one of that name. */
+    EXISTS,
+    /** Clients are using it. */
+    IN_USE,
+    /** The log is full. */
+    NO_SPACE,
+    /** The node is stopping or has failed. */
+    UNAVAILABLE
+  }
+
+  private final Reason reason;
+
+  NodeException(Reason reason, String message) {
+    super(message);
+    this.reason = reason;
+  }
+
+  static NodeException unavailable() {
+    return new NodeException(Reason.UNAVAILABLE, "the node is stopping");
+  }
+
+  static NodeException ofStatus(int status) {
+    if (status == Status.ENOSPC) {
+      return new NodeException(Reason.NO_SPACE, "the log is full");
+    }
+    return new NodeException(
+        Reason.UNAVAILABLE, "the log takes no more records: " + Status.name(status));
+  }
+
+  /** Returns why. */
+  public Reason reason() {
+    return reason;
+  }
+}
