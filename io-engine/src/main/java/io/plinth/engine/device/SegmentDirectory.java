@@ -156,7 +156,6 @@ public final class SegmentDirectory implements LogStorage {
     int from = position & -NativeMemory.PAGE_BYTES;
     file.setWritableBytes(from);
     file.setPopulateTarget(from);
-    populating = file;
     file.populateTo(from + initialPopulateBytes);
     return file;
   }
@@ -193,7 +192,6 @@ public final class SegmentDirectory implements LogStorage {
     if (file != null) {
       prepared = null;
       files.put(file.slot(), file);
-      populating = file;
     }
     return file;
   }
@@ -245,7 +243,7 @@ public final class SegmentDirectory implements LogStorage {
   @Override
   public void close() {
     stopping = true;
-    wakeHelper();
+    LockSupport.unpark(helper);
     boolean interrupted = false;
     while (helper.isAlive()) {
       try {
@@ -276,7 +274,9 @@ public final class SegmentDirectory implements LogStorage {
     });
   }
 
-  void wakeHelper() {
+  /** Lets the helper populate a file up to its target; only the file that is being written asks. */
+  void populateFurther(SegmentFile file) {
+    populating = file;
     LockSupport.unpark(helper);
   }
 
@@ -284,7 +284,7 @@ public final class SegmentDirectory implements LogStorage {
     if (!commands.offer(command)) {
       throw new IllegalStateException("the queue of the segment helper is full");
     }
-    wakeHelper();
+    LockSupport.unpark(helper);
   }
 
   private String path(int slot) {

@@ -58,7 +58,7 @@ final class SegmentFile implements LogFile {
     int target = Math.min(bytes, sizeBytes);
     if (target > populateTarget) {
       populateTarget = target;
-      directory.wakeHelper();
+      directory.populateFurther(this);
     }
   }
 

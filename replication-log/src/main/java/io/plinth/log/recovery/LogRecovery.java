@@ -8,6 +8,7 @@ import io.plinth.log.format.RecordHeader;
 import io.plinth.log.format.SegmentHeader;
 import io.plinth.log.format.Superblock;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.Comparator;
 import java.util.EnumMap;
 import java.util.List;
@@ -445,6 +446,6 @@ public final class LogRecovery {
         records,
         torn,
         rotten,
-        Map.copyOf(decisions));
+        Collections.unmodifiableMap(decisions));
   }
 }

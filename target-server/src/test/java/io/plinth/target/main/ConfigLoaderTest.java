@@ -3,8 +3,8 @@ package io.plinth.target.main;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import io.plinth.target.admin.FlushPolicy;
 import io.plinth.target.admin.VolumeSpec;
+import io.plinth.target.volume.FlushPolicy;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

@@ -1,6 +1,6 @@
 package io.plinth.tools.cli;
 
-import io.plinth.target.admin.FlushPolicy;
+import io.plinth.target.volume.FlushPolicy;
 import io.plinth.target.admin.Sizes;
 import io.plinth.target.admin.VolumeInfo;
 import io.plinth.target.admin.VolumeSpec;

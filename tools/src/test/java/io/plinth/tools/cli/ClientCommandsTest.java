@@ -6,7 +6,7 @@ import com.sun.net.httpserver.HttpServer;
 import io.plinth.target.admin.AdminBindException;
 import io.plinth.target.admin.AdminOptions;
 import io.plinth.target.admin.AdminServer;
-import io.plinth.target.admin.FlushPolicy;
+import io.plinth.target.volume.FlushPolicy;
 import io.plinth.target.admin.VolumeInfo;
 import java.io.IOException;
 import java.net.InetAddress;

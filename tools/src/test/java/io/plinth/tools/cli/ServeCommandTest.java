@@ -2,7 +2,7 @@ package io.plinth.tools.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.plinth.target.admin.FlushPolicy;
+import io.plinth.target.volume.FlushPolicy;
 import io.plinth.target.admin.VolumeSpec;
 import io.plinth.target.main.ListenAddress;
 import io.plinth.target.main.ServerConfig;
