@@ -1,0 +1,180 @@
+package io.plinth.tools.it;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.zip.CRC32C;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.api.io.TempDir;
+
+/** What a server refuses to start with: exit code 2 and one line that says why. */
+class RefusalsIT {
+  private static final int SUPERBLOCK_BYTES = 4096;
+  private static final int SUPERBLOCK_VERSION = 8;
+  private static final int SUPERBLOCK_CRC = 4092;
+
+  @RegisterExtension final Servers servers = new Servers();
+
+  @TempDir(factory = UnderTarget.class)
+  Path directory;
+
+  @Test
+  void aDataDirectoryInUseByAnotherProcess() throws Exception {
+    PlinthProcess first = servers.serve(data(), "--volume", "demo=64M");
+    assertThat(refusal("--volume", "demo=64M"))
+        .isEqualTo(
+            "plinth: data directory %s is in use by another server (process %d)",
+            data(), first.pid());
+    assertThat(first.isAlive()).isTrue();
+  }
+
+  @Test
+  void aDataDirectoryOfAnotherFormatVersion() throws Exception {
+    assertThat(servers.serve(data(), "--volume", "demo=64M").terminate()).isZero();
+    Path superblock = data().resolve("log-0/superblock");
+    ByteBuffer copies =
+        ByteBuffer.wrap(Files.readAllBytes(superblock)).order(ByteOrder.LITTLE_ENDIAN);
+    assertThat(copies.capacity()).isEqualTo(2 * SUPERBLOCK_BYTES);
+    for (int at = 0; at < copies.capacity(); at += SUPERBLOCK_BYTES) {
+      copies.putInt(at + SUPERBLOCK_VERSION, 2);
+      CRC32C crc = new CRC32C();
+      crc.update(copies.array(), at, SUPERBLOCK_CRC);
+      copies.putInt(at + SUPERBLOCK_CRC, (int) crc.getValue());
+    }
+    Files.write(superblock, copies.array());
+    assertThat(refusal())
+        .isEqualTo(
+            "plinth: %s: format version 2; this program reads version 1", data().resolve("log-0"));
+  }
+
+  @Test
+  void aDataDirectoryBelowAFile() throws Exception {
+    Path file = Files.writeString(directory.resolve("file"), "not a folder");
+    Path log = directory.resolve("refused.log");
+    assertThat(refusalOf(servers.exactly(log, serve(file.resolve("data")))))
+        .startsWith("plinth: can't create data directory " + file.resolve("data") + ": ");
+  }
+
+  /** Permissions do not hold the superuser back: a file system that takes no writes does. */
+  @Test
+  void aDataDirectoryWithoutPermissionToWrite() throws Exception {
+    try (Mount mount = Mount.tmpfs(directory.resolve("mnt"), 4 << 20)) {
+      Path data = Files.createDirectories(mount.path().resolve("data"));
+      mount.remount("ro");
+      Path log = directory.resolve("refused.log");
+      assertThat(refusalOf(servers.exactly(log, serve(data))))
+          .startsWith("plinth: can't use data directory " + data + ": ")
+          .containsAnyOf("no permission", "Read-only file system");
+    }
+  }
+
+  @Test
+  void aFullDisk() throws Exception {
+    try (Mount mount = Mount.tmpfs(directory.resolve("mnt"), 32 << 20)) {
+      Path data = mount.path().resolve("data");
+      Path log = directory.resolve("refused.log");
+      assertThat(refusalOf(servers.exactly(log, serve(data))))
+          .startsWith("plinth: ")
+          .endsWith("the file system is full");
+    }
+  }
+
+  @Test
+  void aDiskWithoutASingleFreeBlock() throws Exception {
+    try (Mount mount = Mount.tmpfs(directory.resolve("mnt"), 4 << 20)) {
+      Path data = Files.createDirectories(mount.path().resolve("data"));
+      Shell.run(20, "dd", "if=/dev/zero", "of=" + mount.path().resolve("fill"), "bs=4096");
+      Path log = directory.resolve("refused.log");
+      assertThat(refusalOf(servers.exactly(log, serve(data))))
+          .startsWith("plinth: ")
+          .endsWith("the file system is full");
+    }
+  }
+
+  @Test
+  void aPortInUse() throws Exception {
+    try (ServerSocket other = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+      assertThat(refusal("--nbd", "127.0.0.1:" + other.getLocalPort()))
+          .startsWith("plinth: can't listen on 127.0.0.1:" + other.getLocalPort() + ": ")
+          .contains("in use");
+    }
+  }
+
+  @Test
+  void anAdminPortInUse() throws Exception {
+    try (ServerSocket other = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+      String address = "127.0.0.1:" + other.getLocalPort();
+      assertThat(refusal("--admin", address)).startsWith("plinth: ").contains(address, "in use");
+    }
+  }
+
+  @Test
+  void aBadSize() throws Exception {
+    assertThat(refusal("--volume", "demo=12x")).startsWith("plinth: bad size \"12x\": expected ");
+    assertThat(refusal("--volume", "demo=1000"))
+        .startsWith("plinth: bad volume size 1000: expected a multiple of 512 bytes");
+    assertThat(data()).doesNotExist();
+  }
+
+  @Test
+  void aBadVolumeName() throws Exception {
+    assertThat(refusal("--volume", "-demo=1G"))
+        .startsWith("plinth: bad volume name \"-demo\": expected 1 to 63 letters");
+    assertThat(refusal("--volume", "a/b=1G")).startsWith("plinth: bad volume name \"a/b\": ");
+    assertThat(data()).doesNotExist();
+  }
+
+  @Test
+  void anotherSizeForAnExistingVolume() throws Exception {
+    assertThat(servers.serve(data(), "--volume", "demo=64M").terminate()).isZero();
+    assertThat(refusal("--volume", "demo=128M"))
+        .isEqualTo(
+            "plinth: volume demo exists with size 64M, not 128M: give its real size, or leave it"
+                + " out to serve it as it is");
+    PlinthProcess again = servers.serve(data(), "--volume", "demo=64M");
+    assertThat(again.volume("demo").get("sizeBytes").asLong()).isEqualTo(64L << 20);
+  }
+
+  @Test
+  void anUnknownKeyOfTheConfiguration() throws Exception {
+    Path config =
+        Files.writeString(
+            directory.resolve("plinth.toml"), "cores = 1\n\n[nbd]\nlissten = [\"127.0.0.1:0\"]\n");
+    assertThat(refusal("--config", config.toString()))
+        .isEqualTo("plinth: plinth.toml:4: unknown key 'nbd.lissten'; did you mean 'nbd.listen'?");
+    assertThat(data()).doesNotExist();
+  }
+
+  private Path data() {
+    return directory.resolve("data");
+  }
+
+  private String refusal(String... arguments) throws IOException, InterruptedException {
+    return refusalOf(servers.launch(data(), arguments));
+  }
+
+  private static String[] serve(Path data) {
+    return new String[] {
+      "serve", "--data", data.toString(), "--nbd", "127.0.0.1:0", "--admin", "127.0.0.1:0"
+    };
+  }
+
+  /** Returns the one line that is not an informational line of the log. */
+  private static String refusalOf(PlinthProcess server) throws InterruptedException {
+    int exitCode = server.awaitExit();
+    List<String> lines =
+        server.log().lines().filter(line -> !line.matches("[0-9-]+T.* \\[INFO\\] .*")).toList();
+    assertThat(lines).as("error output:\n%s", server.log()).hasSize(1);
+    assertThat(exitCode).as("exit code with: %s", lines).isEqualTo(2);
+    assertThat(server.output()).as("standard output").isEmpty();
+    return lines.getFirst();
+  }
+}

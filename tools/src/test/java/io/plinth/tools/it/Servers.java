@@ -1,0 +1,59 @@
+package io.plinth.tools.it;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.extension.AfterEachCallback;
+import org.junit.jupiter.api.extension.ExtensionContext;
+
+/** The servers of one test: ended after it, and their logs shown when it failed. */
+final class Servers implements AfterEachCallback {
+  private final List<PlinthProcess> started = new ArrayList<>();
+
+  /** Starts {@code plinth serve} over a data directory and waits until it is ready. */
+  PlinthProcess serve(Path data, String... arguments) throws IOException, InterruptedException {
+    PlinthProcess server = launch(data, arguments);
+    server.readyLine();
+    return server;
+  }
+
+  /** Starts {@code plinth serve} over a data directory. */
+  PlinthProcess launch(Path data, String... arguments) throws IOException {
+    List<String> all = new ArrayList<>(List.of("--data", data.toString()));
+    all.addAll(List.of(arguments));
+    return add(PlinthProcess.serve(log(data), all));
+  }
+
+  /** Starts {@code plinth} with exactly these arguments. */
+  PlinthProcess exactly(Path log, String... arguments) throws IOException {
+    return add(PlinthProcess.start(log, List.of(arguments)));
+  }
+
+  private Path log(Path data) {
+    return data.resolveSibling(data.getFileName() + "-" + started.size() + ".log");
+  }
+
+  private PlinthProcess add(PlinthProcess server) {
+    started.add(server);
+    return server;
+  }
+
+  @Override
+  public void afterEach(ExtensionContext context) throws InterruptedException {
+    for (PlinthProcess server : started) {
+      if (server.isAlive()) {
+        server.kill();
+      }
+    }
+    if (context.getExecutionException().isPresent()) {
+      for (PlinthProcess server : started) {
+        List<String> lines = server.log().lines().toList();
+        System.err.println(context.getDisplayName() + ": server " + server.pid() + " wrote:");
+        lines
+            .subList(Math.max(0, lines.size() - 40), lines.size())
+            .forEach(line -> System.err.println("  " + line));
+      }
+    }
+  }
+}
