@@ -19,6 +19,8 @@ public final class NbdCoreContext implements CycleTask {
   /** Zeroes to send by reference; never written, so the kernel backs them with its zero page. */
   private static final int ZERO_BYTES = 256 << 10;
 
+  private static final int SHORT_READ_BYTES = 64 << 10;
+
   /** How often it is checked, while others wait, who holds without progress what they wait for. */
   private static final long STALL_CHECK_NS = 500_000_000L;
 
@@ -35,6 +37,21 @@ public final class NbdCoreContext implements CycleTask {
   private int promisedRequests;
 
   private final ArrayDeque<Transmission> requestWaiters = new ArrayDeque<>();
+
+  /**
+   * Chunks that only the elder may take: as many as the largest payload needs. So one payload can
+   * always be completed, however many others are stuck halfway, and they can't block each other.
+   */
+  private final int reservedChunks;
+
+  /** The session that took or was promised a chunk of the reserve, until its payload has ended. */
+  private Transmission chunkElder;
+
+  private final ArrayDeque<Transmission> chunkWaiters = new ArrayDeque<>();
+
+  private final ReadBudget shortReads;
+  private final ReadBudget longReads;
+
   private final ArrayDeque<Transmission> runnable = new ArrayDeque<>();
 
   /** Sessions of this core, linked through the sessions themselves. */
@@ -51,9 +68,7 @@ public final class NbdCoreContext implements CycleTask {
   private boolean draining;
   private Runnable whenDrained;
 
-  /** For the addresses that one payload takes, and to view memory by its address. */
-  final long[] chunkScratch;
-
+  /** To view memory by its address. */
   final UnsafeBuffer view = new UnsafeBuffer(0, 0);
 
   /** Where the answer to an option is put together. */
@@ -63,7 +78,7 @@ public final class NbdCoreContext implements CycleTask {
    * Makes the context of one core; nothing runs before {@link #start}.
    *
    * @param chunks buffers for payloads that don't fit a receive buffer, together at least {@link
-   *     NbdLimits#maxPayloadBytes()}
+   *     NbdLimits#maxPayloadBytes()}; nobody else takes from it
    */
   public NbdCoreContext(Core core, NbdLimits limits, BufferPool chunks) {
     if ((long) chunks.bufferBytes() * chunks.capacity() < limits.maxPayloadBytes()) {
@@ -79,7 +94,11 @@ public final class NbdCoreContext implements CycleTask {
     this.limits = limits;
     this.chunks = chunks;
     this.zeroes = NativeMemory.reserve(ZERO_BYTES);
-    this.chunkScratch = new long[chunksFor(limits.maxPayloadBytes())];
+    this.reservedChunks =
+        (limits.maxPayloadBytes() + chunks.bufferBytes() - 1) / chunks.bufferBytes();
+    this.shortReads = new ReadBudget(this, 0, limits.readBytesPerCore() / 4);
+    this.longReads =
+        new ReadBudget(this, 1, limits.readBytesPerCore() - limits.readBytesPerCore() / 4);
     this.freeRequests = new NbdRequest[limits.requestsPerCore()];
     for (int i = 0; i < freeRequests.length; i++) {
       freeRequests[i] = new NbdRequest(this);
@@ -132,6 +151,7 @@ public final class NbdCoreContext implements CycleTask {
       next.onRequestPromised();
       work++;
     }
+    work += grantChunks() + shortReads.grant() + longReads.grant();
     // Sessions that become runnable meanwhile wait for the next cycle: the work is bounded.
     for (int i = runnable.size(); i > 0; i--) {
       Transmission next = runnable.poll();
@@ -161,8 +181,8 @@ public final class NbdCoreContext implements CycleTask {
     return chunks;
   }
 
-  int chunksFor(long payloadBytes) {
-    return (int) ((payloadBytes + chunks.bufferBytes() - 1) / chunks.bufferBytes());
+  int chunkBytes() {
+    return chunks.bufferBytes();
   }
 
   long zeroAddress() {
@@ -191,6 +211,14 @@ public final class NbdCoreContext implements CycleTask {
   }
 
   // Requests.
+
+  /**
+   * Returns how many requests a connection may have in flight now: the fewer are free, the fewer,
+   * but always one.
+   */
+  int requestWindow() {
+    return Math.max(1, Math.min(limits.requestsPerConnection(), freeRequestCount / 4));
+  }
 
   /** Returns a request, or null when none is free or sessions that asked before wait for one. */
   NbdRequest acquireRequest() {
@@ -221,6 +249,66 @@ public final class NbdCoreContext implements CycleTask {
 
   void cancelAwaitRequest(Transmission waiter) {
     requestWaiters.remove(waiter);
+  }
+
+  // Chunks.
+
+  /** Returns the address of a chunk, or zero when the session has to wait for one. */
+  long acquireChunk(Transmission session) {
+    if (chunkWaiters.isEmpty()) {
+      if (chunks.available() > reservedChunks) {
+        return chunks.acquire();
+      }
+      if (chunkElder == null) {
+        chunkElder = session;
+      }
+    }
+    return session.equals(chunkElder) ? chunks.acquire() : 0;
+  }
+
+  void awaitChunk(Transmission waiter) {
+    chunkWaiters.add(waiter);
+    beginStarving();
+  }
+
+  void cancelAwaitChunk(Transmission waiter) {
+    chunkWaiters.remove(waiter);
+    endStarving();
+  }
+
+  /** The session needs no further chunk for now, and has given back what it had. */
+  void endPayload(Transmission session) {
+    if (session.equals(chunkElder)) {
+      chunkElder = null;
+    }
+  }
+
+  private int grantChunks() {
+    int granted = 0;
+    while (!chunkWaiters.isEmpty() && (chunkElder == null || chunks.available() > reservedChunks)) {
+      Transmission next = chunkWaiters.poll();
+      if (chunks.available() <= reservedChunks) {
+        chunkElder = next;
+      }
+      endStarving();
+      next.onChunkGranted(chunks.acquire());
+      granted++;
+    }
+    return granted;
+  }
+
+  // Bytes of reads.
+
+  /**
+   * Returns what a READ of some length is counted against. Short ones have a part of their own, so
+   * that they need not queue behind long ones.
+   */
+  ReadBudget readBudget(long length) {
+    return length <= SHORT_READ_BYTES ? shortReads : longReads;
+  }
+
+  long readBytesInFlight() {
+    return shortReads.inFlight() + longReads.inFlight();
   }
 
   // Wake-ups.

@@ -11,9 +11,11 @@ import static io.plinth.target.nbd.NbdProtocol.OPTION_HEADER_BYTES;
  * @param inlineWriteBytes longest WRITE payload that is awaited in the connection's receive buffer
  *     and submitted from there; with its header it must fit that buffer
  * @param requestsPerConnection requests in flight, counted until the reply has left
- * @param readBytesPerConnection bytes of READs in flight, counted until the reply has left; one
- *     READ is always served
- * @param requestsPerCore requests in flight of all connections of a core, pre-allocated
+ * @param requestsPerCore requests in flight of all connections of a core, pre-allocated; a
+ *     connection may have at most a quarter of what is free, so that many greedy ones leave some
+ * @param readBytesPerCore bytes of READs in flight of all connections of a core, counted until the
+ *     reply has left; a quarter of them is for short ones, and of either part a connection may have
+ *     at most half of what is free
  * @param connectionsPerCore connections of a core; further ones are refused
  * @param optionBytes longest option data that is looked at; it must fit the receive buffer
  * @param optionSkipBytes longest option data that is skipped with an error; a longer one ends the
@@ -29,8 +31,8 @@ public record NbdLimits(
     int maxPayloadBytes,
     int inlineWriteBytes,
     int requestsPerConnection,
-    long readBytesPerConnection,
     int requestsPerCore,
+    long readBytesPerCore,
     int connectionsPerCore,
     int optionBytes,
     int optionSkipBytes,
@@ -48,8 +50,8 @@ public record NbdLimits(
           32 << 20,
           60 << 10,
           128,
-          64L << 20,
           4096,
+          64L << 20,
           4096,
           32 << 10,
           64 << 10,
@@ -65,8 +67,8 @@ public record NbdLimits(
     require(maxPayloadBytes >= 1 << 20, "maxPayloadBytes is below 1 MiB, the text's least maximum");
     require(inlineWriteBytes > 0 && inlineWriteBytes <= maxPayloadBytes, "inlineWriteBytes");
     require(requestsPerConnection > 0, "requestsPerConnection");
-    require(readBytesPerConnection > 0, "readBytesPerConnection");
     require(requestsPerCore > 0, "requestsPerCore");
+    require(readBytesPerCore >= maxPayloadBytes, "readBytesPerCore is below maxPayloadBytes");
     require(connectionsPerCore > 0, "connectionsPerCore");
     require(optionBytes >= 2 * MAX_STRING_BYTES + OPTION_HEADER_BYTES, "optionBytes");
     require(optionSkipBytes >= optionBytes, "optionSkipBytes");

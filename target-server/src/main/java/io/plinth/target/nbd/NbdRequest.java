@@ -23,6 +23,9 @@ final class NbdRequest extends VolumeRequest implements Releasable {
   int command;
   int flags;
 
+  /** What this READ counts against the core's bytes in flight. */
+  long readBytes;
+
   /** Errno of the reply on the wire, and a sentence for people or null. */
   int error;
 
@@ -72,6 +75,7 @@ final class NbdRequest extends VolumeRequest implements Releasable {
     noHole = false;
     singleExtent = false;
     owner = null;
+    readBytes = 0;
     error = NbdProtocol.NO_ERROR;
     message = null;
     submitting = false;

@@ -25,8 +25,6 @@ import static java.nio.ByteOrder.BIG_ENDIAN;
 
 import io.plinth.engine.api.Connection;
 import io.plinth.engine.api.Status;
-import io.plinth.engine.memory.BufferPool;
-import io.plinth.target.volume.IoVector;
 import io.plinth.target.volume.Operation;
 import io.plinth.target.volume.Volume;
 import org.agrona.DirectBuffer;
@@ -40,7 +38,7 @@ import org.slf4j.LoggerFactory;
  * read) adds a reason to {@link #blocked} and stops reading from the connection; when the last
  * reason is gone the context resumes it. Nothing queues up without bound.
  */
-final class Transmission implements Volume.Attachment, Volume.ReadyListener, BufferPool.Waiter {
+final class Transmission implements Volume.Attachment, Volume.ReadyListener {
   private static final Logger LOG = LoggerFactory.getLogger(Transmission.class);
 
   /** The connection refused output: the peer does not read. */
@@ -49,14 +47,17 @@ final class Transmission implements Volume.Attachment, Volume.ReadyListener, Buf
   /** The volume refused a request. */
   private static final int VOLUME = 1 << 1;
 
-  /** Chunks for a large payload are lacking. */
-  private static final int CHUNKS = 1 << 2;
+  /** A chunk for a large payload is lacking. */
+  private static final int CHUNK = 1 << 2;
 
   /** The core's requests are all in use. */
   private static final int REQUEST = 1 << 3;
 
   /** This connection has as many requests or bytes in flight as it may have. */
   private static final int WINDOW = 1 << 4;
+
+  /** Other connections have as many bytes of reads in flight as the core may have. */
+  private static final int READ_BYTES = 1 << 5;
 
   private final NbdSession session;
   private final Connection connection;
@@ -84,7 +85,13 @@ final class Transmission implements Volume.Attachment, Volume.ReadyListener, Buf
   /** Requests whose reply has not left, and the bytes of the READs among them. */
   private int inFlight;
 
-  private long readBytesInFlight;
+  /** Bytes of READs in flight, by the number of their budget. */
+  private final long[] readBytes = new long[ReadBudget.COUNT];
+
+  /** Length of the READ that waits for leave, and whether it has got it. */
+  private long awaitedReadBytes;
+
+  private boolean readGranted;
 
   /** When the client last took or gave something. */
   private long lastProgressNs;
@@ -98,7 +105,6 @@ final class Transmission implements Volume.Attachment, Volume.ReadyListener, Buf
 
   private boolean directReceive;
   private long received;
-  private int firstChunkInUse;
 
   Transmission(
       NbdSession session,
@@ -170,7 +176,7 @@ final class Transmission implements Volume.Attachment, Volume.ReadyListener, Buf
       session.violation("payload beyond the maximum");
       return available;
     }
-    if (!hasWindow(command, length)) {
+    if (inFlight >= context.requestWindow()) {
       block(WINDOW);
       return 0;
     }
@@ -180,11 +186,19 @@ final class Transmission implements Volume.Attachment, Volume.ReadyListener, Buf
     if (violation == null && available < REQUEST_HEADER_BYTES + inline) {
       return 0;
     }
+    boolean read = violation == null && command == CMD_READ && length > 0;
+    if (read && !acquireReadBytes(length)) {
+      return 0;
+    }
     NbdRequest request = acquireRequest();
     if (request == null) {
+      if (read) {
+        context.readBudget(length).release(length);
+      }
       return 0;
     }
     request.owner = this;
+    request.readBytes = read ? length : 0;
     request.cookie = buffer.getLong(position + 8, BIG_ENDIAN);
     request.command = command;
     request.flags = flags;
@@ -282,7 +296,6 @@ final class Transmission implements Volume.Attachment, Volume.ReadyListener, Buf
     current = request;
     discarding = discard;
     received = 0;
-    firstChunkInUse = 0;
     if (!discard) {
       prepare(request);
       admit(request);
@@ -299,64 +312,56 @@ final class Transmission implements Volume.Attachment, Volume.ReadyListener, Buf
       }
       return discarded;
     }
-    if (current.payload.count() == 0 && !acquireChunks()) {
-      return 0;
-    }
-    int copied = (int) Math.min(available, current.length - received);
-    for (int from = 0; from < copied; ) {
-      IoVector payload = current.payload;
-      int inChunk = (int) (received % context.chunks().bufferBytes());
-      int piece = Math.min(copied - from, payload.length(firstChunkInUse) - inChunk);
-      context.view.wrap(payload.address(firstChunkInUse) + inChunk, piece);
-      buffer.getBytes(position + from, context.view, 0, piece);
-      from += piece;
-      advance(piece);
+    int copied = 0;
+    while (copied < available && received < current.length && (hasChunk() || acquireChunk())) {
+      int piece = Math.min(available - copied, chunkRoom());
+      context.view.wrap(chunkPosition(), piece);
+      buffer.getBytes(position + copied, context.view, 0, piece);
+      copied += piece;
+      received += piece;
     }
     if (received == current.length) {
       endPayload();
-    } else {
-      receiveRest();
+    } else if (copied == available && (hasChunk() || acquireChunk())) {
+      receiveDirect();
     }
     return copied;
   }
 
-  private boolean acquireChunks() {
-    int count = context.chunksFor(current.length);
-    if (!context.chunks().acquire(count, context.chunkScratch)) {
-      context.beginStarving();
-      block(CHUNKS);
-      context.chunks().awaitAvailable(count, this);
+  /** Chunks hold the payload in order, each full but the last. */
+  private boolean hasChunk() {
+    return received < (long) current.payload.count() * context.chunkBytes();
+  }
+
+  private long chunkPosition() {
+    return current.payload.address(current.payload.count() - 1) + received % context.chunkBytes();
+  }
+
+  private int chunkRoom() {
+    int last = current.payload.count() - 1;
+    return current.payload.length(last) - (int) (received % context.chunkBytes());
+  }
+
+  private boolean acquireChunk() {
+    long address = context.acquireChunk(this);
+    if (address == 0) {
+      block(CHUNK);
+      context.awaitChunk(this);
       return false;
     }
-    takeChunks(count);
+    addChunk(address);
     return true;
   }
 
-  private void takeChunks(int count) {
-    lastProgressNs = context.core().clock().nowNs();
-    long left = current.length;
-    for (int i = 0; i < count; i++) {
-      int length = (int) Math.min(left, context.chunks().bufferBytes());
-      long address = context.chunkScratch[i];
-      current.payload.add(address, length, context.chunks(), address);
-      left -= length;
-    }
+  private void addChunk(long address) {
+    int length = (int) Math.min(current.length - received, context.chunkBytes());
+    current.payload.add(address, length, context.chunks(), address);
   }
 
-  private void advance(int bytes) {
-    received += bytes;
-    if (received % context.chunks().bufferBytes() == 0) {
-      firstChunkInUse++;
-    }
-  }
-
-  /** Has the rest of the chunk in use received straight into it. */
-  private void receiveRest() {
-    int inChunk = (int) (received % context.chunks().bufferBytes());
+  /** Has the rest of the chunk received straight into it. */
+  private void receiveDirect() {
     directReceive = true;
-    connection.receiveDirect(
-        current.payload.address(firstChunkInUse) + inChunk,
-        current.payload.length(firstChunkInUse) - inChunk);
+    connection.receiveDirect(chunkPosition(), chunkRoom());
   }
 
   /** See {@link io.plinth.engine.api.ConnectionHandler#onDirectReceived}. */
@@ -366,12 +371,11 @@ final class Transmission implements Volume.Attachment, Volume.ReadyListener, Buf
     }
     directReceive = false;
     lastProgressNs = context.core().clock().nowNs();
-    int inChunk = (int) (received % context.chunks().bufferBytes());
-    advance(current.payload.length(firstChunkInUse) - inChunk);
-    if (received < current.length) {
-      receiveRest();
-    } else {
+    received += chunkRoom();
+    if (received == current.length) {
       endPayload();
+    } else if (acquireChunk()) {
+      receiveDirect();
     }
   }
 
@@ -383,17 +387,33 @@ final class Transmission implements Volume.Attachment, Volume.ReadyListener, Buf
       answer(request);
     } else if (submit(request)) {
       current = null;
+      context.endPayload(this);
     }
     // Else the volume was busy: the request stays, chunks and all, and resume() submits it again.
   }
 
   // What happens to a request.
 
-  private boolean hasWindow(int command, long length) {
-    return inFlight < limits.requestsPerConnection()
-        && (command != CMD_READ
-            || readBytesInFlight == 0
-            || readBytesInFlight + length <= limits.readBytesPerConnection());
+  /** Returns whether a READ may begin; when not, this session has been blocked. */
+  private boolean acquireReadBytes(long length) {
+    if (readGranted) {
+      readGranted = false;
+      return true;
+    }
+    ReadBudget budget = context.readBudget(length);
+    long had = readBytes[budget.number()];
+    if (budget.acquire(had, length)) {
+      return true;
+    }
+    if (had > 0) {
+      // The end of one of this session's own will wake it.
+      block(WINDOW);
+    } else {
+      awaitedReadBytes = length;
+      block(READ_BYTES);
+      budget.await(this);
+    }
+    return false;
   }
 
   private NbdRequest acquireRequest() {
@@ -414,8 +434,8 @@ final class Transmission implements Volume.Attachment, Volume.ReadyListener, Buf
   private void admit(NbdRequest request) {
     unanswered++;
     inFlight++;
-    if (request.command == CMD_READ) {
-      readBytesInFlight += request.length;
+    if (request.readBytes > 0) {
+      readBytes[context.readBudget(request.readBytes).number()] += request.readBytes;
     }
   }
 
@@ -474,8 +494,10 @@ final class Transmission implements Volume.Attachment, Volume.ReadyListener, Buf
 
   private void recycle(NbdRequest request) {
     inFlight--;
-    if (request.command == CMD_READ) {
-      readBytesInFlight -= request.length;
+    if (request.readBytes > 0) {
+      ReadBudget budget = context.readBudget(request.readBytes);
+      readBytes[budget.number()] -= request.readBytes;
+      budget.release(request.readBytes);
     }
     context.releaseRequest(request);
     unblock(WINDOW);
@@ -573,16 +595,21 @@ final class Transmission implements Volume.Attachment, Volume.ReadyListener, Buf
     unblock(REQUEST);
   }
 
-  @Override
-  public void onBuffersAvailable() {
-    int count = context.chunksFor(current.length);
-    if (context.chunks().acquire(count, context.chunkScratch)) {
-      context.endStarving();
-      takeChunks(count);
-      unblock(CHUNKS);
-    } else {
-      context.chunks().awaitAvailable(count, this);
-    }
+  /** A chunk that this session waited for. */
+  void onChunkGranted(long address) {
+    lastProgressNs = context.core().clock().nowNs();
+    addChunk(address);
+    unblock(CHUNK);
+  }
+
+  long awaitedReadBytes() {
+    return awaitedReadBytes;
+  }
+
+  /** The READ that waited may begin: its bytes are counted already. */
+  void onReadGranted() {
+    readGranted = true;
+    unblock(READ_BYTES);
   }
 
   private void endReadRefused() {
@@ -646,9 +673,15 @@ final class Transmission implements Volume.Attachment, Volume.ReadyListener, Buf
       volume.cancelReady(this);
     }
     endReadRefused();
-    if ((blocked & CHUNKS) != 0) {
-      context.chunks().cancelWait(this);
-      context.endStarving();
+    if ((blocked & CHUNK) != 0) {
+      context.cancelAwaitChunk(this);
+    }
+    if ((blocked & READ_BYTES) != 0) {
+      context.readBudget(awaitedReadBytes).cancelAwait(this);
+    }
+    if (readGranted) {
+      readGranted = false;
+      context.readBudget(awaitedReadBytes).release(awaitedReadBytes);
     }
     if ((blocked & REQUEST) != 0) {
       context.cancelAwaitRequest(this);
@@ -663,6 +696,7 @@ final class Transmission implements Volume.Attachment, Volume.ReadyListener, Buf
       withdraw(current);
       current = null;
     }
+    context.endPayload(this);
     for (NbdRequest request = replies.drop(); request != null; request = replies.drop()) {
       withdraw(request);
     }

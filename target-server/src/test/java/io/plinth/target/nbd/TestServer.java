@@ -105,6 +105,7 @@ final class TestServer implements VolumeDirectory, AutoCloseable {
     for (NbdCoreContext context : contexts) {
       assertThat(context.sessionCount()).as("sessions").isZero();
       assertThat(context.starvingSessions()).as("starving sessions").isZero();
+      assertThat(context.readBytesInFlight()).as("bytes of reads").isZero();
     }
   }
 
