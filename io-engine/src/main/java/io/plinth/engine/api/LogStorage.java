@@ -44,8 +44,11 @@ public interface LogStorage {
 
   /**
    * Asks for a new segment to be prepared in {@code slot}; returns at once. At most one at a time.
+   *
+   * @param reserved whether all of its space is taken from the file system at once, so that writing
+   *     it can't fail for want of space; otherwise space is taken as it is populated
    */
-  void prepare(int slot);
+  void prepare(int slot, boolean reserved);
 
   /**
    * Returns the segment that was asked for, once, when it is allocated and populated for {@link
@@ -60,7 +63,8 @@ public interface LogStorage {
   int prepareStatus();
 
   /**
-   * Returns why population of the segment being written has failed for good, or {@link Status#OK}.
+   * Returns why the newest attempt to populate the segment being written has failed, or {@link
+   * Status#OK}; {@link LogFile#populateTo} tries again.
    */
   int populateStatus();
 

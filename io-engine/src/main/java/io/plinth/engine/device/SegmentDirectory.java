@@ -21,12 +21,13 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * A log's folder: {@code superblock} and {@code segment-NNNNNNNN} files. A helper thread creates,
+ * A log's folder: {@code superblock} and {@code segment-NNNNNNNN} files. Helper threads create,
  * allocates, maps and populates, because all of these can wait for the file system.
  *
  * <p>Sealed segments that are kept in memory are pinned with mlock(2): only then is it known that
  * reading them does not fault. Where the limit of locked memory forbids that, only segments that
- * are being written count as resident.
+ * are being written count as resident. A segment being written is not pinned, because that makes
+ * its pages fault again at the first store.
  */
 public final class SegmentDirectory implements LogStorage {
   private static final Logger LOG = LoggerFactory.getLogger(SegmentDirectory.class);
@@ -41,7 +42,9 @@ public final class SegmentDirectory implements LogStorage {
   private final int maxSegments;
   private final int initialPopulateBytes;
   private final int superblock;
+  private final NativeMemory zeroes = NativeMemory.reserve(POPULATE_STEP);
   private final Thread helper;
+  private final Thread populator;
   private final MpscVarHandleArrayQueue<Runnable> commands = new MpscVarHandleArrayQueue<>(1024);
 
   // The core's: every open file by slot.
@@ -78,6 +81,9 @@ public final class SegmentDirectory implements LogStorage {
     helper = new Thread(this::runHelper, "plinth-segments-" + folder.getFileName());
     helper.setDaemon(true);
     helper.start();
+    populator = new Thread(this::runPopulator, "plinth-populate-" + folder.getFileName());
+    populator.setDaemon(true);
+    populator.start();
   }
 
   @Override
@@ -181,9 +187,9 @@ public final class SegmentDirectory implements LogStorage {
   }
 
   @Override
-  public void prepare(int slot) {
+  public void prepare(int slot, boolean reserved) {
     prepareStatus = Status.OK;
-    submit(() -> createSegment(slot));
+    submit(() -> createSegment(slot, reserved));
   }
 
   @Override
@@ -220,7 +226,12 @@ public final class SegmentDirectory implements LogStorage {
   public void evict(LogFile file) {
     SegmentFile segment = (SegmentFile) file;
     segment.setResident(false);
-    submit(() -> unmap(segment));
+    submit(() -> {
+      unmap(segment);
+      // The cache for log data is ours to bound: pages that leave it are used again for the
+      // segments to come.
+      Posix.dropCache(segment.descriptor());
+    });
   }
 
   @Override
@@ -244,17 +255,9 @@ public final class SegmentDirectory implements LogStorage {
   public void close() {
     stopping = true;
     LockSupport.unpark(helper);
-    boolean interrupted = false;
-    while (helper.isAlive()) {
-      try {
-        helper.join();
-      } catch (InterruptedException e) {
-        interrupted = true;
-      }
-    }
-    if (interrupted) {
-      Thread.currentThread().interrupt();
-    }
+    LockSupport.unpark(populator);
+    joinUninterruptibly(populator);
+    joinUninterruptibly(helper);
     if (prepared != null) {
       files.put(prepared.slot(), prepared);
     }
@@ -264,6 +267,21 @@ public final class SegmentDirectory implements LogStorage {
     }
     files.clear();
     Posix.close(superblock);
+    zeroes.close();
+  }
+
+  private static void joinUninterruptibly(Thread thread) {
+    boolean interrupted = false;
+    while (thread.isAlive()) {
+      try {
+        thread.join();
+      } catch (InterruptedException e) {
+        interrupted = true;
+      }
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
   }
 
   void closeFile(SegmentFile file) {
@@ -277,7 +295,7 @@ public final class SegmentDirectory implements LogStorage {
   /** Lets the helper populate a file up to its target; only the file that is being written asks. */
   void populateFurther(SegmentFile file) {
     populating = file;
-    LockSupport.unpark(helper);
+    LockSupport.unpark(populator);
   }
 
   private void submit(Runnable command) {
@@ -293,11 +311,10 @@ public final class SegmentDirectory implements LogStorage {
 
   private void runHelper() {
     while (!stopping) {
-      boolean worked = populateStep();
       Runnable command = commands.poll();
       if (command != null) {
         command.run();
-      } else if (!worked) {
+      } else {
         LockSupport.park(this);
       }
     }
@@ -306,9 +323,17 @@ public final class SegmentDirectory implements LogStorage {
     }
   }
 
+  private void runPopulator() {
+    while (!stopping) {
+      if (!populateStep()) {
+        LockSupport.park(this);
+      }
+    }
+  }
+
   /**
-   * Populates a bit more of the segment that is being written; what clients wait for comes before
-   * commands.
+   * Populates a bit more of the segment that is being written; returns whether there was anything
+   * to do.
    */
   private boolean populateStep() {
     SegmentFile file = populating;
@@ -325,16 +350,42 @@ public final class SegmentDirectory implements LogStorage {
   private int populate(SegmentFile file, int to) {
     int from = file.writableBytes();
     NativeMemory memory = file.memory();
-    int result = memory.populateForWrite(from, to - from);
+    // Zeroes first: it takes the space, so that a store into the mapping can't fail, and faulting
+    // in pages that are cached already costs a
+    // quarter of faulting in pages of unwritten extents.
+    int result = writeZeroes(file.descriptor(), from, to - from);
+    if (result == Status.OK) {
+      result = memory.populateForWrite(from, to - from);
+    }
     if (result < 0) {
-      LOG.error("{}: can't populate: {}", path(file.slot()), Status.name(result));
+      if (populateStatus == Status.OK) {
+        LOG.error("{}: can't populate: {}", path(file.slot()), Status.name(result));
+      }
       file.setPopulateTarget(from);
       populateStatus = result;
+      driver.wakeup();
       return result;
     }
-    lock(memory, from, to - from);
+    populateStatus = Status.OK;
     file.setWritableBytes(to);
     driver.wakeup();
+    return Status.OK;
+  }
+
+  private int writeZeroes(int descriptor, long position, int length) {
+    int done = 0;
+    while (done < length) {
+      int count =
+          Posix.write(
+              descriptor,
+              zeroes.address(),
+              Math.min(length - done, POPULATE_STEP),
+              position + done);
+      if (count < 0 && count != Status.EINTR) {
+        return count;
+      }
+      done += Math.max(0, count);
+    }
     return Status.OK;
   }
 
@@ -353,7 +404,7 @@ public final class SegmentDirectory implements LogStorage {
     return result == 0;
   }
 
-  private void createSegment(int slot) {
+  private void createSegment(int slot, boolean reserved) {
     String path = path(slot);
     int descriptor = Posix.open(path, Posix.O_RDWR | Posix.O_CREAT | Posix.O_EXCL, FILE_MODE);
     if (descriptor < 0) {
@@ -361,7 +412,10 @@ public final class SegmentDirectory implements LogStorage {
       driver.wakeup();
       return;
     }
-    int result = Posix.allocate(descriptor, 0, segmentBytes);
+    int result =
+        reserved
+            ? Posix.allocate(descriptor, 0, segmentBytes)
+            : Posix.truncate(descriptor, segmentBytes);
     SegmentFile file = new SegmentFile(this, driver, slot, descriptor, segmentBytes);
     if (result == Status.OK) {
       // The size and the directory entry must be durable before a record in the file is called
@@ -412,10 +466,10 @@ public final class SegmentDirectory implements LogStorage {
       }
       file.setMemory(memory);
     }
+    // So that the pages are clean when the segment leaves memory, and a later sync has less to do.
+    Posix.beginWriteback(file.descriptor());
     long length = (validBytes + NativeMemory.PAGE_BYTES - 1L) & -NativeMemory.PAGE_BYTES;
-    if (memory.populateForRead(0, length) == Status.OK && lock(memory, 0, length)) {
-      file.setResident(true);
-    }
+    file.setResident(memory.populateForRead(0, length) == Status.OK && lock(memory, 0, length));
   }
 
   private static void unmap(SegmentFile file) {

@@ -69,7 +69,34 @@ public final class Posix {
   private static final MethodHandle PWRITE =
       function("pwrite", FunctionDescriptor.of(LONG, INT, LONG, LONG, LONG));
 
+  private static final MethodHandle FADVISE =
+      function("posix_fadvise", FunctionDescriptor.of(INT, INT, LONG, LONG, INT));
+  private static final MethodHandle SYNC_FILE_RANGE =
+      function("sync_file_range", FunctionDescriptor.of(INT, INT, LONG, LONG, INT));
+
   private Posix() {}
+
+  /** Begins to write a file's dirty pages to the disk; promises nothing about durability. */
+  public static int beginWriteback(int descriptor) {
+    final int write = 2;
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(Linker.Option.captureStateLayout());
+      return result(state, (int) SYNC_FILE_RANGE.invokeExact(state, descriptor, 0L, 0L, write));
+    } catch (Throwable e) {
+      throw unexpected("sync_file_range", e);
+    }
+  }
+
+  /** Lets the kernel forget a file's clean pages. */
+  public static int dropCache(int descriptor) {
+    final int dontNeed = 4;
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(Linker.Option.captureStateLayout());
+      return -(int) FADVISE.invokeExact(state, descriptor, 0L, 0L, dontNeed);
+    } catch (Throwable e) {
+      throw unexpected("posix_fadvise", e);
+    }
+  }
 
   /** Reads at a position, waiting for the disk; returns the count, which may be short. */
   public static int read(int descriptor, long address, int length, long position) {

@@ -101,7 +101,7 @@ public final class SimLogStorage implements LogStorage {
   }
 
   @Override
-  public void prepare(int slot) {
+  public void prepare(int slot, boolean reserved) {
     prepareStatus = Status.OK;
     preparing = slot;
     prepareDelay = random.nextInt(4);

@@ -38,7 +38,7 @@ import org.slf4j.LoggerFactory;
 public final class Journal implements CycleTask, Completion, Releasable {
   private static final Logger LOG = LoggerFactory.getLogger(Journal.class);
   private static final int BLOCK = LogFormat.BLOCK_BYTES;
-  private static final int POPULATE_AHEAD_BYTES = 8 << 20;
+  private static final int POPULATE_AHEAD_BYTES = 32 << 20;
 
   /**
    * How long after a sync without further records the durable position is written down, so that
@@ -68,6 +68,7 @@ public final class Journal implements CycleTask, Completion, Releasable {
   private LogFile reserve;
   private boolean preparing;
   private int preparingSlot;
+  private boolean preparingReserve;
   private int segmentCount;
   private boolean hostFull;
   private boolean activeIsReserve;
@@ -420,10 +421,10 @@ public final class Journal implements CycleTask, Completion, Releasable {
     }
     int end = (int) (position + total);
     if (end > active.file().writableBytes()) {
-      if (storage.populateStatus() != Status.OK) {
-        return refuse(Status.ENOSPC);
-      }
       active.file().populateTo((int) Math.min(segmentBytes, (long) end + POPULATE_AHEAD_BYTES));
+      if (storage.populateStatus() != Status.OK) {
+        return (isData || reserve == null) ? refuse(Status.ENOSPC) : openInReserve(headerBytes);
+      }
       counters.populationWaits++;
       awaitedBytes = Math.max(awaitedBytes, end);
       return refuse(Status.EAGAIN);
@@ -434,6 +435,15 @@ public final class Journal implements CycleTask, Completion, Releasable {
     openPayloadBlocks = 0;
     openRecords = 0;
     return true;
+  }
+
+  /**
+   * Opens a batch without payload in the reserve, because the file system has no room for the rest
+   * of this segment.
+   */
+  private boolean openInReserve(int headerBytes) {
+    hostFull = true;
+    return roll(false) && openBatch(headerBytes, 0, false);
   }
 
   private boolean refuse(int status) {
@@ -463,6 +473,7 @@ public final class Journal implements CycleTask, Completion, Releasable {
     }
     if (active != null) {
       active.usedBytes(position);
+      storage.makeResident(active.file(), position);
     }
     activate(file);
     prepareNext();
@@ -489,7 +500,7 @@ public final class Journal implements CycleTask, Completion, Releasable {
    */
   private boolean prepareNext() {
     boolean took = takePrepared();
-    if (preparing || (next != null && reserve != null)) {
+    if (preparing || (next != null && (reserve != null || active == null))) {
       return took;
     }
     if (hostFull) {
@@ -501,8 +512,11 @@ public final class Journal implements CycleTask, Completion, Releasable {
       return took;
     }
     preparing = true;
+    // The first segment is needed at once; after it the reserve, without which a full log could not
+    // even record a trim.
+    preparingReserve = active != null && reserve == null;
     preparingSlot = slot;
-    storage.prepare(slot);
+    storage.prepare(slot, preparingReserve);
     return took;
   }
 
@@ -523,13 +537,10 @@ public final class Journal implements CycleTask, Completion, Releasable {
     }
     preparing = false;
     segmentCount++;
-    // The reserve is filled first: without it a full log could not even record a trim.
-    if (reserve == null && active != null) {
+    if (preparingReserve) {
       reserve = file;
-    } else if (next == null) {
-      next = file;
     } else {
-      reserve = file;
+      next = file;
     }
     return true;
   }

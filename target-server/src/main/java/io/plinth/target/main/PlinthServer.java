@@ -47,7 +47,7 @@ public final class PlinthServer {
   private static final Path BOOT_ID = Path.of("/proc/sys/kernel/random/boot_id");
   private static final int CHUNK_BYTES = 256 * 1024;
   private static final int CHUNKS = 256;
-  private static final int INITIAL_POPULATE_BYTES = 8 << 20;
+  private static final int INITIAL_POPULATE_BYTES = 16 << 20;
   private static final long STOP_TIMEOUT_S = 30;
 
   private final ServerConfig config;

@@ -4,6 +4,7 @@ import com.google.errorprone.annotations.CanIgnoreReturnValue;
 import io.plinth.target.admin.Sizes;
 import io.plinth.target.admin.VolumeSpec;
 import io.plinth.target.volume.FlushPolicy;
+import java.lang.management.ManagementFactory;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashSet;
@@ -37,7 +38,7 @@ public record ServerConfig(
   public static final int MAXIMUM_CORES = 256;
 
   /** The smallest and largest segment of the log, in bytes; a segment's size is a power of two. */
-  public static final long MINIMUM_SEGMENT_BYTES = 1L << 20;
+  public static final long MINIMUM_SEGMENT_BYTES = 64L << 20;
 
   /** See {@link #MINIMUM_SEGMENT_BYTES}. */
   public static final long MAXIMUM_SEGMENT_BYTES = 1L << 30;
@@ -97,6 +98,17 @@ public record ServerConfig(
     return Math.clamp(Runtime.getRuntime().availableProcessors() / 2, 1, MAXIMUM_CORES);
   }
 
+  /**
+   * Returns how much log data is kept in memory unless configured: a sixteenth of it, within 256
+   * MiB and 4 GiB.
+   */
+  public static long defaultResidentMemory() {
+    long physical =
+        ManagementFactory.getPlatformMXBean(com.sun.management.OperatingSystemMXBean.class)
+            .getTotalMemorySize();
+    return Math.clamp(physical / 16, 256L << 20, 4L << 30);
+  }
+
   /** Collects values; each is judged when the configuration is built. */
   public static final class Builder {
     private Path dataDir = Path.of("plinth-data");
@@ -109,7 +121,7 @@ public record ServerConfig(
     private ListenAddress adminListen = new ListenAddress("127.0.0.1", 10_810);
     private long segmentSizeBytes = 64L << 20;
     private long capacityBytes;
-    private long residentMemoryBytes = 256L << 20;
+    private long residentMemoryBytes = defaultResidentMemory();
     private long spinUs = 50;
     private FlushPolicy flushPolicy = FlushPolicy.FLUSH;
     private final List<VolumeSpec> volumes = new ArrayList<>();
@@ -181,7 +193,7 @@ public record ServerConfig(
       return this;
     }
 
-    /** Bytes; default 256 MiB. */
+    /** Bytes; default {@link #defaultResidentMemory}. */
     @CanIgnoreReturnValue
     public Builder residentMemoryBytes(long value) {
       residentMemoryBytes = value;
