@@ -321,14 +321,18 @@ public final class LogRecovery {
   }
 
   private int countBadBlocks() {
+    // Taken before the reader's window moves from under the flyweight.
+    int encodedBytes = batch.headerBytes();
     int headerBytes = batch.headerBlocks() * LogFormat.BLOCK_BYTES;
-    int total = headerBytes + batch.payloadBlocks() * LogFormat.BLOCK_BYTES;
+    int payloadBlocks = batch.payloadBlocks();
+    int total = headerBytes + payloadBlocks * LogFormat.BLOCK_BYTES;
     int slot = segments.get(segmentIndex).slot();
     long address = reader.at(slot, position, total);
     if (address == 0) {
-      return batch.payloadBlocks();
+      headerAt(segmentIndex, position);
+      return payloadBlocks;
     }
-    batch.wrap(address, batch.headerBytes());
+    batch.wrap(address, encodedBytes);
     int bad = 0;
     int at = BatchHeader.BYTES;
     for (int i = 0; i < batch.recordCount(); i++) {
