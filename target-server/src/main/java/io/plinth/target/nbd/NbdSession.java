@@ -135,6 +135,13 @@ final class NbdSession implements ConnectionHandler {
     connection.closeAfterFlush();
   }
 
+  /** Ends a session that never came to open a volume; anybody can cause any number of them. */
+  void expire() {
+    LOG.debug("NBD client {} disconnected: it negotiates too slowly", connection.peer());
+    closing = true;
+    connection.close();
+  }
+
   /** Ends the session at once, which is worth a line for people. */
   void closeNow(String why) {
     LOG.info("NBD client {} disconnected: {}", connection.peer(), why);

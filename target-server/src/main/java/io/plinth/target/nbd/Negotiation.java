@@ -171,7 +171,7 @@ final class Negotiation implements Timers.Task {
     if (nowNs - lastOptionNs >= limits.handshakeTimeoutNs()) {
       timer = 0;
       context.counters().handshakeTimeout();
-      session.closeNow("it negotiates too slowly");
+      session.expire();
     } else {
       armTimer(lastOptionNs);
     }
