@@ -72,8 +72,9 @@ public interface LogStorage {
   boolean canPin();
 
   /**
-   * Asks for all of a file to be brought into memory and kept there; {@link LogFile#isResident()}
-   * tells when that is so.
+   * Asks for all of a file that is not written any more to be brought into memory and kept there;
+   * {@link LogFile#isResident()} tells whether that is so. Its memory may not be written from now
+   * on.
    */
   void makeResident(LogFile file, int validBytes);
 

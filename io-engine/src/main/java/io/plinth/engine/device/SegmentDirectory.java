@@ -163,6 +163,7 @@ public final class SegmentDirectory implements LogStorage {
     file.setWritableBytes(from);
     file.setPopulateTarget(from);
     file.populateTo(from + initialPopulateBytes);
+    submit(() -> file.setResident(from == 0 || memory.populateForRead(0, from) == Status.OK));
     return file;
   }
 
@@ -466,10 +467,11 @@ public final class SegmentDirectory implements LogStorage {
       }
       file.setMemory(memory);
     }
-    // So that the pages are clean when the segment leaves memory, and a later sync has less to do.
-    Posix.beginWriteback(file.descriptor());
+    memory.makeReadOnly(file.descriptor());
     long length = (validBytes + NativeMemory.PAGE_BYTES - 1L) & -NativeMemory.PAGE_BYTES;
     file.setResident(memory.populateForRead(0, length) == Status.OK && lock(memory, 0, length));
+    // So that the pages are clean when the segment leaves memory, and a later sync has less to do.
+    Posix.beginWriteback(file.descriptor());
   }
 
   private static void unmap(SegmentFile file) {

@@ -79,6 +79,7 @@ public final class SimLogStorage implements LogStorage {
   public LogFile openForAppend(int slot, int position) {
     File file = (File) openExisting(slot);
     file.writable = position;
+    file.resident = true;
     file.populateTo(position + (1 << 16));
     return file;
   }

@@ -148,7 +148,9 @@ public final class Journal implements CycleTask, Completion, Releasable {
         position = recovered.endOffset();
       }
       if (count - i <= residentSegments) {
-        storage.makeResident(file, found.usedBytes());
+        if (!last) {
+          storage.makeResident(file, found.usedBytes());
+        }
         residentOrder.add(segment);
       }
     }
