@@ -67,8 +67,12 @@ final class Handshake {
         export = new Export(data.getLong(), data.getShort());
       } else if (type < 0) {
         throw new LoadException(
-            "the server refuses export \"%s\": error %d %s"
-                .formatted(name, type & 0x7fffffff, StandardCharsets.UTF_8.decode(data)));
+            "the server refuses export \""
+                + name
+                + "\": error "
+                + (type & 0x7fffffff)
+                + " "
+                + StandardCharsets.UTF_8.decode(data));
       } else if (type == REP_ACK) {
         break;
       }

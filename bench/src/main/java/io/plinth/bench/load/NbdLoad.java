@@ -26,12 +26,17 @@ public final class NbdLoad {
     this.options = options;
   }
 
-  /** Runs the load; ends the process with 0, 1 after errors, 2 when it could not be run. */
-  public static void main(String[] arguments) {
-    System.exit(run(System.out, System.err, arguments));
+  /** Runs the load; the process ends with 0, or with 1 when there were errors or no load at all. */
+  public static void main(String[] arguments) throws LoadException {
+    int code = run(System.out, System.err, arguments);
+    if (code != 0) {
+      // What is thrown out of here only makes the exit code; everything has been said.
+      Thread.currentThread().setUncaughtExceptionHandler((thread, failure) -> {});
+      throw new LoadException("code " + code);
+    }
   }
 
-  /** Returns the exit code. */
+  /** Returns 0, 1 after errors, or 2 when the load could not be run. */
   static int run(PrintStream out, PrintStream err, String... arguments) {
     LoadOptions options;
     try {
