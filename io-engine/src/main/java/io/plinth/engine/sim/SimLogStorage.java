@@ -5,6 +5,7 @@ import io.plinth.engine.api.LogFile;
 import io.plinth.engine.api.LogStorage;
 import io.plinth.engine.api.Status;
 import io.plinth.engine.memory.NativeMemory;
+import java.util.ArrayDeque;
 import java.util.TreeMap;
 
 /**
@@ -24,6 +25,8 @@ public final class SimLogStorage implements LogStorage {
   private int freeSegments = Integer.MAX_VALUE;
   private boolean failSyncs;
   private boolean skipSyncs;
+  private boolean holdSyncs;
+  private final ArrayDeque<Runnable> heldSyncs = new ArrayDeque<>();
 
   /** Opens a disk for one process. */
   public SimLogStorage(SimDisk disk, SimCore core, SimRandom random) {
@@ -40,6 +43,19 @@ public final class SimLogStorage implements LogStorage {
   /** Lets every sync from now on fail with EIO. */
   public void failSyncs() {
     failSyncs = true;
+  }
+
+  /** Lets syncs not end until {@link #releaseSyncs}. */
+  public void holdSyncs() {
+    holdSyncs = true;
+  }
+
+  /** Lets the syncs end that were held back. */
+  public void releaseSyncs() {
+    holdSyncs = false;
+    while (!heldSyncs.isEmpty()) {
+      heldSyncs.poll().run();
+    }
   }
 
   /** A planted bug: syncs report success and make nothing durable. */
@@ -248,13 +264,21 @@ public final class SimLogStorage implements LogStorage {
 
     @Override
     public boolean sync(Completion completion, long context) {
+      if (holdSyncs) {
+        heldSyncs.add(() -> syncNow(completion, context));
+      } else {
+        syncNow(completion, context);
+      }
+      return true;
+    }
+
+    private void syncNow(Completion completion, long context) {
       // What is written while the sync runs may or may not be part of it: here it is not, which is
       // the harder case.
       if (!failSyncs && !skipSyncs) {
         content().sync();
       }
       core.complete(delay(), completion, context, failSyncs ? Status.EIO : Status.OK);
-      return true;
     }
 
     @Override

@@ -26,7 +26,8 @@ import org.agrona.collections.Int2ObjectHashMap;
  */
 public final class VolumeStore implements JournalListener, CycleTask {
   private static final int READ_BUFFER_BYTES = 64 * 1024;
-  private static final int READ_BUFFERS = 512;
+  // Two of the largest reads at their worst alignment, and what small reads need besides.
+  private static final int READ_BUFFERS = 1280;
 
   private final Core core;
   private final IndexMemory indexMemory = new IndexMemory();
