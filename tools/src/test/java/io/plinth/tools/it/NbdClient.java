@@ -40,6 +40,7 @@ final class NbdClient implements AutoCloseable {
   private static final int INFO_EXPORT = 0;
   private static final int FIXED_NEWSTYLE = 1;
   private static final int ANSWER_TIMEOUT_MS = 30_000;
+  private static final int BUFFER_BYTES = 8 << 10;
 
   private final Socket socket;
   private final DataInputStream in;
@@ -56,8 +57,8 @@ final class NbdClient implements AutoCloseable {
     this.socket = socket;
     socket.setTcpNoDelay(true);
     socket.setSoTimeout(ANSWER_TIMEOUT_MS);
-    in = new DataInputStream(new BufferedInputStream(socket.getInputStream(), 1 << 16));
-    out = new DataOutputStream(new BufferedOutputStream(socket.getOutputStream(), 1 << 16));
+    in = new DataInputStream(new BufferedInputStream(socket.getInputStream(), BUFFER_BYTES));
+    out = new DataOutputStream(new BufferedOutputStream(socket.getOutputStream(), BUFFER_BYTES));
   }
 
   /** Connects and reads nothing: what follows is up to the caller. */
