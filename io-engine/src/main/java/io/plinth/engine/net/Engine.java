@@ -10,7 +10,7 @@ import java.util.concurrent.ExecutionException;
 /** The cores of a process and their networks. */
 public final class Engine {
   /** Blocks in read buffers, syncs and writes that can be with the ring at a time, per core. */
-  private static final int FILE_OPERATIONS = 12 * 1024;
+  private static final int FILE_OPERATIONS = 24 * 1024;
 
   private final EngineCore[] cores;
   private final CoreNetwork[] networks;

@@ -28,7 +28,7 @@ import java.util.concurrent.TimeUnit;
  */
 public final class UringDriver implements IoDriver, IoUringIoHandle {
   /** Operations in flight at most: what fits the 16-bit user data that costs no garbage. */
-  public static final int MAX_SLOTS = 32 * 1024;
+  public static final int MAX_SLOTS = 64 * 1024;
 
   private static final byte OP_FSYNC = 3;
   private static final byte OP_SENDMSG = 9;
@@ -315,7 +315,7 @@ public final class UringDriver implements IoDriver, IoUringIoHandle {
                 union2,
                 length,
                 union3,
-                slot,
+                (long) (short) slot,
                 (short) 0,
                 (short) 0,
                 0,
