@@ -45,7 +45,8 @@ final class PlinthProcess {
   }
 
   /** Starts {@code plinth serve} on free ports. */
-  static PlinthProcess serve(Path log, List<String> arguments) throws IOException {
+  static PlinthProcess serve(Path log, String javaOptions, List<String> arguments)
+      throws IOException {
     List<String> command = new ArrayList<>(List.of("serve"));
     for (String listener : List.of("--nbd", "--admin")) {
       if (!arguments.contains(listener)) {
@@ -53,15 +54,17 @@ final class PlinthProcess {
       }
     }
     command.addAll(arguments);
-    return start(log, command);
+    return start(log, javaOptions, command);
   }
 
   /** Starts {@code plinth} with its error output in a file. */
-  static PlinthProcess start(Path log, List<String> arguments) throws IOException {
+  static PlinthProcess start(Path log, String javaOptions, List<String> arguments)
+      throws IOException {
     List<String> command = new ArrayList<>(List.of(root().resolve("scripts/plinth").toString()));
     command.addAll(arguments);
     ProcessBuilder builder = new ProcessBuilder(command);
     builder.environment().put("PLINTH_NO_BUILD", "1");
+    builder.environment().put("PLINTH_JAVA_OPTS", javaOptions);
     builder.redirectInput(new File("/dev/null"));
     builder.redirectError(log.toFile());
     PlinthProcess started = new PlinthProcess(builder.start(), log);
@@ -167,6 +170,18 @@ final class PlinthProcess {
   /** Returns the resident memory that is not backed by files (the log's mappings are). */
   long anonymousBytes() throws IOException {
     return statusKiB("RssAnon:") * 1024;
+  }
+
+  /** Collects the server's garbage and returns the bytes of the objects that are left. */
+  long liveHeapBytes() throws IOException {
+    String jcmd = Path.of(System.getProperty("java.home"), "bin", "jcmd").toString();
+    String total =
+        Shell.ok(60, jcmd, Long.toString(pid()), "GC.class_histogram")
+            .lines()
+            .filter(line -> line.startsWith("Total"))
+            .findFirst()
+            .orElseThrow();
+    return Long.parseLong(total.strip().replaceAll(".* ", ""));
   }
 
   private long statusKiB(String name) throws IOException {

@@ -10,6 +10,12 @@ import org.junit.jupiter.api.extension.ExtensionContext;
 /** The servers of one test: ended after it, and their logs shown when it failed. */
 final class Servers implements AfterEachCallback {
   private final List<PlinthProcess> started = new ArrayList<>();
+  private String javaOptions = "";
+
+  /** Sets options of the Java machine for the servers started from now on. */
+  void javaOptions(String options) {
+    javaOptions = options;
+  }
 
   /** Starts {@code plinth serve} over a data directory and waits until it is ready. */
   PlinthProcess serve(Path data, String... arguments) throws IOException, InterruptedException {
@@ -22,12 +28,12 @@ final class Servers implements AfterEachCallback {
   PlinthProcess launch(Path data, String... arguments) throws IOException {
     List<String> all = new ArrayList<>(List.of("--data", data.toString()));
     all.addAll(List.of(arguments));
-    return add(PlinthProcess.serve(log(data), all));
+    return add(PlinthProcess.serve(log(data), javaOptions, all));
   }
 
   /** Starts {@code plinth} with exactly these arguments. */
   PlinthProcess exactly(Path log, String... arguments) throws IOException {
-    return add(PlinthProcess.start(log, List.of(arguments)));
+    return add(PlinthProcess.start(log, javaOptions, List.of(arguments)));
   }
 
   private Path log(Path data) {
