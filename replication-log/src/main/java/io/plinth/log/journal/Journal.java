@@ -531,8 +531,11 @@ public final class Journal implements CycleTask, Completion, Releasable {
       if (storage.prepareStatus() != Status.OK) {
         preparing = false;
         hostFull = true;
-        LOG.error(
-            "{}: no more segments can be made: {}", name, Status.name(storage.prepareStatus()));
+        // A log that could never be used is reported by whoever opens it.
+        if (isReady()) {
+          LOG.error(
+              "{}: no more segments can be made: {}", name, Status.name(storage.prepareStatus()));
+        }
         core.timers().schedule(core.clock().nowNs() + RETRY_NS, this::onRetryTimer);
       }
       return false;
