@@ -59,7 +59,7 @@ class ConfigLoaderTest {
             flush-policy = "flush"
 
             [log]
-            segment-size = "32M"
+            segment-size = "128M"
             capacity = "10GiB"
             resident-memory = "64M"
 
@@ -78,7 +78,7 @@ class ConfigLoaderTest {
                     Optional.of("demo"),
                     7),
                 new ListenAddress("localhost", 0),
-                new ServerConfig.Log(32L << 20, 10L << 30, 64L << 20),
+                new ServerConfig.Log(128L << 20, 10L << 30, 64L << 20),
                 new ServerConfig.Engine(0, FlushPolicy.ALWAYS),
                 List.of(
                     new VolumeSpec("demo", 1L << 30, FlushPolicy.ALWAYS),
@@ -142,8 +142,8 @@ class ConfigLoaderTest {
         "nbd.max-connections = 0 | 'nbd.max-connections': expected 1 to 1000000, not 0",
         "nbd.default-export = 'a/b' | 'nbd.default-export': bad volume name \"a/b\": expected 1 to 63 letters, digits, '.', '_' or '-', starting with a letter or digit",
         "admin.listen = 5 | 'admin.listen': expected a string, not the number 5",
-        "log.segment-size = '3M' | 'log.segment-size': expected a power of two from 1M to 1G, not 3M",
-        "log.segment-size = '2G' | 'log.segment-size': expected a power of two from 1M to 1G, not 2G",
+        "log.segment-size = '3M' | 'log.segment-size': expected a power of two from 64M to 1G, not 3M",
+        "log.segment-size = '2G' | 'log.segment-size': expected a power of two from 64M to 1G, not 2G",
         "log.capacity = '1X' | 'log.capacity': bad size \"1X\": expected whole bytes with an optional unit K, M, G, T or P (powers of 1024), such as 512, 4K, 1G or 64GiB",
         "log.capacity = -1 | 'log.capacity': expected a size such as 4096 or \"1G\", not the number -1",
         "log.resident-memory = true | 'log.resident-memory': expected a size such as 4096 or \"1G\", not true",

@@ -1,9 +1,9 @@
 package io.plinth.tools.cli;
 
-import io.plinth.target.volume.FlushPolicy;
 import io.plinth.target.admin.Sizes;
 import io.plinth.target.admin.VolumeInfo;
 import io.plinth.target.admin.VolumeSpec;
+import io.plinth.target.volume.FlushPolicy;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;

@@ -2,11 +2,11 @@ package io.plinth.tools.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.plinth.target.volume.FlushPolicy;
 import io.plinth.target.admin.VolumeSpec;
 import io.plinth.target.main.ListenAddress;
 import io.plinth.target.main.ServerConfig;
 import io.plinth.target.main.StartupException;
+import io.plinth.target.volume.FlushPolicy;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
