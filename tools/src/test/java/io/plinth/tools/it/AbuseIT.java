@@ -5,10 +5,13 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.plinth.tools.it.LatencyProbe.Latency;
 import java.io.IOException;
 import java.net.InetSocketAddress;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
+import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -36,21 +39,31 @@ class AbuseIT {
 
   private static final long P99_FLOOR_NS = 20_000_000L;
 
-  @RegisterExtension final Servers servers = new Servers();
+  @RegisterExtension static final Servers SERVERS = Servers.ofClass();
 
   @TempDir(factory = UnderTarget.class)
-  java.nio.file.Path directory;
+  static Path directory;
+
+  private static PlinthProcess shared;
 
   private final List<NbdClient> clients = new ArrayList<>();
   private PlinthProcess server;
   private InetSocketAddress address;
   private LatencyProbe other;
 
+  @BeforeAll
+  static void serve() throws Exception {
+    shared = SERVERS.serve(directory.resolve("data"), "--volume", "demo=256M");
+  }
+
+  @AfterAll
+  static void theServerEndsInOrder() throws Exception {
+    assertThat(shared.terminate()).isZero();
+  }
+
   @BeforeEach
-  void serve() throws Exception {
-    server = servers.serve(directory.resolve("data"), "--volume", "demo=256M");
-    address = server.nbd();
-    other = new LatencyProbe(address, "demo");
+  void attachAnotherClient() throws Exception {
+    use(shared);
   }
 
   @AfterEach
@@ -59,7 +72,12 @@ class AbuseIT {
     other.measure(100);
     other.close();
     assertThat(server.log()).doesNotContain("[ERROR]");
-    assertThat(server.terminate()).isZero();
+  }
+
+  private void use(PlinthProcess process) throws Exception {
+    server = process;
+    address = server.nbd();
+    other = new LatencyProbe(address, "demo");
   }
 
   @Test
@@ -179,9 +197,8 @@ class AbuseIT {
   @Test
   void wavesOfEverythingTogetherLeaveMemoryFlat() throws Exception {
     other.close();
-    assertThat(server.terminate()).isZero();
-    servers.javaOptions("-Xms128m -Xmx128m -XX:+AlwaysPreTouch");
-    serve();
+    SERVERS.javaOptions("-Xms128m -Xmx128m -XX:+AlwaysPreTouch");
+    use(SERVERS.serve(directory.resolve("waves"), "--volume", "demo=256M"));
     fill();
     Latency before = before();
     List<Latency> latencies = new ArrayList<>();

@@ -4,13 +4,31 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import org.junit.jupiter.api.extension.AfterAllCallback;
 import org.junit.jupiter.api.extension.AfterEachCallback;
 import org.junit.jupiter.api.extension.ExtensionContext;
 
-/** The servers of one test: ended after it, and their logs shown when it failed. */
-final class Servers implements AfterEachCallback {
+/**
+ * The servers of one test, or of a class when the field is static and says so: ended after it, and
+ * their logs shown when a test failed.
+ */
+final class Servers implements AfterEachCallback, AfterAllCallback {
+  private final boolean ofClass;
   private final List<PlinthProcess> started = new ArrayList<>();
   private String javaOptions = "";
+
+  Servers() {
+    this(false);
+  }
+
+  private Servers(boolean ofClass) {
+    this.ofClass = ofClass;
+  }
+
+  /** Returns servers that live until the last test of the class has ended. */
+  static Servers ofClass() {
+    return new Servers(true);
+  }
 
   /** Sets options of the Java machine for the servers started from now on. */
   void javaOptions(String options) {
@@ -46,11 +64,22 @@ final class Servers implements AfterEachCallback {
   }
 
   @Override
-  public void afterEach(ExtensionContext context) throws InterruptedException {
+  public void afterAll(ExtensionContext context) throws InterruptedException {
+    killAll();
+  }
+
+  private void killAll() throws InterruptedException {
     for (PlinthProcess server : started) {
       if (server.isAlive()) {
         server.kill();
       }
+    }
+  }
+
+  @Override
+  public void afterEach(ExtensionContext context) throws InterruptedException {
+    if (!ofClass) {
+      killAll();
     }
     if (context.getExecutionException().isPresent()) {
       for (PlinthProcess server : started) {
