@@ -119,7 +119,8 @@ public final class AppendPaths {
       }
       await(path.equals("mapped") ? 0 : depth);
       if (durable && !direct) {
-        driver.sync(descriptor, this::onDone, 0);
+        int length = depth * BLOCK;
+        driver.syncRange(descriptor, position - length, length, this::onDone, 0);
         await(1);
       }
       histogram.recordValue(System.nanoTime() - start);

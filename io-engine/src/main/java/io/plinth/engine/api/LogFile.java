@@ -30,6 +30,13 @@ public interface LogFile extends BlockFile {
   void populateTo(int bytes);
 
   /**
+   * Makes a range durable as {@link #sync} does. Pages that are populated ahead of the range count
+   * as written to the kernel: a sync of the whole file would write them out, and the next store
+   * into each would fault.
+   */
+  boolean syncRange(int from, int to, Completion completion, long context);
+
+  /**
    * Returns whether all of the file's written bytes are known to be in memory at {@link #memory()}.
    */
   boolean isResident();

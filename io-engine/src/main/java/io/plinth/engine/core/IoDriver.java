@@ -44,6 +44,15 @@ public interface IoDriver extends AutoCloseable {
   /** Makes a file's written data durable as fdatasync(2) does. */
   boolean sync(int descriptor, Completion completion, long context);
 
+  /**
+   * Makes at least a range of a file's written data durable; the whole file where ranges are not
+   * known.
+   */
+  default boolean syncRange(
+      int descriptor, long position, int length, Completion completion, long context) {
+    return sync(descriptor, completion, context);
+  }
+
   /** Frees a range of a file's space as fallocate(2) with PUNCH_HOLE does. */
   boolean punchHole(
       int descriptor, long position, long length, Completion completion, long context);

@@ -85,6 +85,11 @@ final class SegmentFile implements LogFile {
   }
 
   @Override
+  public boolean syncRange(int from, int to, Completion completion, long context) {
+    return driver.syncRange(descriptor, from, to - from, completion, context);
+  }
+
+  @Override
   public void close() {
     directory.closeFile(this);
   }

@@ -31,7 +31,11 @@ public final class SimDisk {
     }
 
     void sync() {
-      cached.buffer(0, durable.length).getBytes(0, durable);
+      sync(0, durable.length);
+    }
+
+    void sync(int from, int to) {
+      cached.buffer(0, durable.length).getBytes(from, durable, from, to - from);
     }
 
     void losePower(SimRandom random) {

@@ -264,19 +264,24 @@ public final class SimLogStorage implements LogStorage {
 
     @Override
     public boolean sync(Completion completion, long context) {
+      return syncRange(0, segmentBytes(), completion, context);
+    }
+
+    @Override
+    public boolean syncRange(int from, int to, Completion completion, long context) {
       if (holdSyncs) {
-        heldSyncs.add(() -> syncNow(completion, context));
+        heldSyncs.add(() -> syncNow(from, to, completion, context));
       } else {
-        syncNow(completion, context);
+        syncNow(from, to, completion, context);
       }
       return true;
     }
 
-    private void syncNow(Completion completion, long context) {
+    private void syncNow(int from, int to, Completion completion, long context) {
       // What is written while the sync runs may or may not be part of it: here it is not, which is
       // the harder case.
       if (!failSyncs && !skipSyncs) {
-        content().sync();
+        content().sync(from, to);
       }
       core.complete(delay(), completion, context, failSyncs ? Status.EIO : Status.OK);
     }

@@ -201,6 +201,12 @@ public final class UringDriver implements IoDriver, IoUringIoHandle {
   }
 
   @Override
+  public boolean syncRange(
+      int descriptor, long position, int length, Completion completion, long context) {
+    return submit(OP_FSYNC, descriptor, position, 0, length, FSYNC_DATASYNC, completion, context);
+  }
+
+  @Override
   public boolean punchHole(
       int descriptor, long position, long length, Completion completion, long context) {
     // For FALLOCATE the mode travels in len and the length in the address field.

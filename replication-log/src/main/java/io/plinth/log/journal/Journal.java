@@ -627,12 +627,15 @@ public final class Journal implements CycleTask, Completion, Releasable {
     counters.syncs++;
     for (Segment segment : segments) {
       if (segment != null && segment.isDirty()) {
-        segment.setDirty(false);
-        if (segment.file().sync(this, segment.file().slot())) {
+        int from = segment.syncedBytes();
+        int to = segment.usedBytes();
+        if (segment.file().syncRange(from, to, this, segment.file().slot())) {
           pendingSyncs++;
+          // A sync that fails ends the journal, so this need not be taken back.
+          segment.syncedBytes(to);
+          segment.setDirty(false);
         } else {
           // No slot on the ring: the part that was started must still be followed by a whole sync.
-          segment.setDirty(true);
           syncWanted = true;
           syncTarget = durableSequence;
         }

@@ -7,6 +7,7 @@ public final class Segment {
   private final LogFile file;
   private final long sequence;
   private int usedBytes;
+  private int syncedBytes;
   private int pins;
   private boolean dirty;
   private boolean evicting;
@@ -34,6 +35,15 @@ public final class Segment {
 
   public void usedBytes(int bytes) {
     usedBytes = bytes;
+  }
+
+  /** Returns up to where a sync has been begun; what is before it never changes again. */
+  public int syncedBytes() {
+    return syncedBytes;
+  }
+
+  public void syncedBytes(int bytes) {
+    syncedBytes = bytes;
   }
 
   /** Returns whether there may be bytes that are not durable. */
