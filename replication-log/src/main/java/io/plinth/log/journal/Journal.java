@@ -17,6 +17,7 @@ import io.plinth.log.replication.ReplicaGroup;
 import io.plinth.log.segment.Segment;
 import java.lang.invoke.VarHandle;
 import java.util.ArrayDeque;
+import java.util.Arrays;
 import java.util.concurrent.TimeUnit;
 import java.util.zip.CRC32C;
 import org.slf4j.Logger;
@@ -85,6 +86,8 @@ public final class Journal implements CycleTask, Completion, Releasable {
   private long nextSequence;
   private int chainCrc;
   private long durableSequence;
+  private Segment[] dirty = new Segment[16];
+  private int dirtyCount;
   private boolean syncWanted;
   private boolean durabilityAsked;
   private int pendingSyncs;
@@ -140,9 +143,12 @@ public final class Journal implements CycleTask, Completion, Releasable {
           last
               ? storage.openForAppend(found.slot(), recovered.endOffset())
               : storage.openExisting(found.slot());
-      Segment segment = new Segment(file, found.sequence(), found.usedBytes(), !clean);
+      Segment segment = new Segment(file, found.sequence(), found.usedBytes());
       segments[found.slot()] = segment;
       segmentCount++;
+      if (!clean) {
+        markDirty(segment);
+      }
       if (last) {
         active = segment;
         position = recovered.endOffset();
@@ -399,6 +405,16 @@ public final class Journal implements CycleTask, Completion, Releasable {
     return chainCrc;
   }
 
+  private void markDirty(Segment segment) {
+    if (!segment.isDirty()) {
+      segment.setDirty(true);
+      if (dirtyCount == dirty.length) {
+        dirty = Arrays.copyOf(dirty, dirtyCount * 2);
+      }
+      dirty[dirtyCount++] = segment;
+    }
+  }
+
   private boolean fitsOpenBatch(int headerBytes, int payloadBlocks) {
     return openHeaderBlocks > 0
         && openHeaderBytes + headerBytes <= openHeaderBlocks * BLOCK
@@ -484,7 +500,7 @@ public final class Journal implements CycleTask, Completion, Releasable {
 
   private void activate(LogFile file) {
     long sequence = active == null ? 1 : active.sequence() + 1;
-    Segment segment = new Segment(file, sequence, BLOCK, true);
+    Segment segment = new Segment(file, sequence, BLOCK);
     NativeMemory memory = file.memory();
     SegmentHeader header = new SegmentHeader().wrap(memory.address());
     header.encode(segmentBytes, logId, file.slot(), sequence, nextSequence, chainCrc);
@@ -492,6 +508,7 @@ public final class Journal implements CycleTask, Completion, Releasable {
     segments[file.slot()] = segment;
     active = segment;
     position = BLOCK;
+    markDirty(segment);
     residentOrder.add(segment);
     counters.segmentsUsed++;
   }
@@ -598,7 +615,7 @@ public final class Journal implements CycleTask, Completion, Releasable {
     chainCrc = headerCrc;
     position = openStart + (openHeaderBlocks + openPayloadBlocks) * BLOCK;
     active.usedBytes(position);
-    active.setDirty(true);
+    markDirty(active);
     counters.batches++;
     counters.records += openRecords;
     counters.payloadBlocks += openPayloadBlocks;
@@ -625,22 +642,23 @@ public final class Journal implements CycleTask, Completion, Releasable {
     syncTarget = nextSequence - 1;
     syncWanted = false;
     counters.syncs++;
-    for (Segment segment : segments) {
-      if (segment != null && segment.isDirty()) {
-        int from = segment.syncedBytes();
-        int to = segment.usedBytes();
-        if (segment.file().syncRange(from, to, this, segment.file().slot())) {
-          pendingSyncs++;
-          // A sync that fails ends the journal, so this need not be taken back.
-          segment.syncedBytes(to);
-          segment.setDirty(false);
-        } else {
-          // No slot on the ring: the part that was started must still be followed by a whole sync.
-          syncWanted = true;
-          syncTarget = durableSequence;
-        }
+    int kept = 0;
+    for (int i = 0; i < dirtyCount; i++) {
+      Segment segment = dirty[i];
+      int to = segment.usedBytes();
+      if (segment.file().syncRange(segment.syncedBytes(), to, this, segment.file().slot())) {
+        pendingSyncs++;
+        // A sync that fails ends the journal, so this need not be taken back.
+        segment.syncedBytes(to);
+        segment.setDirty(false);
+      } else {
+        // No slot on the ring: the part that was started must still be followed by a whole sync.
+        dirty[kept++] = segment;
+        syncWanted = true;
+        syncTarget = durableSequence;
       }
     }
+    dirtyCount = kept;
     return 1;
   }
 

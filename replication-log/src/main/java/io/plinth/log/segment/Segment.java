@@ -13,11 +13,10 @@ public final class Segment {
   private boolean evicting;
 
   /** Creates the state of a segment whose place in the order of segments is {@code sequence}. */
-  public Segment(LogFile file, long sequence, int usedBytes, boolean dirty) {
+  public Segment(LogFile file, long sequence, int usedBytes) {
     this.file = file;
     this.sequence = sequence;
     this.usedBytes = usedBytes;
-    this.dirty = dirty;
   }
 
   public LogFile file() {

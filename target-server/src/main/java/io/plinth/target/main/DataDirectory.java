@@ -22,6 +22,9 @@ final class DataDirectory implements AutoCloseable {
   private static final String LOCK_FILE = "plinth.lock";
   private static final String LOG_PREFIX = "log-";
 
+  /** A log's table of segments is scanned for a free slot when one is made. */
+  private static final int MAX_SEGMENTS = 1 << 16;
+
   private final Path path;
   private final FileChannel lockChannel;
 
@@ -100,7 +103,7 @@ final class DataDirectory implements AutoCloseable {
   int segmentsOfFileSystem(int segmentBytes) throws StartupException {
     try {
       long segments = Files.getFileStore(path).getTotalSpace() / segmentBytes;
-      return Math.clamp(segments, 4, 1 << 20);
+      return Math.clamp(segments, 4, MAX_SEGMENTS);
     } catch (IOException e) {
       throw new StartupException("can't ask the file system of " + path + ": " + reason(e), e);
     }
