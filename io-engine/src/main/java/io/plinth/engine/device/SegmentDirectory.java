@@ -78,6 +78,16 @@ public final class SegmentDirectory implements LogStorage {
     if (superblock < 0) {
       throw new IOException("can't open " + path + ": " + Status.name(superblock));
     }
+    // Both copies have their space from the start: a full disk must not keep a log from being
+    // closed.
+    int allocated = Posix.allocate(superblock, 0, 2 * SUPERBLOCK_COPY_BYTES);
+    if (allocated < 0) {
+      Posix.close(superblock);
+      throw new IOException(
+          allocated == Status.ENOSPC
+              ? "No space left for " + path
+              : "can't allocate " + path + ": " + Status.name(allocated));
+    }
     helper = new Thread(this::runHelper, "plinth-segments-" + folder.getFileName());
     helper.setDaemon(true);
     helper.start();

@@ -72,6 +72,7 @@ public final class Journal implements CycleTask, Completion, Releasable {
   private boolean preparingReserve;
   private int segmentCount;
   private boolean hostFull;
+  private boolean fullReported;
   private boolean activeIsReserve;
 
   // The open batch; none when openHeaderBlocks is zero.
@@ -170,6 +171,11 @@ public final class Journal implements CycleTask, Completion, Releasable {
   /** Returns whether a record could be begun now: the first segment is there. */
   public boolean isReady() {
     return active != null || next != null;
+  }
+
+  /** Returns whether trims and deletions can still be recorded once the log is full. */
+  public boolean hasReserve() {
+    return reserve != null;
   }
 
   /** Returns why the journal can't go on, or {@link Status#OK}. */
@@ -519,7 +525,7 @@ public final class Journal implements CycleTask, Completion, Releasable {
    */
   private boolean prepareNext() {
     boolean took = takePrepared();
-    if (preparing || (next != null && (reserve != null || active == null))) {
+    if (preparing || (next != null && reserve != null)) {
       return took;
     }
     if (hostFull) {
@@ -533,7 +539,7 @@ public final class Journal implements CycleTask, Completion, Releasable {
     preparing = true;
     // The first segment is needed at once; after it the reserve, without which a full log could not
     // even record a trim.
-    preparingReserve = active != null && reserve == null;
+    preparingReserve = isReady() && reserve == null;
     preparingSlot = slot;
     storage.prepare(slot, preparingReserve);
     return took;
@@ -549,7 +555,8 @@ public final class Journal implements CycleTask, Completion, Releasable {
         preparing = false;
         hostFull = true;
         // A log that could never be used is reported by whoever opens it.
-        if (isReady()) {
+        if (active != null && !fullReported) {
+          fullReported = true;
           LOG.error(
               "{}: no more segments can be made: {}", name, Status.name(storage.prepareStatus()));
         }
@@ -558,6 +565,7 @@ public final class Journal implements CycleTask, Completion, Releasable {
       return false;
     }
     preparing = false;
+    fullReported = false;
     segmentCount++;
     if (preparingReserve) {
       reserve = file;

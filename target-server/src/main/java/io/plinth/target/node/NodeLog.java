@@ -31,6 +31,7 @@ final class NodeLog implements CycleTask {
   private Journal journal;
   private String summary = "";
   private boolean superblockWritten;
+  private boolean isNew;
 
   NodeLog(LogResources resources) {
     this.resources = resources;
@@ -70,7 +71,7 @@ final class NodeLog implements CycleTask {
       throws RecoveryException {
     LogStorage storage = resources.storage();
     Superblock.Values found = superblocks.read(resources.name());
-    boolean isNew = found == null;
+    isNew = found == null;
     if (isNew) {
       UUID id = nodeId == null ? new UUID(random.nextLong(), random.nextLong()) : nodeId;
       found =
@@ -166,12 +167,14 @@ final class NodeLog implements CycleTask {
       resources.core().removeCycleTask(this);
       return 0;
     }
-    if (superblockWritten && journal.isReady()) {
+    // A new log begins with its reserve; an old one may have used it up and must open all the same.
+    boolean ready = journal.isReady() && (!isNew || journal.hasReserve());
+    if (superblockWritten && ready) {
       opened.complete(null);
       return 1;
     }
     int status = journal.prepareStatus();
-    if (!journal.isReady() && status != Status.OK) {
+    if (!ready && status != Status.OK) {
       String reason = status == Status.ENOSPC ? "the file system is full" : Status.name(status);
       opened.completeExceptionally(
           new RecoveryException(resources.name() + ": can't make a segment of the log: " + reason));
