@@ -230,7 +230,9 @@ public final class SegmentDirectory implements LogStorage {
 
   @Override
   public void makeResident(LogFile file, int validBytes) {
-    submit(() -> pin((SegmentFile) file, validBytes));
+    SegmentFile segment = (SegmentFile) file;
+    segment.seal();
+    submit(() -> pin(segment, validBytes));
   }
 
   @Override
@@ -348,7 +350,7 @@ public final class SegmentDirectory implements LogStorage {
    */
   private boolean populateStep() {
     SegmentFile file = populating;
-    if (file == null) {
+    if (file == null || file.isSealed()) {
       return false;
     }
     int from = file.writableBytes();
@@ -367,6 +369,10 @@ public final class SegmentDirectory implements LogStorage {
     int result = writeZeroes(file.descriptor(), from, to - from);
     if (result == Status.OK) {
       result = memory.populateForWrite(from, to - from);
+    }
+    if (result < 0 && file.isSealed()) {
+      // The segment was sealed meanwhile, and its mapping is not writable any more.
+      return result;
     }
     if (result < 0) {
       if (populateStatus == Status.OK) {

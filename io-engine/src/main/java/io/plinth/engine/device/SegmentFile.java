@@ -21,7 +21,8 @@ final class SegmentFile implements LogFile {
   private volatile int writableBytes;
   private volatile boolean resident;
 
-  // Written by the core, read by the helper.
+  // Written by the core, read by the helpers.
+  private volatile boolean sealed;
   private volatile int populateTarget;
 
   SegmentFile(
@@ -96,6 +97,18 @@ final class SegmentFile implements LogFile {
 
   int descriptor() {
     return descriptor;
+  }
+
+  /**
+   * Returns whether the file is not written any more, so that populating it is pointless and may
+   * fail.
+   */
+  boolean isSealed() {
+    return sealed;
+  }
+
+  void seal() {
+    sealed = true;
   }
 
   int populateTarget() {

@@ -447,7 +447,8 @@ public final class Journal implements CycleTask, Completion, Releasable {
     if (end > active.file().writableBytes()) {
       active.file().populateTo((int) Math.min(segmentBytes, (long) end + POPULATE_AHEAD_BYTES));
       if (storage.populateStatus() != Status.OK) {
-        return (isData || reserve == null) ? refuse(Status.ENOSPC) : openInReserve(headerBytes);
+        int refused = storage.populateStatus() == Status.ENOSPC ? Status.ENOSPC : Status.EIO;
+        return (isData || reserve == null) ? refuse(refused) : openInReserve(headerBytes);
       }
       counters.populationWaits++;
       awaitedBytes = Math.max(awaitedBytes, end);
