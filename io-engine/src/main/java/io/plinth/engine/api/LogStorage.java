@@ -84,7 +84,7 @@ public interface LogStorage {
   /**
    * Reads the 8 KiB of the superblock.
    *
-   * @return the count, 0 when there is none yet, or a negated errno. At start only
+   * @return the count, 0 or all zeroes when there is none yet, or a negated errno. At start only
    */
   int readSuperblock(long address);
 

@@ -1,0 +1,226 @@
+package io.plinth.engine.device;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.plinth.engine.api.Completion;
+import io.plinth.engine.api.LogFile;
+import io.plinth.engine.api.Status;
+import io.plinth.engine.core.IoDriver;
+import io.plinth.engine.memory.NativeMemory;
+import io.plinth.engine.uring.UringDriver;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
+import org.agrona.concurrent.UnsafeBuffer;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The log's folder on a real file system and a real ring. */
+class SegmentDirectoryTest {
+  private static final int SEGMENT_BYTES = 4 << 20;
+  private static final int POPULATE_BYTES = 1 << 20;
+  private static final long STEP_NS = TimeUnit.MILLISECONDS.toNanos(5);
+
+  @TempDir private Path folder;
+  private final NativeMemory memory = NativeMemory.reserve(16384);
+  private final UnsafeBuffer buffer = memory.buffer(0, 16384);
+  private int result = Integer.MIN_VALUE;
+  private final Completion completion = (context, value) -> result = value;
+  private IoDriver driver;
+  private SegmentDirectory directory;
+
+  @BeforeEach
+  void open() throws Exception {
+    driver = new UringDriver(16);
+    directory = openDirectory();
+  }
+
+  @AfterEach
+  void close() {
+    directory.close();
+    driver.close();
+    memory.close();
+  }
+
+  @Test
+  void aNewFolderHasNoSegmentsAndRoomForASuperblock() {
+    assertThat(directory.existingSlots()).isEmpty();
+    buffer.setMemory(0, 8192, (byte) 'x');
+    assertThat(directory.readSuperblock(memory.address())).isEqualTo(8192);
+    assertThat(text()).as("reserved, not written").isEqualTo("\0".repeat(6));
+    assertThat(directory.segmentBytes()).isEqualTo(SEGMENT_BYTES);
+    assertThat(directory.maxSegments()).isEqualTo(8);
+    assertThat(directory.takePrepared()).isNull();
+  }
+
+  @Test
+  void aPreparedSegmentHasItsSizeAndIsPopulatedAtTheFront() throws Exception {
+    LogFile file = prepare(3);
+
+    assertThat(file.slot()).isEqualTo(3);
+    assertThat(file.sizeBytes()).isEqualTo(SEGMENT_BYTES);
+    assertThat(file.writableBytes()).isEqualTo(POPULATE_BYTES);
+    assertThat(file.isResident()).isTrue();
+    assertThat(Files.size(folder.resolve("segment-00000003"))).isEqualTo(SEGMENT_BYTES);
+    assertThat(directory.existingSlots()).containsExactly(3);
+    assertThat(directory.takePrepared()).as("handed out once").isNull();
+  }
+
+  @Test
+  void populationGoesUpToWhatIsAskedForAndTheEndOfTheFile() {
+    LogFile file = prepare(0);
+
+    file.populateTo(2 * POPULATE_BYTES);
+    await(() -> file.writableBytes() == 2 * POPULATE_BYTES);
+    file.populateTo(Integer.MAX_VALUE);
+    await(() -> file.writableBytes() == SEGMENT_BYTES);
+
+    assertThat(directory.populateStatus()).isEqualTo(Status.OK);
+  }
+
+  @Test
+  void whatIsAppendedThroughMemoryIsReadBackThroughTheRingAndAfterReopening() throws Exception {
+    LogFile file = prepare(1);
+    file.memory().buffer(8192, 6).putBytes(0, "append".getBytes(StandardCharsets.US_ASCII));
+
+    assertThat(run(() -> file.sync(completion, 0))).isEqualTo(Status.OK);
+    assertThat(run(() -> file.read(memory.address(), 6, 8192, completion, 0))).isEqualTo(6);
+    assertThat(text()).isEqualTo("append");
+    directory.close();
+    directory = openDirectory();
+    buffer.setMemory(0, 16, (byte) 0);
+
+    assertThat(directory.existingSlots()).containsExactly(1);
+    assertThat(directory.readNow(1, memory.address(), 6, 8192)).isEqualTo(6);
+    assertThat(text()).isEqualTo("append");
+  }
+
+  @Test
+  void anEvictedSegmentIsNotInMemoryAndCanStillBeReadAndMadeResidentAgain() {
+    LogFile file = prepare(0);
+    file.memory().buffer(0, 6).putBytes(0, "append".getBytes(StandardCharsets.US_ASCII));
+
+    directory.evict(file);
+    assertThat(file.isResident()).as("at once").isFalse();
+    await(() -> file.memory() == null);
+    assertThat(run(() -> file.read(memory.address(), 6, 0, completion, 0))).isEqualTo(6);
+    assertThat(text()).isEqualTo("append");
+    directory.makeResident(file, 4096);
+    await(() -> file.isResident() || !directory.canPin());
+
+    if (directory.canPin()) {
+      assertThat(file.memory().buffer(0, 6).getByte(0)).isEqualTo((byte) 'a');
+    }
+  }
+
+  @Test
+  void aSegmentOpenedForAppendKeepsItsContentAndGoesOn() throws Exception {
+    LogFile first = prepare(0);
+    first.memory().buffer(5000, 6).putBytes(0, "append".getBytes(StandardCharsets.US_ASCII));
+    directory.close();
+    directory = openDirectory();
+
+    LogFile file = directory.openForAppend(0, 8192);
+    await(() -> file.isResident() && file.writableBytes() >= 8192 + POPULATE_BYTES);
+    file.memory().buffer(8192, 6).putBytes(0, "second".getBytes(StandardCharsets.US_ASCII));
+
+    assertThat(directory.readNow(0, memory.address(), 6, 5000)).isEqualTo(6);
+    assertThat(text()).isEqualTo("append");
+    assertThat(directory.readNow(0, memory.address(), 6, 8192)).isEqualTo(6);
+    assertThat(text()).isEqualTo("second");
+  }
+
+  @Test
+  void erasingZeroesTheRestAndKeepsTheFront() throws Exception {
+    LogFile file = prepare(0);
+    file.memory().buffer(0, 8192).setMemory(0, 8192, (byte) 'x');
+    directory.close();
+    directory = openDirectory();
+
+    assertThat(directory.eraseNow(0, 4096)).isEqualTo(Status.OK);
+
+    assertThat(directory.readNow(0, memory.address(), 8192, 0)).isEqualTo(8192);
+    assertThat(buffer.getByte(4095)).isEqualTo((byte) 'x');
+    assertThat(buffer.getByte(4096)).isZero();
+    assertThat(buffer.getByte(8191)).isZero();
+    assertThat(Files.size(folder.resolve("segment-00000000"))).isEqualTo(SEGMENT_BYTES);
+  }
+
+  @Test
+  void aRemovedSegmentIsGone() {
+    prepare(0);
+    prepare(2);
+
+    directory.removeExisting(0);
+
+    assertThat(directory.existingSlots()).containsExactly(2);
+  }
+
+  @Test
+  void preparingASlotThatHasAFileFailsAndLeavesTheFile() throws Exception {
+    Files.writeString(folder.resolve("segment-00000004"), "precious");
+
+    directory.prepare(4, true);
+    await(() -> directory.prepareStatus() != Status.OK);
+
+    assertThat(directory.prepareStatus()).isEqualTo(Status.EEXIST);
+    assertThat(directory.takePrepared()).isNull();
+    assertThat(folder.resolve("segment-00000004")).hasContent("precious");
+  }
+
+  @Test
+  void theCopiesOfTheSuperblockAreWrittenApart() {
+    buffer.setMemory(0, 4096, (byte) 'a');
+    assertThat(run(() -> directory.writeSuperblock(0, memory.address(), completion, 0)))
+        .isEqualTo(4096);
+    buffer.setMemory(0, 4096, (byte) 'b');
+    assertThat(run(() -> directory.writeSuperblock(1, memory.address(), completion, 0)))
+        .isEqualTo(4096);
+
+    assertThat(directory.readSuperblock(memory.address())).isEqualTo(8192);
+    assertThat(buffer.getByte(0)).isEqualTo((byte) 'a');
+    assertThat(buffer.getByte(4095)).isEqualTo((byte) 'a');
+    assertThat(buffer.getByte(4096)).isEqualTo((byte) 'b');
+    assertThat(buffer.getByte(8191)).isEqualTo((byte) 'b');
+  }
+
+  private SegmentDirectory openDirectory() throws Exception {
+    return new SegmentDirectory(folder, driver, SEGMENT_BYTES, 8, POPULATE_BYTES);
+  }
+
+  private LogFile prepare(int slot) {
+    directory.prepare(slot, true);
+    LogFile[] file = new LogFile[1];
+    await(() -> {
+      file[0] = directory.takePrepared();
+      return file[0] != null;
+    });
+    assertThat(directory.prepareStatus()).isEqualTo(Status.OK);
+    return file[0];
+  }
+
+  private int run(BooleanSupplier submit) {
+    result = Integer.MIN_VALUE;
+    assertThat(submit.getAsBoolean()).isTrue();
+    await(() -> result != Integer.MIN_VALUE);
+    return result;
+  }
+
+  /** Runs the driver until something is so. */
+  private void await(BooleanSupplier condition) {
+    while (!condition.getAsBoolean()) {
+      driver.poll(STEP_NS);
+      driver.dispatch();
+    }
+  }
+
+  private String text() {
+    byte[] bytes = new byte[6];
+    buffer.getBytes(0, bytes);
+    return new String(bytes, StandardCharsets.US_ASCII);
+  }
+}
