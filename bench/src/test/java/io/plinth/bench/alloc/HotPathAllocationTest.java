@@ -26,7 +26,7 @@ import org.junit.jupiter.api.Test;
 class HotPathAllocationTest {
   private static final long VOLUME_BYTES = 256L << 20;
   private static final int WARM_UP_OPERATIONS = 100_000;
-  private static final int MAX_WARM_UP_ROUNDS = 8;
+  private static final int MAX_WARM_UP_ROUNDS = 5;
   private static final int OPERATIONS = 1_000_000;
   private static final int QUEUE_DEPTH = 32;
   private static final long SEED = 1;

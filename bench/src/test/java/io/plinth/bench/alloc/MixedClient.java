@@ -40,7 +40,6 @@ final class MixedClient implements AutoCloseable {
   private int freeCount;
   private int skip;
   private long errors;
-  private long writtenBytes;
 
   MixedClient(InetSocketAddress address, String export, long sizeBytes, int depth, long seed)
       throws IOException {
@@ -83,10 +82,6 @@ final class MixedClient implements AutoCloseable {
     return errors;
   }
 
-  long writtenBytes() {
-    return writtenBytes;
-  }
-
   @Override
   public void close() throws IOException {
     out.clear();
@@ -107,7 +102,6 @@ final class MixedClient implements AutoCloseable {
     } else if (choice < 980) {
       putHeader(WRITE, slot, offset, length);
       out.put(payload, 0, length);
-      writtenBytes += length;
     } else if (choice < 988) {
       putHeader(TRIM, slot, offset, length);
     } else if (choice < 996) {
