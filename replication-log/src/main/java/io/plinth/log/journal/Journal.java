@@ -515,6 +515,9 @@ public final class Journal implements CycleTask, Completion, Releasable {
     segments[file.slot()] = segment;
     active = segment;
     position = BLOCK;
+    // Whoever waits for room in the segment before, or for this one, is offered this one.
+    awaitedBytes = 0;
+    awaitsSegment = false;
     markDirty(segment);
     residentOrder.add(segment);
     counters.segmentsUsed++;
