@@ -72,7 +72,8 @@ class FioIT {
   private static void verify(String uri, int seconds) throws Exception {
     List<String> command = new ArrayList<>(List.of("fio", "--name=global", "--ioengine=nbd"));
     command.addAll(List.of("--uri=" + uri, "--rw=randrw", "--blockalign=512", "--iodepth=32"));
-    command.addAll(List.of("--numjobs=4", "--verify=crc32c", "--verify_fatal=1"));
+    command.addAll(
+        List.of("--numjobs=4", "--verify=crc32c", "--verify_fatal=1", "--verify_state_save=0"));
     command.addAll(List.of("--verify_backlog=256", "--serialize_overlap=1", "--time_based"));
     command.addAll(List.of("--runtime=" + seconds, "--randseed=20260101", "--group_reporting"));
     command.addAll(List.of("--name=mixed", "--bsrange=512-1M", "--rate=,10M"));

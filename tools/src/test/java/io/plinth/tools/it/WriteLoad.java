@@ -79,7 +79,9 @@ final class WriteLoad {
         send(client, cookie, write, random.nextInt(50) == 0 ? NbdClient.FUA : 0, buffer);
         while (open.size() >= DEPTH || client.hasInput()) {
           client.flushOutput();
-          take(client.readReply(), open);
+          if (!take(client.readReply(), open)) {
+            return;
+          }
         }
       }
     } catch (IOException e) {
@@ -98,20 +100,19 @@ final class WriteLoad {
     }
   }
 
-  private void take(NbdClient.Reply reply, Map<Long, Write> open) {
+  /** Returns whether to go on: not after an error, when what is open stays so in the ledger. */
+  private boolean take(NbdClient.Reply reply, Map<Long, Write> open) {
     if (reply.error() != 0) {
       synchronized (refusals) {
         refusals.add("error " + reply.error() + " for " + open.get(reply.cookie()));
       }
+      return false;
     }
-    if (reply.cookie() == FLUSH_COOKIE) {
-      return;
-    }
-    Write write = open.remove(reply.cookie());
-    if (reply.error() == 0) {
-      ledger.acknowledge(write);
+    if (reply.cookie() != FLUSH_COOKIE) {
+      ledger.acknowledge(open.remove(reply.cookie()));
       acknowledged.release();
     }
+    return true;
   }
 
   /** Mostly small requests, off the 4 KiB grid too, and now and then a very large one. */
