@@ -30,7 +30,10 @@ package io.plinth.log.recovery;
 public enum RecoveryDecision {
   /** The batch is good. */
   BATCH_GOOD(Outcome.ACCEPT, Match.YES, Match.YES, Match.ANY, Match.ANY, Match.ANY),
-  /** The disk lost payload that had been durable: its blocks read as errors until repaired. */
+  /**
+   * The disk lost payload that had been durable. Its blocks read as errors until they are written
+   * again; recovery accepts such a batch without reading its payload, and every later read checks.
+   */
   PAYLOAD_ROT_DURABLE(Outcome.ACCEPT_ROTTEN, Match.YES, Match.NO, Match.YES, Match.ANY, Match.ANY),
   /** The batch was complete when the process died, so its payload has rotted since. */
   PAYLOAD_ROT_CACHED(Outcome.ACCEPT_ROTTEN, Match.YES, Match.NO, Match.NO, Match.YES, Match.ANY),
