@@ -1,9 +1,9 @@
 package io.plinth.bench.compare;
 
+import io.plinth.bench.load.LoadException;
+import io.plinth.bench.load.ProcessCpu;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.regex.Matcher;
@@ -12,12 +12,9 @@ import java.util.regex.Pattern;
 /**
  * One run of one client against one server.
  *
- * @param serverCpuUs CPU microseconds per operation; NaN where the server's work is spread over
- *     processes that come and go
+ * @param serverCpuUs CPU microseconds per operation, of the server and its children
  */
 record Measurement(double iops, double p50Us, double p99Us, double serverCpuUs) {
-  private static final int CLOCK_TICKS_PER_SECOND = 100;
-
   /** Runs the batched load generator in a process of its own. */
   static Measurement load(Peer peer, Compare.Case what, int seconds, int warmup)
       throws IOException, InterruptedException {
@@ -53,13 +50,13 @@ record Measurement(double iops, double p50Us, double p99Us, double serverCpuUs) 
         number(json, "iops"),
         number(json, "p50_us"),
         number(json, "p99_us"),
-        peer.isOneProcess() ? number(json, "server_cpu_us_per_op") : Double.NaN);
+        number(json, "server_cpu_us_per_op"));
   }
 
   /** Runs fio's nbd engine. */
   static Measurement fio(Peer peer, Compare.Case what, int seconds, int warmup)
       throws IOException, InterruptedException {
-    long before = cpuTicks(peer);
+    long before = cpuMicros(peer);
     String json =
         run(
             List.of(
@@ -77,17 +74,11 @@ record Measurement(double iops, double p50Us, double p99Us, double serverCpuUs) 
                 "--ramp_time=" + warmup,
                 "--size=1g",
                 "--output-format=json"));
-    long after = cpuTicks(peer);
+    long after = cpuMicros(peer);
     String side = json.substring(json.indexOf("\"" + what.op() + "\" :"));
     long operations = (long) number(side, "total_ios");
-    double cpu =
-        peer.isOneProcess()
-            ? (after - before)
-                * (1e6 / CLOCK_TICKS_PER_SECOND)
-                / operations
-                * seconds
-                / (seconds + warmup)
-            : Double.NaN;
+    // The CPU time of the ramp is in it, its operations are not.
+    double cpu = (double) (after - before) / operations * seconds / (seconds + warmup);
     return new Measurement(
         number(side, "iops"),
         number(side, "50.000000") / 1e3,
@@ -97,7 +88,7 @@ record Measurement(double iops, double p50Us, double p99Us, double serverCpuUs) 
 
   private static String run(List<String> command) throws IOException, InterruptedException {
     Process process =
-        new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.DISCARD).start();
+        new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
     String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
     if (process.waitFor() != 0) {
       throw new IOException(command.getFirst() + " failed: " + output);
@@ -115,9 +106,11 @@ record Measurement(double iops, double p50Us, double p99Us, double serverCpuUs) 
     return Double.parseDouble(matcher.group(1));
   }
 
-  private static long cpuTicks(Peer peer) throws IOException {
-    String stat = Files.readString(Path.of("/proc/" + peer.pid() + "/stat"));
-    String[] fields = stat.substring(stat.lastIndexOf(')') + 2).split(" ", -1);
-    return Long.parseLong(fields[11]) + Long.parseLong(fields[12]);
+  private static long cpuMicros(Peer peer) throws IOException {
+    try {
+      return ProcessCpu.micros(List.of(peer.pid()));
+    } catch (LoadException e) {
+      throw new IOException(e.getMessage(), e);
+    }
   }
 }

@@ -7,19 +7,22 @@ import java.net.Socket;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 
 /** A server under comparison, as a process that this program starts and ends. */
 final class Peer implements AutoCloseable {
   private static final long START_TIMEOUT_NS = TimeUnit.SECONDS.toNanos(30);
   private static final long STOP_TIMEOUT_S = 30;
   private static final int CONNECT_TIMEOUT_MS = 1000;
+  private static final int POLL_MS = 50;
 
   private final String name;
   private final int port;
-  private final Process process;
+  private final ProcessHandle process;
 
-  private Peer(String name, int port, Process process) {
+  private Peer(String name, int port, ProcessHandle process) {
     this.name = name;
     this.port = port;
     this.process = process;
@@ -78,16 +81,44 @@ final class Peer implements AutoCloseable {
                     + "\n[demo]\nexportname = "
                     + image
                     + "\n");
-            yield List.of("nbd-server", "-d", "-C", config.toString());
+            yield List.of("nbd-server", "-C", config.toString(), "-p", pidFile(folder).toString());
           }
           default -> throw new IllegalArgumentException("unknown server " + name);
         };
     ProcessBuilder builder = new ProcessBuilder(command);
     builder.redirectErrorStream(true);
     builder.redirectOutput(folder.resolve(name + ".log").toFile());
-    Peer peer = new Peer(name, port, builder.start());
+    Process started = builder.start();
+    Peer peer =
+        new Peer(
+            name, port, name.equals("nbd-server") ? daemon(started, folder) : started.toHandle());
     peer.awaitListening();
     return peer;
+  }
+
+  private static Path pidFile(Path folder) {
+    return folder.resolve("nbd-server.pid");
+  }
+
+  /**
+   * Without a debugger's flag nbd-server goes to the background, and serves one connection with it.
+   */
+  private static ProcessHandle daemon(Process launcher, Path folder)
+      throws IOException, InterruptedException {
+    launcher.waitFor();
+    long deadline = System.nanoTime() + START_TIMEOUT_NS;
+    while (System.nanoTime() < deadline) {
+      if (Files.exists(pidFile(folder))) {
+        String pid = Files.readString(pidFile(folder)).trim();
+        if (!pid.isEmpty()) {
+          Files.delete(pidFile(folder));
+          return ProcessHandle.of(Long.parseLong(pid))
+              .orElseThrow(() -> new IOException("nbd-server ended while starting"));
+        }
+      }
+      TimeUnit.MILLISECONDS.sleep(POLL_MS);
+    }
+    throw new IOException("nbd-server writes no pid file");
   }
 
   String name() {
@@ -107,22 +138,17 @@ final class Peer implements AutoCloseable {
     return process.pid();
   }
 
-  /** Returns whether all of the server's work is done in the process that was started. */
-  boolean isOneProcess() {
-    return !name.equals("nbd-server");
-  }
-
   @Override
   public void close() throws IOException {
     process.destroy();
     try {
-      if (!process.waitFor(STOP_TIMEOUT_S, TimeUnit.SECONDS)) {
-        process.destroyForcibly();
-        throw new IOException(name + " did not end within " + STOP_TIMEOUT_S + " s");
-      }
+      process.onExit().get(STOP_TIMEOUT_S, TimeUnit.SECONDS);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       process.destroyForcibly();
+    } catch (ExecutionException | TimeoutException e) {
+      process.destroyForcibly();
+      throw new IOException(name + " did not end within " + STOP_TIMEOUT_S + " s", e);
     }
   }
 
@@ -130,14 +156,14 @@ final class Peer implements AutoCloseable {
     long deadline = System.nanoTime() + START_TIMEOUT_NS;
     while (System.nanoTime() < deadline) {
       if (!process.isAlive()) {
-        throw new IOException(name + " ended with " + process.exitValue() + " while starting");
+        throw new IOException(name + " ended while starting");
       }
       try (Socket socket = new Socket()) {
         socket.connect(
             new InetSocketAddress(InetAddress.getLoopbackAddress(), port), CONNECT_TIMEOUT_MS);
         return;
       } catch (IOException e) {
-        process.waitFor(50, TimeUnit.MILLISECONDS);
+        TimeUnit.MILLISECONDS.sleep(POLL_MS);
       }
     }
     throw new IOException(name + " does not listen");

@@ -1,7 +1,7 @@
 package io.plinth.bench.load;
 
 /** The load can't be run, or the server did something wrong; the message is for people. */
-final class LoadException extends Exception {
+public final class LoadException extends Exception {
   private static final long serialVersionUID = 1;
 
   LoadException(String message) {

@@ -40,4 +40,10 @@ public interface LogFile extends BlockFile {
    * Returns whether all of the file's written bytes are known to be in memory at {@link #memory()}.
    */
   boolean isResident();
+
+  /**
+   * Returns whether the file is sealed and locked in memory: as long as it is resident, what its
+   * memory holds is not read from the disk again.
+   */
+  boolean isPinned();
 }

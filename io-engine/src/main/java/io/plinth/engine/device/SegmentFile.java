@@ -69,6 +69,11 @@ final class SegmentFile implements LogFile {
   }
 
   @Override
+  public boolean isPinned() {
+    return sealed && resident;
+  }
+
+  @Override
   public boolean read(
       long address, int length, long position, Completion completion, long context) {
     return driver.read(descriptor, address, length, position, completion, context);

@@ -8,6 +8,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import java.lang.invoke.VarHandle;
+import java.util.BitSet;
 
 /**
  * The blocking system calls that set things up: opening and sizing files, making sockets. Every
@@ -74,7 +75,44 @@ public final class Posix {
   private static final MethodHandle SYNC_FILE_RANGE =
       function("sync_file_range", FunctionDescriptor.of(INT, INT, LONG, LONG, INT));
 
+  private static final MethodHandle GETAFFINITY =
+      function("sched_getaffinity", FunctionDescriptor.of(INT, INT, LONG, ValueLayout.ADDRESS));
+  private static final MethodHandle SETAFFINITY =
+      function("sched_setaffinity", FunctionDescriptor.of(INT, INT, LONG, ValueLayout.ADDRESS));
+
+  /** Bytes of a processor mask: enough for 8,192 processors. */
+  private static final int MASK_BYTES = 1024;
+
   private Posix() {}
+
+  /** Returns the processors that the calling thread may run on, in ascending order. */
+  public static int[] allowedProcessors() {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(Linker.Option.captureStateLayout());
+      MemorySegment mask = arena.allocate(MASK_BYTES);
+      int result = (int) GETAFFINITY.invokeExact(state, 0, (long) MASK_BYTES, mask);
+      if (result < 0) {
+        return new int[0];
+      }
+      return BitSet.valueOf(mask.toArray(ValueLayout.JAVA_BYTE)).stream().toArray();
+    } catch (Throwable e) {
+      throw unexpected("sched_getaffinity", e);
+    }
+  }
+
+  /** Lets the calling thread run on one processor only. */
+  public static int pinThread(int processor) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(Linker.Option.captureStateLayout());
+      MemorySegment mask = arena.allocate(MASK_BYTES);
+      BitSet bits = new BitSet();
+      bits.set(processor);
+      mask.copyFrom(MemorySegment.ofArray(bits.toByteArray()));
+      return result(state, (int) SETAFFINITY.invokeExact(state, 0, (long) MASK_BYTES, mask));
+    } catch (Throwable e) {
+      throw unexpected("sched_setaffinity", e);
+    }
+  }
 
   /** Begins to write a file's dirty pages to the disk; promises nothing about durability. */
   public static int beginWriteback(int descriptor) {

@@ -1,14 +1,20 @@
 package io.plinth.engine.net;
 
+import io.plinth.engine.api.Status;
 import io.plinth.engine.core.DriverException;
 import io.plinth.engine.core.DriverFactory;
 import io.plinth.engine.core.EngineCore;
+import io.plinth.engine.memory.Posix;
 import io.plinth.engine.uring.UringDriver;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /** The cores of a process and their networks. */
 public final class Engine {
+  private static final Logger LOG = LoggerFactory.getLogger(Engine.class);
+
   /** Blocks in read buffers, syncs and writes that can be with the ring at a time, per core. */
   private static final int FILE_OPERATIONS = 24 * 1024;
 
@@ -26,16 +32,42 @@ public final class Engine {
    * @param coreCount how many
    * @param maxConnections connections in all; each core can own that many
    * @param spinNs how long an idle core spins at most before it blocks; 0 never spins
+   * @param pinned whether each core stays on a processor of its own, as far as there are enough
    * @throws DriverException when the machine has no io_uring for us; one line with what to do
    */
   public static Engine start(
-      int coreCount, int maxConnections, long spinNs, EngineCore.FailureHandler failureHandler)
+      int coreCount,
+      int maxConnections,
+      long spinNs,
+      boolean pinned,
+      EngineCore.FailureHandler failureHandler)
       throws DriverException {
+    int[] processors = pinned ? Posix.allowedProcessors() : new int[0];
     // Per connection one receive, one send and one shutdown; listeners, file operations and syncs
     // besides.
     int slots = Math.min(UringDriver.MAX_SLOTS, 3 * maxConnections + FILE_OPERATIONS);
     return start(
-        coreCount, maxConnections, spinNs, failureHandler, coreId -> new UringDriver(slots));
+        coreCount,
+        maxConnections,
+        spinNs,
+        failureHandler,
+        coreId -> {
+          pin(coreId, processors);
+          return new UringDriver(slots);
+        });
+  }
+
+  /** On the core's thread. The last processors first: interrupts tend to go to the first ones. */
+  private static void pin(int coreId, int[] processors) {
+    if (coreId >= processors.length) {
+      return;
+    }
+    int processor = processors[processors.length - 1 - coreId];
+    int result = Posix.pinThread(processor);
+    if (result < 0) {
+      LOG.warn(
+          "core {} can't be pinned to processor {}: {}", coreId, processor, Status.name(result));
+    }
   }
 
   /** Starts cores over a given kind of driver. */

@@ -162,6 +162,7 @@ public final class SimLogStorage implements LogStorage {
   @Override
   public void makeResident(LogFile file, int validBytes) {
     ((File) file).resident = true;
+    ((File) file).sealed = true;
   }
 
   @Override
@@ -204,6 +205,7 @@ public final class SimLogStorage implements LogStorage {
     private int writable;
     private int target;
     private boolean resident;
+    private boolean sealed;
 
     File(int slot) {
       this.slot = slot;
@@ -244,6 +246,11 @@ public final class SimLogStorage implements LogStorage {
     @Override
     public boolean isResident() {
       return resident;
+    }
+
+    @Override
+    public boolean isPinned() {
+      return sealed && resident;
     }
 
     @Override

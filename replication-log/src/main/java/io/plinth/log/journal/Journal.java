@@ -156,7 +156,7 @@ public final class Journal implements CycleTask, Completion, Releasable {
       }
       if (count - i <= residentSegments) {
         if (!last) {
-          storage.makeResident(file, found.usedBytes());
+          makeResident(segment);
         }
         residentOrder.add(segment);
       }
@@ -333,9 +333,21 @@ public final class Journal implements CycleTask, Completion, Releasable {
     return segment.file().memory().address() + (place % blocksPerSegment) * BLOCK;
   }
 
-  /** Returns the checksum of a resident block. */
-  public int residentChecksum(long place, long address) {
-    return segments[(int) (place / blocksPerSegment)].file().memory().crc32c(crc, address, BLOCK);
+  /**
+   * Returns whether a resident block matches its checksum. In a segment that is locked in memory a
+   * block is verified when it is first read: nothing that a disk does reaches it afterwards.
+   */
+  public boolean isResidentGood(long place, long address, int checksum) {
+    Segment segment = segments[(int) (place / blocksPerSegment)];
+    int block = (int) (place % blocksPerSegment);
+    if (segment.isVerified(block)) {
+      return true;
+    }
+    if (segment.file().memory().crc32c(crc, address, BLOCK) != checksum) {
+      return false;
+    }
+    segment.setVerified(block);
+    return true;
   }
 
   /** Keeps the memory of a place's segment valid; returns the token for {@link #release}. */
@@ -498,11 +510,16 @@ public final class Journal implements CycleTask, Completion, Releasable {
     }
     if (active != null) {
       active.usedBytes(position);
-      storage.makeResident(active.file(), position);
+      makeResident(active);
     }
     activate(file);
     prepareNext();
     return true;
+  }
+
+  private void makeResident(Segment segment) {
+    segment.beginVerification(blocksPerSegment);
+    storage.makeResident(segment.file(), segment.usedBytes());
   }
 
   private void activate(LogFile file) {

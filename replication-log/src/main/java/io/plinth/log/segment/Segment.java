@@ -4,6 +4,8 @@ import io.plinth.engine.api.LogFile;
 
 /** One segment of a log: its file and what its core knows of it. */
 public final class Segment {
+  private static final long[] NONE_VERIFIED = new long[0];
+
   private final LogFile file;
   private final long sequence;
   private int usedBytes;
@@ -11,6 +13,7 @@ public final class Segment {
   private int pins;
   private boolean dirty;
   private boolean evicting;
+  private long[] verified = NONE_VERIFIED;
 
   /** Creates the state of a segment whose place in the order of segments is {@code sequence}. */
   public Segment(LogFile file, long sequence, int usedBytes) {
@@ -70,6 +73,25 @@ public final class Segment {
   /** Returns whether memory may be read without waiting for a disk. */
   public boolean isReadable() {
     return !evicting && file.isResident();
+  }
+
+  /** Gets ready to note which blocks of a pinned segment have been verified. */
+  public void beginVerification(int blocks) {
+    verified = new long[(blocks + Long.SIZE - 1) / Long.SIZE];
+  }
+
+  /** Returns whether a block's checksum has matched since the segment was pinned. */
+  public boolean isVerified(int block) {
+    int word = block / Long.SIZE;
+    return word < verified.length && (verified[word] & 1L << block) != 0;
+  }
+
+  /** Notes that a block's checksum has matched; only what is pinned can't change behind us. */
+  public void setVerified(int block) {
+    int word = block / Long.SIZE;
+    if (word < verified.length && file.isPinned()) {
+      verified[word] |= 1L << block;
+    }
   }
 
   /** Returns whether nothing refers to the memory, so that it may go. */

@@ -205,6 +205,7 @@ public final class ConfigLoader {
         "log.resident-memory", (loader, value) -> loader.builder.residentMemoryBytes(size(value)));
     keys.put(
         "engine.spin-us", (loader, value) -> loader.builder.spinUs(number(value, 0, 1_000_000)));
+    keys.put("engine.pin-cores", (loader, value) -> loader.builder.pinCores(flag(value)));
     keys.put(
         "engine.flush-policy",
         (loader, value) -> loader.builder.flushPolicy(FlushPolicy.parse(text(value))));
@@ -273,6 +274,13 @@ public final class ConfigLoader {
           String.format(Locale.ROOT, "expected %d to %d, not %d", minimum, maximum, number));
     }
     return number;
+  }
+
+  private static boolean flag(Object value) {
+    if (value instanceof Boolean flag) {
+      return flag;
+    }
+    throw new IllegalArgumentException("expected true or false, not " + describe(value));
   }
 
   private static long size(Object value) {

@@ -171,6 +171,7 @@ public final class PlinthServer {
               config.cores(),
               config.nbd().maxConnections(),
               TimeUnit.MICROSECONDS.toNanos(config.engine().spinUs()),
+              config.engine().pinCores(),
               this::onCoreFailure);
     } catch (DriverException e) {
       throw new StartupException(e.getMessage(), e);

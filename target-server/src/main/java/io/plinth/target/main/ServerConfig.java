@@ -37,6 +37,8 @@ public record ServerConfig(
   /** The most engine threads. */
   public static final int MAXIMUM_CORES = 256;
 
+  private static final int MINIMUM_PROCESSORS_TO_PIN = 4;
+
   /** The smallest and largest segment of the log, in bytes; a segment's size is a power of two. */
   public static final long MINIMUM_SEGMENT_BYTES = 64L << 20;
 
@@ -77,9 +79,10 @@ public record ServerConfig(
    *
    * @param spinUs microseconds that a core goes on polling after recent work before it blocks; 0
    *     blocks at once
+   * @param pinCores whether each core stays on a processor of its own
    * @param flushPolicy of volumes that name none
    */
-  public record Engine(long spinUs, FlushPolicy flushPolicy) {}
+  public record Engine(long spinUs, boolean pinCores, FlushPolicy flushPolicy) {}
 
   /** Copies the list. */
   public ServerConfig {
@@ -96,6 +99,11 @@ public record ServerConfig(
    */
   public static int defaultCores() {
     return Math.clamp(Runtime.getRuntime().availableProcessors() / 2, 1, MAXIMUM_CORES);
+  }
+
+  /** Whether cores are pinned: on small machines the clients would have too few processors left. */
+  public static boolean defaultPinCores() {
+    return Runtime.getRuntime().availableProcessors() >= MINIMUM_PROCESSORS_TO_PIN;
   }
 
   /**
@@ -123,6 +131,7 @@ public record ServerConfig(
     private long capacityBytes;
     private long residentMemoryBytes = defaultResidentMemory();
     private long spinUs = 50;
+    private boolean pinCores = defaultPinCores();
     private FlushPolicy flushPolicy = FlushPolicy.FLUSH;
     private final List<VolumeSpec> volumes = new ArrayList<>();
 
@@ -207,6 +216,13 @@ public record ServerConfig(
       return this;
     }
 
+    /** Default {@link #defaultPinCores}. */
+    @CanIgnoreReturnValue
+    public Builder pinCores(boolean value) {
+      pinCores = value;
+      return this;
+    }
+
     /** Default {@link FlushPolicy#FLUSH}. */
     @CanIgnoreReturnValue
     public Builder flushPolicy(FlushPolicy value) {
@@ -252,7 +268,7 @@ public record ServerConfig(
           new Nbd(nbdListen, nbdUnix, defaultExport, maxConnections),
           adminListen,
           new Log(segmentSizeBytes, capacityBytes, residentMemoryBytes),
-          new Engine(spinUs, flushPolicy),
+          new Engine(spinUs, pinCores, flushPolicy),
           volumes);
     }
 

@@ -312,7 +312,7 @@ public final class LogVolume implements Volume {
     if (address == 0) {
       return store.merges().find(this, block, place);
     }
-    if (journal.residentChecksum(place, address) != index.checksum(block)) {
+    if (!journal.isResidentGood(place, address, index.checksum(block))) {
       store.reads().report(this, block, place, "does not match its checksum");
       return MergeBlocks.FAILED;
     }
@@ -537,7 +537,7 @@ public final class LogVolume implements Volume {
       return readCold(request, position, end);
     }
     long next = Math.min(end, (block + 1) * BLOCK);
-    if (journal.residentChecksum(place, address) != index.checksum(block)) {
+    if (!journal.isResidentGood(place, address, index.checksum(block))) {
       store.reads().report(this, block, place, "does not match its checksum");
       request.failure = Status.EIO;
       return next;

@@ -65,6 +65,7 @@ class ConfigLoaderTest {
 
             [engine]
             spin-us = 0
+            pin-cores = true
             flush-policy = "always"
             """);
     assertThat(config)
@@ -79,7 +80,7 @@ class ConfigLoaderTest {
                     7),
                 new ListenAddress("localhost", 0),
                 new ServerConfig.Log(128L << 20, 10L << 30, 64L << 20),
-                new ServerConfig.Engine(0, FlushPolicy.ALWAYS),
+                new ServerConfig.Engine(0, true, FlushPolicy.ALWAYS),
                 List.of(
                     new VolumeSpec("demo", 1L << 30, FlushPolicy.ALWAYS),
                     new VolumeSpec("small", 8192, FlushPolicy.FLUSH))));
@@ -148,6 +149,7 @@ class ConfigLoaderTest {
         "log.capacity = -1 | 'log.capacity': expected a size such as 4096 or \"1G\", not the number -1",
         "log.resident-memory = true | 'log.resident-memory': expected a size such as 4096 or \"1G\", not true",
         "engine.spin-us = -1 | 'engine.spin-us': expected 0 to 1000000, not -1",
+        "engine.pin-cores = 1 | 'engine.pin-cores': expected true or false, not the number 1",
         "engine.flush-policy = 'never' | 'engine.flush-policy': bad flush policy \"never\": expected \"flush\" or \"always\"",
         "admin.listen.port = 1 | 'admin.listen': expected a string, not a table",
         "nbd = 1 | 'nbd': expected a table: write [nbd]",
