@@ -178,6 +178,8 @@ public final class PlinthServer {
     openNode();
     createVolumes();
     startFrontEnds();
+    // Only now: a start that is refused is one line, and says why.
+    node.recoverySummaries().forEach(LOG::info);
     state = NodeInfo.State.RUNNING;
   }
 
@@ -209,7 +211,6 @@ public final class PlinthServer {
               node.publishRecovered();
               return null;
             }));
-    node.recoverySummaries().forEach(LOG::info);
   }
 
   /** Opens a log's folder with the segment size that it was made with. */
