@@ -54,13 +54,19 @@ final class PlinthProcess {
       }
     }
     command.addAll(arguments);
-    return start(log, javaOptions, command);
+    return start(log, javaOptions, List.of(), command);
   }
 
-  /** Starts {@code plinth} with its error output in a file. */
-  static PlinthProcess start(Path log, String javaOptions, List<String> arguments)
+  /**
+   * Starts {@code plinth} with its error output in a file.
+   *
+   * @param through the beginning of a command line that runs the rest of it; empty for none
+   */
+  static PlinthProcess start(
+      Path log, String javaOptions, List<String> through, List<String> arguments)
       throws IOException {
-    List<String> command = new ArrayList<>(List.of(root().resolve("scripts/plinth").toString()));
+    List<String> command = new ArrayList<>(through);
+    command.add(root().resolve("scripts/plinth").toString());
     command.addAll(arguments);
     ProcessBuilder builder = new ProcessBuilder(command);
     builder.environment().put("PLINTH_NO_BUILD", "1");

@@ -58,21 +58,39 @@ class RefusalsIT {
   @Test
   void aDataDirectoryBelowAFile() throws Exception {
     Path file = Files.writeString(directory.resolve("file"), "not a folder");
-    Path log = directory.resolve("refused.log");
-    assertThat(refusalOf(servers.exactly(log, serve(file.resolve("data")))))
+    assertThat(refusalOf(servers.exactly(log(), serve(file.resolve("data")))))
         .startsWith("plinth: can't create data directory " + file.resolve("data") + ": ");
   }
 
-  /** Permissions do not hold the superuser back: a file system that takes no writes does. */
   @Test
-  void aDataDirectoryWithoutPermissionToWrite() throws Exception {
+  void aDataDirectoryWithoutPermission() throws Exception {
+    Path data = Files.createDirectory(data());
+    try (Forbidden forbidden = Forbidden.directory(data)) {
+      assertThat(refusalOf(servers.through(forbidden.command(), log(), serve(data))))
+          .isEqualTo("plinth: can't use data directory %s: no permission", data);
+    }
+    assertThat(data).isEmptyDirectory();
+  }
+
+  @Test
+  void aDataDirectoryBelowAFolderWithoutPermission() throws Exception {
+    Path folder = Files.createDirectory(directory.resolve("folder"));
+    Path data = folder.resolve("data");
+    try (Forbidden forbidden = Forbidden.directory(folder)) {
+      assertThat(refusalOf(servers.through(forbidden.command(), log(), serve(data))))
+          .isEqualTo("plinth: can't create data directory %s: no permission", data);
+    }
+    assertThat(folder).isEmptyDirectory();
+  }
+
+  @Test
+  void aDataDirectoryOnAReadOnlyFileSystem() throws Exception {
     try (Mount mount = Mount.tmpfs(directory.resolve("mnt"), 4 << 20)) {
       Path data = Files.createDirectories(mount.path().resolve("data"));
       mount.remount("ro");
-      Path log = directory.resolve("refused.log");
-      assertThat(refusalOf(servers.exactly(log, serve(data))))
+      assertThat(refusalOf(servers.exactly(log(), serve(data))))
           .startsWith("plinth: can't use data directory " + data + ": ")
-          .containsAnyOf("no permission", "Read-only file system");
+          .endsWith("Read-only file system");
     }
   }
 
@@ -80,8 +98,7 @@ class RefusalsIT {
   void aFullDisk() throws Exception {
     try (Mount mount = Mount.tmpfs(directory.resolve("mnt"), 32 << 20)) {
       Path data = mount.path().resolve("data");
-      Path log = directory.resolve("refused.log");
-      assertThat(refusalOf(servers.exactly(log, serve(data))))
+      assertThat(refusalOf(servers.exactly(log(), serve(data))))
           .startsWith("plinth: ")
           .endsWith("the file system is full");
     }
@@ -92,8 +109,7 @@ class RefusalsIT {
     try (Mount mount = Mount.tmpfs(directory.resolve("mnt"), 4 << 20)) {
       Path data = Files.createDirectories(mount.path().resolve("data"));
       Shell.run(20, "dd", "if=/dev/zero", "of=" + mount.path().resolve("fill"), "bs=4096");
-      Path log = directory.resolve("refused.log");
-      assertThat(refusalOf(servers.exactly(log, serve(data))))
+      assertThat(refusalOf(servers.exactly(log(), serve(data))))
           .startsWith("plinth: ")
           .endsWith("the file system is full");
     }
@@ -166,6 +182,10 @@ class RefusalsIT {
     PlinthProcess server = servers.serve(data(), "--volume", "demo=64M");
     assertThat(server.log()).as("what recovery found").contains("[INFO]", "log-0: new");
     server.kill();
+  }
+
+  private Path log() {
+    return directory.resolve("refused.log");
   }
 
   private Path data() {
