@@ -178,6 +178,7 @@ public final class PlinthServer {
     openNode();
     createVolumes();
     startFrontEnds();
+    forgetCyclesOfTheStart();
     // Only now: a start that is refused is one line, and says why.
     node.recoverySummaries().forEach(LOG::info);
     state = NodeInfo.State.RUNNING;
@@ -311,6 +312,19 @@ public final class PlinthServer {
     }
   }
 
+  private void forgetCyclesOfTheStart() throws StartupException, InterruptedException {
+    for (int i = 0; i < engine.coreCount(); i++) {
+      EngineCore core = engine.core(i);
+      callForStart(() ->
+          engine.callOn(
+              core.id(),
+              () -> {
+                core.forgetCycles();
+                return null;
+              }));
+    }
+  }
+
   private void listen(String address) throws StartupException, InterruptedException {
     callForStart(() ->
         engine.callOn(
@@ -359,7 +373,18 @@ public final class PlinthServer {
         where,
         node.logCapacityBytes(),
         node.logUsedBytes(),
-        String.join("; ", node.recoverySummaries()));
+        String.join("; ", node.recoverySummaries()),
+        dutyCycles());
+  }
+
+  private List<NodeInfo.DutyCycle> dutyCycles() {
+    List<NodeInfo.DutyCycle> cycles = new ArrayList<>();
+    for (int i = 0; i < engine.coreCount(); i++) {
+      EngineCore core = engine.core(i);
+      long longestUs = TimeUnit.NANOSECONDS.toMicros(core.longestCycleNs());
+      cycles.add(new NodeInfo.DutyCycle(i, core.stalls(), longestUs));
+    }
+    return cycles;
   }
 
   private Void closeListeners() {

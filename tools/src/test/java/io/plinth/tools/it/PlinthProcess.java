@@ -147,6 +147,11 @@ final class PlinthProcess {
     return JSON.readTree(cli("volume", "show", name, "--json"));
   }
 
+  /** Returns {@code plinth status --json}. */
+  JsonNode status() throws IOException, InterruptedException {
+    return JSON.readTree(cli("status", "--json"));
+  }
+
   boolean isAlive() {
     return process.isAlive();
   }
