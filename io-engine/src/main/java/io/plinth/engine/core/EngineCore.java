@@ -43,9 +43,11 @@ public final class EngineCore implements Core {
   private volatile boolean sleeping;
   private volatile boolean stopping;
   private volatile boolean terminated;
-  private long longestCycleNs;
   private long lastCycleNs;
-  private long stalls;
+
+  // Written by the core's thread only.
+  private volatile long longestCycleNs;
+  private volatile long stalls;
 
   /** Told when a core has died of a defect: the process can't keep its promises any more. */
   @FunctionalInterface
@@ -154,16 +156,25 @@ public final class EngineCore implements Core {
   }
 
   /**
-   * Returns the longest duty cycle so far in nanoseconds, without waiting; any thread may read it,
-   * approximately.
+   * Returns the longest duty cycle so far in nanoseconds, without the time that the core waited for
+   * work; for any thread.
    */
   public long longestCycleNs() {
     return longestCycleNs;
   }
 
-  /** Returns how many duty cycles took more than 10 ms; any thread, approximately. */
+  /** Returns how many duty cycles took more than 10 ms; for any thread. */
   public long stalls() {
     return stalls;
+  }
+
+  /**
+   * Forgets the cycles so far: those of a start, which replays a log, say nothing about service. On
+   * the core's thread.
+   */
+  public void forgetCycles() {
+    longestCycleNs = 0;
+    stalls = 0;
   }
 
   /** Asks the core to stop once its driver has nothing in flight, and waits for it. */
@@ -237,9 +248,12 @@ public final class EngineCore implements Core {
   }
 
   private void noteCycle(long lengthNs) {
-    longestCycleNs = Math.max(longestCycleNs, lengthNs);
+    if (lengthNs > longestCycleNs) {
+      longestCycleNs = lengthNs;
+    }
     if (lengthNs > STALL_NS) {
-      stalls++;
+      long before = stalls;
+      stalls = before + 1;
     }
   }
 

@@ -18,6 +18,7 @@ import java.util.Locale;
  * @param logCapacityBytes what the log may use, over all cores
  * @param logUsedBytes what its segments use now
  * @param recovery one line: what recovery found at the last start
+ * @param dutyCycles how long the cores' duty cycles took, in the order of the cores
  */
 public record NodeInfo(
     String version,
@@ -30,7 +31,8 @@ public record NodeInfo(
     List<Listener> listeners,
     long logCapacityBytes,
     long logUsedBytes,
-    String recovery) {
+    String recovery,
+    List<DutyCycle> dutyCycles) {
 
   /** Whether a node serves. */
   public enum State {
@@ -58,8 +60,19 @@ public record NodeInfo(
    */
   public record Listener(String protocol, String address) {}
 
-  /** Copies the list. */
+  /**
+   * What the duty cycles of a core were like since clients can attach; waiting for work is no part
+   * of them.
+   *
+   * @param core its number
+   * @param stalls cycles that took more than 10 ms
+   * @param longestUs microseconds of the longest
+   */
+  public record DutyCycle(int core, long stalls, long longestUs) {}
+
+  /** Copies the lists. */
   public NodeInfo {
     listeners = List.copyOf(listeners);
+    dutyCycles = List.copyOf(dutyCycles);
   }
 }

@@ -179,6 +179,9 @@ public final class PlinthServer {
     openNode();
     createVolumes();
     startFrontEnds();
+    forgetCyclesOfTheStart();
+    // Only now: a start that is refused is one line, and says why.
+    node.recoverySummaries().forEach(LOG::info);
     state = NodeInfo.State.RUNNING;
   }
 
@@ -210,7 +213,6 @@ public final class PlinthServer {
               node.publishRecovered();
               return null;
             }));
-    node.recoverySummaries().forEach(LOG::info);
   }
 
   /** Opens a log's folder with the segment size that it was made with. */
@@ -311,6 +313,19 @@ public final class PlinthServer {
     }
   }
 
+  private void forgetCyclesOfTheStart() throws StartupException, InterruptedException {
+    for (int i = 0; i < engine.coreCount(); i++) {
+      EngineCore core = engine.core(i);
+      callForStart(() ->
+          engine.callOn(
+              core.id(),
+              () -> {
+                core.forgetCycles();
+                return null;
+              }));
+    }
+  }
+
   private void listen(String address) throws StartupException, InterruptedException {
     callForStart(() ->
         engine.callOn(
@@ -359,7 +374,18 @@ public final class PlinthServer {
         where,
         node.logCapacityBytes(),
         node.logUsedBytes(),
-        String.join("; ", node.recoverySummaries()));
+        String.join("; ", node.recoverySummaries()),
+        dutyCycles());
+  }
+
+  private List<NodeInfo.DutyCycle> dutyCycles() {
+    List<NodeInfo.DutyCycle> cycles = new ArrayList<>();
+    for (int i = 0; i < engine.coreCount(); i++) {
+      EngineCore core = engine.core(i);
+      long longestUs = TimeUnit.NANOSECONDS.toMicros(core.longestCycleNs());
+      cycles.add(new NodeInfo.DutyCycle(i, core.stalls(), longestUs));
+    }
+    return cycles;
   }
 
   private Void closeListeners() {

@@ -68,6 +68,13 @@ final class Transmission implements Volume.Attachment, Volume.ReadyListener {
   private final ReplyWriter replies;
 
   private int blocked;
+
+  /** The connection presents nothing, so that it may hold requests which were never looked at. */
+  private boolean receivePaused;
+
+  /** The context will call {@link #resume}. */
+  private boolean runnable;
+
   private boolean attached;
   private boolean closed;
 
@@ -545,7 +552,7 @@ final class Transmission implements Volume.Attachment, Volume.ReadyListener {
 
   private void block(int reason) {
     if (blocked == 0) {
-      connection.pauseReceive();
+      pauseReceive();
     }
     blocked |= reason;
   }
@@ -554,13 +561,29 @@ final class Transmission implements Volume.Attachment, Volume.ReadyListener {
     if ((blocked & reason) != 0) {
       blocked &= ~reason;
       if (blocked == 0 && !closed) {
-        context.makeRunnable(this);
+        makeRunnable();
       }
     }
   }
 
-  /** Called in the context's turn after the last reason to wait has gone. */
+  private void pauseReceive() {
+    receivePaused = true;
+    connection.pauseReceive();
+  }
+
+  private void makeRunnable() {
+    if (!runnable) {
+      runnable = true;
+      context.makeRunnable(this);
+    }
+  }
+
+  /**
+   * Called in the context's turn after the last reason to wait has gone, and when a session may be
+   * over because the server shuts down.
+   */
   void resume() {
+    runnable = false;
     if (closed || blocked != 0) {
       return;
     }
@@ -570,7 +593,16 @@ final class Transmission implements Volume.Attachment, Volume.ReadyListener {
         return;
       }
     }
-    connection.resumeReceive();
+    if (receivePaused) {
+      receivePaused = false;
+      connection.resumeReceive();
+      if (context.isDraining()) {
+        // What waits in the receive buffer is presented before the next turn.
+        makeRunnable();
+      }
+    } else if (context.isDraining() && unanswered == 0 && !ending) {
+      end();
+    }
   }
 
   /** See {@link io.plinth.engine.api.ConnectionHandler#onWritable}. */
@@ -637,17 +669,26 @@ final class Transmission implements Volume.Attachment, Volume.ReadyListener {
     closeIfEnded();
   }
 
-  /** The server is shutting down: what is in flight is finished, and then the session ends. */
+  /**
+   * The server is shutting down: what is in flight is finished, what has been received besides is
+   * looked at, and then the session ends.
+   */
   void onDrain() {
-    if (unanswered == 0) {
-      end();
+    if (blocked == 0 && !ending && !closed) {
+      // Presents again what is in the receive buffer: it is judged differently from now on.
+      pauseReceive();
+      makeRunnable();
     }
   }
 
   private void closeIfEnded() {
-    if (unanswered == 0 && (ending || context.isDraining()) && !closed) {
-      ending = true;
+    if (unanswered > 0 || closed) {
+      return;
+    }
+    if (ending) {
       connection.closeAfterFlush();
+    } else if (context.isDraining()) {
+      makeRunnable();
     }
   }
 

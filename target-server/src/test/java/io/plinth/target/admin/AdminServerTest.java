@@ -84,6 +84,10 @@ class AdminServerTest {
     assertThat(answer.body().at("/listeners/0/address").stringValue()).isEqualTo("127.0.0.1:10809");
     assertThat(answer.body().get("logCapacityBytes").longValue()).isEqualTo(1L << 40);
     assertThat(answer.body().get("recovery").stringValue()).isEqualTo("clean: nothing to replay");
+    assertThat(answer.body().get("dutyCycles")).hasSize(2);
+    assertThat(answer.body().at("/dutyCycles/1/core").intValue()).isEqualTo(1);
+    assertThat(answer.body().at("/dutyCycles/1/stalls").longValue()).isEqualTo(2);
+    assertThat(answer.body().at("/dutyCycles/1/longestUs").longValue()).isEqualTo(40_123);
   }
 
   @Test

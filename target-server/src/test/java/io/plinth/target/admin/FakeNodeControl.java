@@ -25,7 +25,8 @@ final class FakeNodeControl implements NodeControl {
                 List.of(new NodeInfo.Listener("nbd", "127.0.0.1:10809")),
                 1L << 40,
                 3L << 30,
-                "clean: nothing to replay"));
+                "clean: nothing to replay",
+                List.of(new NodeInfo.DutyCycle(0, 0, 850), new NodeInfo.DutyCycle(1, 2, 40_123))));
   }
 
   /** What {@link #nodeInfo} returns from now on. */

@@ -720,6 +720,42 @@ class BackPressureTest {
   }
 
   @Test
+  void shutdownRefusesWhatTheVolumeCouldNotTakeAndWhatCameBehindIt() {
+    TestClient client = open();
+    volume.refusals = 1;
+    client.write(0, 1, 0, randomBytes(4096)).request(CMD_FLUSH, 0, 2, 0, 0);
+    server.run();
+    boolean[] done = new boolean[1];
+    server.acceptor.drain(server.cores.get(0), () -> done[0] = true);
+    client.expectQuiet();
+    volume.becomeReady();
+    client.expectSimple(108, 1);
+    client.expectSimple(108, 2);
+    client.expectClosed();
+    assertThat(done[0]).isTrue();
+  }
+
+  @Test
+  void shutdownRefusesWhatArrivedWhileTheClientDidNotRead() {
+    TestClient client = open();
+    volume.fill(0, randomBytes(1 << 20));
+    volume.rangeBytes = 512;
+    client.link().willRead = 0;
+    client.request(CMD_READ, 0, 1, 0, 1 << 20);
+    server.run();
+    assertThat(client.connection().isPaused()).isTrue();
+    client.request(CMD_FLUSH, 0, 2, 0, 0);
+    boolean[] done = new boolean[1];
+    server.acceptor.drain(server.cores.get(0), () -> done[0] = true);
+    client.expectQuiet();
+    client.link().willRead = Long.MAX_VALUE;
+    assertThat(client.simpleRead(1, 1 << 20)).isEqualTo(volume.content(0, 1 << 20));
+    client.expectSimple(108, 2);
+    client.expectClosed();
+    assertThat(done[0]).isTrue();
+  }
+
+  @Test
   void shutdownCutsOffClientsThatDoNotTakeTheirReplies() {
     TestClient reader = open();
     TestClient sender = open();

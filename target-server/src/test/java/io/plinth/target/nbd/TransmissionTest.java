@@ -49,6 +49,8 @@ class TransmissionTest {
   private final MemoryVolume volume = server.volume("demo", 0, SIZE);
   private final SplittableRandom random = new SplittableRandom(42);
 
+  private boolean drained;
+
   @AfterEach
   void nothingLeaks() {
     server.close();
@@ -66,6 +68,11 @@ class TransmissionTest {
     byte[] bytes = new byte[length];
     random.nextBytes(bytes);
     return bytes;
+  }
+
+  /** Begins to shut down. */
+  private void drain() {
+    server.acceptor.drain(server.cores.get(0), () -> drained = true);
   }
 
   private byte[] content(int offset, int length) {
@@ -577,18 +584,70 @@ class TransmissionTest {
     volume.immediate = false;
     client.write(0, 1, 0, randomBytes(512));
     server.run();
-    boolean[] done = new boolean[1];
-    server.acceptor.drain(server.cores.get(0), () -> done[0] = true);
+    drain();
     client.request(CMD_READ, 0, 2, 0, 512).write(0, 3, 0, new byte[512]);
     client.expectSimple(108, 2);
     client.expectSimple(108, 3);
     client.expectQuiet();
-    assertThat(done[0]).isFalse();
+    assertThat(drained).isFalse();
     volume.completeAll();
     client.expectSimple(0, 1);
     client.expectClosed();
     server.run();
-    assertThat(done[0]).isTrue();
+    assertThat(drained).isTrue();
+  }
+
+  @Test
+  void E5_requestsBehindTheLastReplyAreRefusedBeforeTheConnectionCloses() {
+    TestClient client = simple();
+    volume.immediate = false;
+    client.write(0, 1, 0, randomBytes(512));
+    server.run();
+    drain();
+    volume.completeAll();
+    client.request(CMD_READ, 0, 2, 0, 512).write(0, 3, 0, new byte[100_000]);
+    client.request(999, 0, 4, 0, 0);
+    client.expectSimple(0, 1);
+    client.expectSimple(108, 2);
+    client.expectSimple(108, 3);
+    client.expectSimple(108, 4);
+    client.expectClosed();
+    assertThat(drained).isTrue();
+  }
+
+  @Test
+  void E5_requestsThatHaveArrivedAtAnIdleConnectionAreRefusedBeforeItCloses() {
+    TestClient client = simple();
+    byte[] untouched = content(0, 512);
+    client.write(0, 1, 0, randomBytes(512)).request(CMD_FLUSH, 0, 2, 0, 0);
+    drain();
+    client.expectSimple(108, 1);
+    client.expectSimple(108, 2);
+    client.expectClosed();
+    assertThat(content(0, 512)).isEqualTo(untouched);
+    assertThat(drained).isTrue();
+  }
+
+  @Test
+  void E5_aRequestWhosePayloadIsOnItsWayIsRefusedWhenItHasArrived() {
+    TestClient client = simple();
+    client.request(CMD_WRITE, 0, 1, 0, 4096).send(randomBytes(1000));
+    server.run();
+    drain();
+    client.expectQuiet();
+    client.send(randomBytes(3096)).expectSimple(108, 1);
+    client.expectClosed();
+    assertThat(drained).isTrue();
+  }
+
+  @Test
+  void E5_anIdleConnectionIsClosed() {
+    TestClient client = simple();
+    client.send(new byte[] {0x25, 0x60});
+    server.run();
+    drain();
+    client.expectClosed();
+    assertThat(drained).isTrue();
   }
 
   @Test

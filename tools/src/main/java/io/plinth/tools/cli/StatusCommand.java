@@ -11,7 +11,8 @@ import tools.jackson.databind.JsonNode;
 /** {@code plinth status}. */
 @Command(
     name = "status",
-    description = "Show what the running server is, where it listens and what recovery found.",
+    description =
+        "Show what the running server is, where it listens, what recovery found and whether its cores stall.",
     footer = {"", "Examples:", "  plinth status", "  plinth status --admin 127.0.0.1:10810 --json"})
 final class StatusCommand implements Callable<Integer> {
   @Mixin private ClientOptions options;
@@ -38,6 +39,11 @@ final class StatusCommand implements Callable<Integer> {
     table.row(
         "log", Sizes.format(node.logUsedBytes()) + " of " + Sizes.format(node.logCapacityBytes()));
     table.row("recovery", node.recovery());
+    for (NodeInfo.DutyCycle cycle : node.dutyCycles()) {
+      table.row(
+          "core " + cycle.core(),
+          "stalls over 10 ms: " + cycle.stalls() + ", longest cycle " + cycle.longestUs() + " us");
+    }
     table.print(out);
   }
 }

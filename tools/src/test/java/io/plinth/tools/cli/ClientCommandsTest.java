@@ -184,8 +184,13 @@ class ClientCommandsTest {
             nbd             unix:/run/plinth.sock
             log             1.5 GiB of 1 TiB
             recovery        clean: nothing to replay
+            core 0          stalls over 10 ms: 0, longest cycle 850 us
+            core 1          stalls over 10 ms: 2, longest cycle 40123 us
             """);
-    assertThat(json("status").get("state").stringValue()).isEqualTo("running");
+    JsonNode status = json("status");
+    assertThat(status.get("state").stringValue()).isEqualTo("running");
+    assertThat(status.at("/dutyCycles/1/stalls").longValue()).isEqualTo(2);
+    assertThat(status.at("/dutyCycles/1/longestUs").longValue()).isEqualTo(40_123);
   }
 
   @Test

@@ -102,7 +102,8 @@ final class FakeNode implements NodeControl {
                 new NodeInfo.Listener("nbd", "unix:/run/plinth.sock")),
             1L << 40,
             3L << 29,
-            "clean: nothing to replay"));
+            "clean: nothing to replay",
+            List.of(new NodeInfo.DutyCycle(0, 0, 850), new NodeInfo.DutyCycle(1, 2, 40_123))));
   }
 
   private static <T> CompletableFuture<T> notFound(String name) {

@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
@@ -17,6 +18,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.api.io.TempDir;
+import tools.jackson.databind.JsonNode;
 
 /** Bad input and bad manners cost only the connection they come from (guarantee G10). */
 @Timeout(120)
@@ -57,7 +59,8 @@ class AbuseIT {
   }
 
   @AfterAll
-  static void theServerEndsInOrder() throws Exception {
+  static void noCoreStoodStillAndTheServerEndsInOrder() throws Exception {
+    assertNoCoreStoodStill(shared);
     assertThat(shared.terminate()).isZero();
   }
 
@@ -219,6 +222,7 @@ class AbuseIT {
     for (Latency latency : latencies) {
       assertUnharmed(before, latency);
     }
+    assertNoCoreStoodStill(server);
   }
 
   private void everything() throws Exception {
@@ -279,6 +283,19 @@ class AbuseIT {
     assertThat(during.maxNs())
         .as("maximum in nanoseconds; before: %s; during: %s", before, during)
         .isLessThan(STALL_NS);
+  }
+
+  /** Over the server's whole life, by its own figures. */
+  private static void assertNoCoreStoodStill(PlinthProcess process) throws Exception {
+    JsonNode cycles = process.status().get("dutyCycles");
+    System.out.println("abuse: duty cycles " + cycles);
+    assertThat(cycles).isNotEmpty();
+    for (JsonNode cycle : cycles) {
+      assertThat(cycle.get("longestUs").longValue())
+          .as("microseconds of the longest duty cycle: %s", cycles)
+          .isPositive()
+          .isLessThan(TimeUnit.NANOSECONDS.toMicros(STALL_NS));
+    }
   }
 
   private static void assertUnknownOptionIsRefused(NbdClient client) throws IOException {

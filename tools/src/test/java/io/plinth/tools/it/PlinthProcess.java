@@ -54,13 +54,19 @@ final class PlinthProcess {
       }
     }
     command.addAll(arguments);
-    return start(log, javaOptions, command);
+    return start(log, javaOptions, List.of(), command);
   }
 
-  /** Starts {@code plinth} with its error output in a file. */
-  static PlinthProcess start(Path log, String javaOptions, List<String> arguments)
+  /**
+   * Starts {@code plinth} with its error output in a file.
+   *
+   * @param through the beginning of a command line that runs the rest of it; empty for none
+   */
+  static PlinthProcess start(
+      Path log, String javaOptions, List<String> through, List<String> arguments)
       throws IOException {
-    List<String> command = new ArrayList<>(List.of(root().resolve("scripts/plinth").toString()));
+    List<String> command = new ArrayList<>(through);
+    command.add(root().resolve("scripts/plinth").toString());
     command.addAll(arguments);
     ProcessBuilder builder = new ProcessBuilder(command);
     builder.environment().put("PLINTH_NO_BUILD", "1");
@@ -139,6 +145,11 @@ final class PlinthProcess {
   /** Returns {@code plinth volume show --json}. */
   JsonNode volume(String name) throws IOException, InterruptedException {
     return JSON.readTree(cli("volume", "show", name, "--json"));
+  }
+
+  /** Returns {@code plinth status --json}. */
+  JsonNode status() throws IOException, InterruptedException {
+    return JSON.readTree(cli("status", "--json"));
   }
 
   boolean isAlive() {

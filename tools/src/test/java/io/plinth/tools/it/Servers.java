@@ -51,7 +51,12 @@ final class Servers implements AfterEachCallback, AfterAllCallback {
 
   /** Starts {@code plinth} with exactly these arguments. */
   PlinthProcess exactly(Path log, String... arguments) throws IOException {
-    return add(PlinthProcess.start(log, javaOptions, List.of(arguments)));
+    return through(List.of(), log, arguments);
+  }
+
+  /** Starts {@code plinth} with exactly these arguments, by a command that runs another one. */
+  PlinthProcess through(List<String> command, Path log, String... arguments) throws IOException {
+    return add(PlinthProcess.start(log, javaOptions, command, List.of(arguments)));
   }
 
   private Path log(Path data) {
