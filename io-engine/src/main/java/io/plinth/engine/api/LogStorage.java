@@ -15,6 +15,9 @@ public interface LogStorage {
   /** Returns the slots that have a file, in ascending order. At start only. */
   int[] existingSlots();
 
+  /** Returns whether a slot has a file. At start only. */
+  boolean hasSlot(int slot);
+
   /** Returns the file of a slot that exists. At start only. */
   LogFile openExisting(int slot);
 
@@ -44,6 +47,7 @@ public interface LogStorage {
 
   /**
    * Asks for a new segment to be prepared in {@code slot}; returns at once. At most one at a time.
+   * What is beyond {@link LogFile#writableBytes()} may be of an earlier use of the slot.
    *
    * @param reserved whether all of its space is taken from the file system at once, so that writing
    *     it can't fail for want of space; otherwise space is taken as it is populated
@@ -82,7 +86,16 @@ public interface LogStorage {
   void evict(LogFile file);
 
   /**
-   * Reads the 8 KiB of the superblock.
+   * Gives up a file whose content is not needed any more; nothing may be in use or in flight. The
+   * slot can be {@link #prepare prepared} anew.
+   *
+   * @param keep whether the file stays, so that its space need not be found again
+   */
+  void free(LogFile file, boolean keep);
+
+  /**
+   * Makes the 8 KiB of the superblock durable as they are, and reads them: a copy that a process
+   * before had not synced must not be relied on while the other one is overwritten.
    *
    * @return the count, 0 or all zeroes when there is none yet, or a negated errno. At start only
    */

@@ -12,6 +12,7 @@ import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.BitSet;
 import java.util.HashMap;
 import java.util.Locale;
 import java.util.Map;
@@ -49,6 +50,9 @@ public final class SegmentDirectory implements LogStorage {
 
   // The core's: every open file by slot.
   private final Map<Integer, SegmentFile> files = new HashMap<>();
+
+  // The core's: slots that were freed and whose files are still there.
+  private final BitSet kept = new BitSet();
 
   private volatile SegmentFile populating;
   private volatile SegmentFile prepared;
@@ -127,6 +131,11 @@ public final class SegmentDirectory implements LogStorage {
   }
 
   @Override
+  public boolean hasSlot(int slot) {
+    return Files.exists(Path.of(path(slot)));
+  }
+
+  @Override
   public LogFile openExisting(int slot) {
     SegmentFile open = files.get(slot);
     if (open != null) {
@@ -200,7 +209,9 @@ public final class SegmentDirectory implements LogStorage {
   @Override
   public void prepare(int slot, boolean reserved) {
     prepareStatus = Status.OK;
-    submit(() -> createSegment(slot, reserved));
+    boolean isKept = kept.get(slot);
+    kept.clear(slot);
+    submit(() -> createSegment(slot, reserved, isKept));
   }
 
   @Override
@@ -248,8 +259,24 @@ public final class SegmentDirectory implements LogStorage {
   }
 
   @Override
+  public void free(LogFile file, boolean keep) {
+    SegmentFile segment = (SegmentFile) file;
+    segment.setResident(false);
+    files.remove(segment.slot());
+    kept.set(segment.slot(), keep);
+    submit(() -> {
+      unmap(segment);
+      Posix.close(segment.descriptor());
+      if (!keep) {
+        deleteQuietly(Path.of(path(segment.slot())));
+      }
+    });
+  }
+
+  @Override
   public int readSuperblock(long address) {
-    return Posix.read(superblock, address, 2 * SUPERBLOCK_COPY_BYTES, 0);
+    int result = Posix.sync(superblock);
+    return result < 0 ? result : Posix.read(superblock, address, 2 * SUPERBLOCK_COPY_BYTES, 0);
   }
 
   @Override
@@ -421,9 +448,11 @@ public final class SegmentDirectory implements LogStorage {
     return result == 0;
   }
 
-  private void createSegment(int slot, boolean reserved) {
+  private void createSegment(int slot, boolean reserved, boolean kept) {
     String path = path(slot);
-    int descriptor = Posix.open(path, Posix.O_RDWR | Posix.O_CREAT | Posix.O_EXCL, FILE_MODE);
+    // A file that we did not keep ourselves is not ours to overwrite.
+    int create = kept ? 0 : Posix.O_CREAT | Posix.O_EXCL;
+    int descriptor = Posix.open(path, Posix.O_RDWR | create, FILE_MODE);
     if (descriptor < 0) {
       prepareStatus = descriptor;
       driver.wakeup();

@@ -148,6 +148,20 @@ public final class NativeMemory {
     return (int) crc.getValue();
   }
 
+  /** Returns the CRC32C of part of the region with the four bytes at an offset taken as zero. */
+  public int crc32cWithout(CRC32C crc, long at, int length, int skipped) {
+    int offset = (int) (at - address);
+    bytes.limit(offset + skipped).position(offset);
+    crc.reset();
+    crc.update(bytes);
+    for (int i = 0; i < Integer.BYTES; i++) {
+      crc.update(0);
+    }
+    bytes.limit(offset + length).position(offset + skipped + Integer.BYTES);
+    crc.update(bytes);
+    return (int) crc.getValue();
+  }
+
   /** Copies bytes between addresses that do not overlap. */
   public static void copy(long from, long to, long length) {
     UnsafeApi.copyMemory(from, to, length);

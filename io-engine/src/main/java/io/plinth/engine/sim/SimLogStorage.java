@@ -6,6 +6,7 @@ import io.plinth.engine.api.LogStorage;
 import io.plinth.engine.api.Status;
 import io.plinth.engine.memory.NativeMemory;
 import java.util.ArrayDeque;
+import java.util.NavigableMap;
 import java.util.TreeMap;
 
 /**
@@ -13,7 +14,9 @@ import java.util.TreeMap;
  * number of questions.
  */
 public final class SimLogStorage implements LogStorage {
-  private static final long MAX_DELAY_NS = 300_000;
+  private static final int MAX_DELAY_NS = 300_000;
+  private static final int SLOW_ONE_IN = 4;
+  private static final int SUPERBLOCK_COPY_BYTES = 4096;
 
   private final SimDisk disk;
   private final SimCore core;
@@ -22,9 +25,10 @@ public final class SimLogStorage implements LogStorage {
   private int preparing = -1;
   private int prepareDelay;
   private int prepareStatus;
-  private int freeSegments = Integer.MAX_VALUE;
-  private boolean failSyncs;
-  private boolean skipSyncs;
+  private int slowSyncNs;
+  private int slowReadNs;
+  private int syncsToFail;
+  private boolean syncFailed;
   private boolean holdSyncs;
   private final ArrayDeque<Runnable> heldSyncs = new ArrayDeque<>();
 
@@ -37,12 +41,32 @@ public final class SimLogStorage implements LogStorage {
 
   /** Lets the host's file system have room for so many more segments only. */
   public void limitNewSegments(int count) {
-    freeSegments = count;
+    disk.limitSegments(disk.files().size() + count);
+  }
+
+  /** Lets some syncs take up to so long. */
+  public void slowSyncs(int maxNs) {
+    slowSyncNs = maxNs;
+  }
+
+  /** Lets some reads take up to so long. */
+  public void slowReads(int maxNs) {
+    slowReadNs = maxNs;
   }
 
   /** Lets every sync from now on fail with EIO. */
   public void failSyncs() {
-    failSyncs = true;
+    syncsToFail = Integer.MAX_VALUE;
+  }
+
+  /** Lets one sync fail with EIO; those after it report success, without the pages of the first. */
+  public void failOneSync() {
+    syncsToFail = 1;
+  }
+
+  /** Returns whether the process has been told that a sync failed. */
+  public boolean hasFailedSync() {
+    return syncFailed;
   }
 
   /** Lets syncs not end until {@link #releaseSyncs}. */
@@ -56,11 +80,6 @@ public final class SimLogStorage implements LogStorage {
     while (!heldSyncs.isEmpty()) {
       heldSyncs.poll().run();
     }
-  }
-
-  /** A planted bug: syncs report success and make nothing durable. */
-  public void skipSyncs() {
-    skipSyncs = true;
   }
 
   @Override
@@ -79,39 +98,42 @@ public final class SimLogStorage implements LogStorage {
   }
 
   @Override
+  public boolean hasSlot(int slot) {
+    return disk.files().containsKey(slot);
+  }
+
+  @Override
   public LogFile openExisting(int slot) {
     return open.computeIfAbsent(slot, File::new);
   }
 
   @Override
   public int readNow(int slot, long address, int length, long position) {
-    SimDisk.SimFile file = disk.files().get(slot);
-    int count = (int) Math.max(0, Math.min(length, segmentBytes() - position));
-    NativeMemory.copy(file.cached.address() + position, address, count);
-    return count;
+    return read(disk.files().get(slot), address, length, (int) position);
   }
 
   @Override
   public LogFile openForAppend(int slot, int position) {
     File file = (File) openExisting(slot);
     file.writable = position;
-    file.resident = true;
+    file.mapped = true;
+    file.resident = file.content.fillCache();
     file.populateTo(position + (1 << 16));
     return file;
   }
 
   @Override
   public int eraseNow(int slot, int position) {
-    SimDisk.SimFile file = disk.files().get(slot);
+    SimFile file = disk.files().get(slot);
     NativeMemory.zero(file.cached.address() + position, segmentBytes() - position);
-    file.sync();
+    file.sync(0, segmentBytes());
     return Status.OK;
   }
 
   @Override
   public void removeExisting(int slot) {
     open.remove(slot);
-    SimDisk.SimFile file = disk.files().remove(slot);
+    SimFile file = disk.files().remove(slot);
     if (file != null) {
       file.cached.close();
     }
@@ -131,15 +153,19 @@ public final class SimLogStorage implements LogStorage {
     }
     int slot = preparing;
     preparing = -1;
-    if (freeSegments == 0) {
-      prepareStatus = Status.ENOSPC;
-      return null;
+    if (!disk.files().containsKey(slot)) {
+      if (disk.isFull()) {
+        prepareStatus = Status.ENOSPC;
+        disk.note(Fault.FULL_DISK);
+        return null;
+      }
+      disk.files().put(slot, new SimFile(segmentBytes()));
     }
-    freeSegments--;
-    disk.files().put(slot, new SimDisk.SimFile(segmentBytes()));
     File file = new File(slot);
     open.put(slot, file);
-    file.writable = Math.min(segmentBytes(), 1 << 16);
+    file.content.beginAnew();
+    file.zeroTo(Math.min(segmentBytes(), 1 << 16));
+    file.mapped = true;
     file.resident = true;
     return file;
   }
@@ -161,33 +187,49 @@ public final class SimLogStorage implements LogStorage {
 
   @Override
   public void makeResident(LogFile file, int validBytes) {
-    ((File) file).resident = true;
-    ((File) file).sealed = true;
+    File segment = (File) file;
+    segment.mapped = true;
+    segment.resident = segment.content.fillCache();
+    segment.sealed = true;
   }
 
   @Override
   public void evict(LogFile file) {
-    ((File) file).resident = false;
+    File segment = (File) file;
+    segment.resident = false;
+    segment.mapped = false;
+    segment.content.dropCache();
+  }
+
+  @Override
+  public void free(LogFile file, boolean keep) {
+    open.remove(file.slot());
+    if (!keep) {
+      disk.files().remove(file.slot()).cached.close();
+    }
   }
 
   @Override
   public int readSuperblock(long address) {
-    SimDisk.SimFile file = disk.superblock();
-    NativeMemory.copy(file.cached.address(), address, file.durable.length);
-    for (byte b : file.durable) {
-      if (b != 0) {
-        return file.durable.length;
-      }
-    }
-    return 0;
+    SimFile file = disk.superblock();
+    file.sync(0, file.sizeBytes());
+    return read(file, address, file.sizeBytes(), 0);
   }
 
   @Override
   public boolean writeSuperblock(int copy, long address, Completion completion, long context) {
-    SimDisk.SimFile file = disk.superblock();
-    NativeMemory.copy(address, file.cached.address() + copy * 4096L, 4096);
-    file.sync();
-    core.complete(delay(), completion, context, 4096);
+    SimFile file = disk.superblock();
+    int from = copy * SUPERBLOCK_COPY_BYTES;
+    NativeMemory.copy(address, file.cached.address() + from, SUPERBLOCK_COPY_BYTES);
+    NavigableMap<Integer, byte[]> pages = file.dirtyPages(from, from + SUPERBLOCK_COPY_BYTES);
+    core.complete(
+        delay(MAX_DELAY_NS),
+        (written, result) -> {
+          file.writeOut(pages);
+          completion.onComplete(written, result);
+        },
+        context,
+        SUPERBLOCK_COPY_BYTES);
     return true;
   }
 
@@ -196,23 +238,40 @@ public final class SimLogStorage implements LogStorage {
     open.clear();
   }
 
-  private long delay() {
-    return random.nextInt((int) MAX_DELAY_NS);
+  private long delay(int maxNs) {
+    return random.nextInt(maxNs);
+  }
+
+  private long delay(int slowNs, Fault fault) {
+    if (slowNs > 0 && random.oneIn(SLOW_ONE_IN)) {
+      disk.note(fault);
+      return delay(slowNs);
+    }
+    return delay(MAX_DELAY_NS);
+  }
+
+  private static int read(SimFile file, long address, int length, int position) {
+    int wanted = Math.max(0, Math.min(length, file.sizeBytes() - position));
+    int count = file.readable(position, wanted);
+    if (count == 0 && wanted > 0) {
+      return Status.EIO;
+    }
+    NativeMemory.copy(file.cached.address() + position, address, count);
+    return count;
   }
 
   private final class File implements LogFile {
     private final int slot;
+    private final SimFile content;
     private int writable;
     private int target;
+    private boolean mapped;
     private boolean resident;
     private boolean sealed;
 
     File(int slot) {
       this.slot = slot;
-    }
-
-    private SimDisk.SimFile content() {
-      return disk.files().get(slot);
+      this.content = disk.files().get(slot);
     }
 
     @Override
@@ -227,15 +286,21 @@ public final class SimLogStorage implements LogStorage {
 
     @Override
     public NativeMemory memory() {
-      return content().cached;
+      return mapped ? content.cached : null;
     }
 
     @Override
     public int writableBytes() {
       if (writable < target && random.oneIn(2)) {
-        writable = Math.min(target, writable + (1 << 16));
+        zeroTo(Math.min(target, writable + (1 << 16)));
       }
       return writable;
+    }
+
+    /** Population writes zeroes over what an earlier use of the slot has left. */
+    void zeroTo(int end) {
+      NativeMemory.zero(content.cached.address() + writable, end - writable);
+      writable = end;
     }
 
     @Override
@@ -256,16 +321,16 @@ public final class SimLogStorage implements LogStorage {
     @Override
     public boolean read(
         long address, int length, long position, Completion completion, long context) {
-      NativeMemory.copy(content().cached.address() + position, address, length);
-      core.complete(delay(), completion, context, length);
+      int result = SimLogStorage.read(content, address, length, (int) position);
+      core.complete(delay(slowReadNs, Fault.SLOW_READ), completion, context, result);
       return true;
     }
 
     @Override
     public boolean write(
         long address, int length, long position, Completion completion, long context) {
-      NativeMemory.copy(address, content().cached.address() + position, length);
-      core.complete(delay(), completion, context, length);
+      NativeMemory.copy(address, content.cached.address() + position, length);
+      core.complete(delay(MAX_DELAY_NS), completion, context, length);
       return true;
     }
 
@@ -276,21 +341,36 @@ public final class SimLogStorage implements LogStorage {
 
     @Override
     public boolean syncRange(int from, int to, Completion completion, long context) {
+      // What is written while the sync runs may or may not be part of it: here it is not, which is
+      // the harder case.
+      NavigableMap<Integer, byte[]> pages = content.dirtyPages(from, to);
       if (holdSyncs) {
-        heldSyncs.add(() -> syncNow(from, to, completion, context));
+        heldSyncs.add(() -> endSync(pages, completion, context));
       } else {
-        syncNow(from, to, completion, context);
+        endSync(pages, completion, context);
       }
       return true;
     }
 
-    private void syncNow(int from, int to, Completion completion, long context) {
-      // What is written while the sync runs may or may not be part of it: here it is not, which is
-      // the harder case.
-      if (!failSyncs && !skipSyncs) {
-        content().sync(from, to);
+    private void endSync(NavigableMap<Integer, byte[]> pages, Completion completion, long context) {
+      boolean fails = syncsToFail > 0;
+      if (fails) {
+        syncsToFail--;
+        disk.note(Fault.FAILED_SYNC);
       }
-      core.complete(delay(), completion, context, failSyncs ? Status.EIO : Status.OK);
+      core.complete(
+          delay(slowSyncNs, Fault.SLOW_SYNC),
+          (slotNumber, result) -> {
+            if (fails) {
+              syncFailed = true;
+              content.failToWriteOut(pages);
+            } else {
+              content.writeOut(pages);
+            }
+            completion.onComplete(slotNumber, result);
+          },
+          context,
+          fails ? Status.EIO : Status.OK);
     }
 
     @Override

@@ -24,6 +24,7 @@ class SegmentDirectoryTest {
   private static final int SEGMENT_BYTES = 4 << 20;
   private static final int POPULATE_BYTES = 1 << 20;
   private static final long STEP_NS = TimeUnit.MILLISECONDS.toNanos(5);
+  private static final long AWAIT_NS = TimeUnit.SECONDS.toNanos(20);
 
   @TempDir private Path folder;
   private final NativeMemory memory = NativeMemory.reserve(16384);
@@ -173,6 +174,23 @@ class SegmentDirectoryTest {
   }
 
   @Test
+  void aFreedSegmentIsGoneOrItsFileIsUsedAgainWithoutWhatWasInIt() throws Exception {
+    LogFile gone = prepare(0);
+    LogFile kept = prepare(1);
+    kept.memory().buffer(0, 6).putBytes(0, "append".getBytes(StandardCharsets.US_ASCII));
+
+    directory.free(gone, false);
+    directory.free(kept, true);
+    await(() -> !Files.exists(folder.resolve("segment-00000000")));
+    LogFile again = prepare(1);
+
+    assertThat(again.memory().buffer(0, 8).getLong(0)).isZero();
+    assertThat(again.writableBytes()).isGreaterThanOrEqualTo(POPULATE_BYTES);
+    assertThat(directory.existingSlots()).containsExactly(1);
+    prepare(0);
+  }
+
+  @Test
   void theCopiesOfTheSuperblockAreWrittenApart() {
     buffer.setMemory(0, 4096, (byte) 'a');
     assertThat(run(() -> directory.writeSuperblock(0, memory.address(), completion, 0)))
@@ -212,7 +230,9 @@ class SegmentDirectoryTest {
 
   /** Runs the driver until something is so. */
   private void await(BooleanSupplier condition) {
+    long deadlineNs = System.nanoTime() + AWAIT_NS;
     while (!condition.getAsBoolean()) {
+      assertThat(System.nanoTime()).as("still waiting").isLessThan(deadlineNs);
       driver.poll(STEP_NS);
       driver.dispatch();
     }

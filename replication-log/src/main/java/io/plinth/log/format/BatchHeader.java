@@ -1,6 +1,8 @@
 package io.plinth.log.format;
 
+import io.plinth.engine.memory.NativeMemory;
 import java.nio.ByteOrder;
+import java.util.zip.CRC32C;
 import org.agrona.concurrent.UnsafeBuffer;
 
 /**
@@ -11,11 +13,11 @@ import org.agrona.concurrent.UnsafeBuffer;
  *  +---------+---------+-------------+-------+----------+
  *  | magic   | version | headerBytes | logId | sequence |
  *  +---------+---------+-------------+-------+----------+
- *  32                40            44            48             52             56         60
- *  +-----------------+-------------+-------------+--------------+--------------+----------+-----------+
- *  | durableSequence | previousCrc | recordCount | headerBlocks | payloadBlocks| reserved | headerCrc |
- *  +-----------------+-------------+-------------+--------------+--------------+----------+-----------+
- *  64
+ *  32                40            44            48             52             56        64         68
+ *  +-----------------+-------------+-------------+--------------+--------------+---------+----------+-----------+
+ *  | durableSequence | previousCrc | recordCount | headerBlocks | payloadBlocks| epochMs | starts   | headerCrc |
+ *  +-----------------+-------------+-------------+--------------+--------------+---------+----------+-----------+
+ *  72
  *  +----------------------------+-----+  4096 x headerBlocks  +----------------------+
  *  | record header 0, 1, 2, ... | ... |                       | payload blocks ...   |
  *  +----------------------------+-----+                       +----------------------+
@@ -29,6 +31,10 @@ import org.agrona.concurrent.UnsafeBuffer;
  *       written. Recovery takes a damaged batch at or below it for rot, above it for a torn tail.
  *   <li>{@code previousCrc}: {@code headerCrc} of the batch before, so that stale bytes of an
  *       earlier use of the segment never continue the chain.
+ *   <li>{@code epochMs}: when the batch was sealed, in milliseconds since the Unix epoch, as the
+ *       machine's clock had it; for people who name a point in time.
+ *   <li>{@code starts}: how often the log had been opened; tells what an earlier process left
+ *       behind from what follows.
  *   <li>{@code headerCrc}: CRC32C of {@code headerBytes} bytes with this field taken as zero.
  * </ul>
  */
@@ -37,7 +43,7 @@ public final class BatchHeader {
   public static final long MAGIC = 0x48435441424e4c50L;
 
   /** Length of the fixed part in bytes. */
-  public static final int BYTES = 64;
+  public static final int BYTES = 72;
 
   private static final int MAGIC_OFFSET = 0;
   private static final int VERSION_OFFSET = 8;
@@ -49,10 +55,11 @@ public final class BatchHeader {
   private static final int RECORD_COUNT_OFFSET = 44;
   private static final int HEADER_BLOCKS_OFFSET = 48;
   private static final int PAYLOAD_BLOCKS_OFFSET = 52;
-  private static final int RESERVED_OFFSET = 56;
+  private static final int EPOCH_MS_OFFSET = 56;
+  private static final int STARTS_OFFSET = 64;
 
   /** Offset of the header's checksum. */
-  public static final int CRC_OFFSET = 60;
+  public static final int CRC_OFFSET = 68;
 
   private static final ByteOrder ORDER = ByteOrder.LITTLE_ENDIAN;
   private final UnsafeBuffer buffer = new UnsafeBuffer(0, 0);
@@ -72,7 +79,9 @@ public final class BatchHeader {
       int previousCrc,
       int recordCount,
       int headerBlocks,
-      int payloadBlocks) {
+      int payloadBlocks,
+      long epochMs,
+      int starts) {
     buffer.putLong(MAGIC_OFFSET, MAGIC, ORDER);
     buffer.putInt(VERSION_OFFSET, LogFormat.VERSION, ORDER);
     buffer.putInt(HEADER_BYTES_OFFSET, headerBytes, ORDER);
@@ -83,7 +92,8 @@ public final class BatchHeader {
     buffer.putInt(RECORD_COUNT_OFFSET, recordCount, ORDER);
     buffer.putInt(HEADER_BLOCKS_OFFSET, headerBlocks, ORDER);
     buffer.putInt(PAYLOAD_BLOCKS_OFFSET, payloadBlocks, ORDER);
-    buffer.putInt(RESERVED_OFFSET, 0, ORDER);
+    buffer.putLong(EPOCH_MS_OFFSET, epochMs, ORDER);
+    buffer.putInt(STARTS_OFFSET, starts, ORDER);
     buffer.putInt(CRC_OFFSET, 0, ORDER);
   }
 
@@ -135,6 +145,24 @@ public final class BatchHeader {
 
   public int payloadBlocks() {
     return buffer.getInt(PAYLOAD_BLOCKS_OFFSET, ORDER);
+  }
+
+  public int starts() {
+    return buffer.getInt(STARTS_OFFSET, ORDER);
+  }
+
+  public long epochMs() {
+    return buffer.getLong(EPOCH_MS_OFFSET, ORDER);
+  }
+
+  /**
+   * Computes what {@link #headerCrc} ought to be, without touching the header.
+   *
+   * @param region that the header at {@code address} lies in
+   */
+  public int checksum(NativeMemory region, CRC32C crc, long address) {
+    int length = headerBytes();
+    return region.crc32cWithout(crc, address, length, CRC_OFFSET);
   }
 
   public int headerCrc() {

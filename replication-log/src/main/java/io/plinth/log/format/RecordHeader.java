@@ -21,6 +21,14 @@ import org.agrona.concurrent.UnsafeBuffer;
  *       space. No trailer.
  *   <li>{@link #COMMAND}: {@code blockCount} bytes of a command to the group's state machine are
  *       the trailer.
+ *   <li>{@link #RELOCATE}: {@code blockCount} payload blocks that were copied from elsewhere in the
+ *       log, so that their old segment can be used again. {@code group} is the family of the
+ *       volumes that refer to them. The trailer is one CRC32C for each block, padded to 8 bytes,
+ *       and then for each its number in the volume and its old place (two u64).
+ *   <li>{@link #MAP}: blocks of the volume that are at places further back in the log from now on;
+ *       the trailer is that of RELOCATE, with the place to refer to.
+ *   <li>{@link #META}: payload blocks of a checkpoint; {@code flags} says of which kind. The
+ *       trailer is one CRC32C for each block, padded to 8 bytes, and then the number of each (u32).
  * </ul>
  *
  * The trailer is padded to a multiple of 8 bytes.
@@ -34,6 +42,27 @@ public final class RecordHeader {
 
   /** A command to a state machine, such as the catalogue. */
   public static final int COMMAND = 3;
+
+  /** Blocks that the cleaner has copied. */
+  public static final int RELOCATE = 4;
+
+  /** Blocks that refer to places which are in the log already. */
+  public static final int MAP = 5;
+
+  /** Blocks of a checkpoint. */
+  public static final int META = 6;
+
+  /** Flag of {@link #RELOCATE}: the blocks do not match their checksums, and did not before. */
+  public static final int DAMAGED = 1;
+
+  /** Flag of {@link #META}: pages of indexes. */
+  public static final int PAGES = 0;
+
+  /** Flag of {@link #META}: the table that says where each page is. */
+  public static final int TABLE = 1;
+
+  /** Flag of {@link #META}: the description that the superblock refers to. */
+  public static final int ROOT = 2;
 
   /** Flag of {@link #UNMAP}: the blocks stay allocated. */
   public static final int ALLOCATED = 1;
@@ -66,9 +95,20 @@ public final class RecordHeader {
         switch (type) {
           case WRITE -> 4L * blockCount;
           case COMMAND -> blockCount;
+          case RELOCATE, MAP -> padded(4L * blockCount) + 16L * blockCount;
+          case META -> padded(4L * blockCount) + 4L * blockCount;
           default -> 0;
         };
-    return BYTES + (int) ((trailer + 7) & -8);
+    return BYTES + (int) padded(trailer);
+  }
+
+  /** Returns whether records of a type have payload blocks. */
+  public static boolean hasPayload(int type) {
+    return type == WRITE || type == RELOCATE || type == META;
+  }
+
+  private static long padded(long bytes) {
+    return (bytes + 7) & -8;
   }
 
   /** Writes the fixed part. */
@@ -139,6 +179,36 @@ public final class RecordHeader {
     return buffer.addressOffset() + BYTES;
   }
 
+  /** Returns the number in its volume of block {@code i} of a RELOCATE or MAP. */
+  public long block(int i) {
+    return buffer.getLong(pair(i), ORDER);
+  }
+
+  /** Returns the place of block {@code i}: the old one of a RELOCATE, the one to use of a MAP. */
+  public long place(int i) {
+    return buffer.getLong(pair(i) + 8, ORDER);
+  }
+
+  /** Sets what {@link #block} and {@link #place} return. */
+  public void blockAndPlace(int i, long block, long place) {
+    buffer.putLong(pair(i), block, ORDER);
+    buffer.putLong(pair(i) + 8, place, ORDER);
+  }
+
+  private int pair(int i) {
+    return BYTES + (int) padded(4L * blockCount()) + 16 * i;
+  }
+
+  /** Returns the number of block {@code i} of a META. */
+  public int number(int i) {
+    return buffer.getInt(BYTES + (int) padded(4L * blockCount()) + 4 * i, ORDER);
+  }
+
+  /** Sets the number of block {@code i} of a META. */
+  public void number(int i, int number) {
+    buffer.putInt(BYTES + (int) padded(4L * blockCount()) + 4 * i, number, ORDER);
+  }
+
   /** Copies the command of a COMMAND. */
   public byte[] command() {
     byte[] bytes = new byte[blockCount()];
@@ -155,7 +225,7 @@ public final class RecordHeader {
    * Returns whether the fields can be those of a record within a batch of {@code payloadBlocks}.
    */
   public boolean isPossible(int available, int payloadBlocks) {
-    if (available < BYTES || type() < WRITE || type() > COMMAND) {
+    if (available < BYTES || type() < WRITE || type() > META) {
       return false;
     }
     int count = blockCount();
@@ -164,6 +234,6 @@ public final class RecordHeader {
         || encodedBytes(type(), count) > available) {
       return false;
     }
-    return type() != WRITE || (payloadBlock() >= 0 && payloadBlock() <= payloadBlocks - count);
+    return !hasPayload(type()) || (payloadBlock() >= 0 && payloadBlock() <= payloadBlocks - count);
   }
 }

@@ -15,8 +15,12 @@ import org.agrona.concurrent.UnsafeBuffer;
  *  +-------+---------+--------------+------------+-------+--------------------+--------------------+
  *  64      72                80               88            92      96                       4092
  *  +-------+-----------------+----------------+-------------+-------+------- zeroes --------+-----+
- *  | starts | durableSequence | firstSequence | firstPrevCrc | clean |                       | crc |
+ *  | starts | durableSequence | firstSequence | firstPrevCrc | clean |      checkpoint       | crc |
  *  +-------+-----------------+----------------+-------------+-------+-----------------------+-----+
+ *  96      104           108   112                    120             124
+ *  +-------+-------------+-----+----------------------+---------------+---- zeroes ----
+ *  | place | lengthBytes | crc | firstSegmentSequence | firstPosition |
+ *  +-------+-------------+-----+----------------------+---------------+---- zeroes ----
  * </pre>
  *
  * <ul>
@@ -25,6 +29,10 @@ import org.agrona.concurrent.UnsafeBuffer;
  *   <li>{@code starts}: how often the log has been opened.
  *   <li>{@code durableSequence}: a batch known to be durable with all before it.
  *   <li>{@code firstSequence}, {@code firstPreviousCrc}: where replay begins in the chain.
+ *   <li>{@code firstSegmentSequence}, {@code firstPosition}: the segment and the offset in it of
+ *       that batch.
+ *   <li>{@code checkpoint}: place, length in bytes and CRC32C of the description of the newest
+ *       checkpoint; length 0 is none.
  *   <li>{@code clean}: 1 after an orderly shutdown; then {@code durableSequence} is the last batch.
  * </ul>
  */
@@ -50,6 +58,11 @@ public final class Superblock {
   private static final int FIRST_SEQUENCE_OFFSET = 80;
   private static final int FIRST_PREVIOUS_CRC_OFFSET = 88;
   private static final int CLEAN_OFFSET = 92;
+  private static final int CHECKPOINT_PLACE_OFFSET = 96;
+  private static final int CHECKPOINT_BYTES_OFFSET = 104;
+  private static final int CHECKPOINT_CRC_OFFSET = 108;
+  private static final int FIRST_SEGMENT_OFFSET = 112;
+  private static final int FIRST_POSITION_OFFSET = 120;
 
   private static final ByteOrder ORDER = ByteOrder.LITTLE_ENDIAN;
   private final UnsafeBuffer buffer = new UnsafeBuffer(0, 0);
@@ -63,9 +76,26 @@ public final class Superblock {
       UUID bootId,
       long starts,
       long durableSequence,
-      long firstSequence,
-      int firstPreviousCrc,
+      Start start,
+      CheckpointPlace checkpoint,
       boolean clean) {}
+
+  /** Where replay begins: the first batch, what its chain continues, and where it is. */
+  public record Start(long sequence, int previousCrc, long segmentSequence, int position) {
+    /** The beginning of a new log. */
+    public static final Start NEW =
+        new Start(
+            LogFormat.FIRST_SEQUENCE,
+            LogFormat.CHAIN_START,
+            LogFormat.FIRST_SEGMENT,
+            LogFormat.BLOCK_BYTES);
+  }
+
+  /** The description of a checkpoint in the log. */
+  public record CheckpointPlace(long place, int bytes, int crc) {
+    /** There is no checkpoint. */
+    public static final CheckpointPlace NONE = new CheckpointPlace(0, 0, 0);
+  }
 
   /** Points the flyweight at a copy. */
   public Superblock wrap(long address) {
@@ -85,8 +115,13 @@ public final class Superblock {
     putUuid(BOOT_ID_OFFSET, values.bootId);
     buffer.putLong(STARTS_OFFSET, values.starts, ORDER);
     buffer.putLong(DURABLE_SEQUENCE_OFFSET, values.durableSequence, ORDER);
-    buffer.putLong(FIRST_SEQUENCE_OFFSET, values.firstSequence, ORDER);
-    buffer.putInt(FIRST_PREVIOUS_CRC_OFFSET, values.firstPreviousCrc, ORDER);
+    buffer.putLong(FIRST_SEQUENCE_OFFSET, values.start.sequence, ORDER);
+    buffer.putInt(FIRST_PREVIOUS_CRC_OFFSET, values.start.previousCrc, ORDER);
+    buffer.putLong(FIRST_SEGMENT_OFFSET, values.start.segmentSequence, ORDER);
+    buffer.putInt(FIRST_POSITION_OFFSET, values.start.position, ORDER);
+    buffer.putLong(CHECKPOINT_PLACE_OFFSET, values.checkpoint.place, ORDER);
+    buffer.putInt(CHECKPOINT_BYTES_OFFSET, values.checkpoint.bytes, ORDER);
+    buffer.putInt(CHECKPOINT_CRC_OFFSET, values.checkpoint.crc, ORDER);
     buffer.putInt(CLEAN_OFFSET, values.clean ? 1 : 0, ORDER);
   }
 
@@ -100,8 +135,15 @@ public final class Superblock {
         uuid(BOOT_ID_OFFSET),
         buffer.getLong(STARTS_OFFSET, ORDER),
         buffer.getLong(DURABLE_SEQUENCE_OFFSET, ORDER),
-        buffer.getLong(FIRST_SEQUENCE_OFFSET, ORDER),
-        buffer.getInt(FIRST_PREVIOUS_CRC_OFFSET, ORDER),
+        new Start(
+            buffer.getLong(FIRST_SEQUENCE_OFFSET, ORDER),
+            buffer.getInt(FIRST_PREVIOUS_CRC_OFFSET, ORDER),
+            buffer.getLong(FIRST_SEGMENT_OFFSET, ORDER),
+            buffer.getInt(FIRST_POSITION_OFFSET, ORDER)),
+        new CheckpointPlace(
+            buffer.getLong(CHECKPOINT_PLACE_OFFSET, ORDER),
+            buffer.getInt(CHECKPOINT_BYTES_OFFSET, ORDER),
+            buffer.getInt(CHECKPOINT_CRC_OFFSET, ORDER)),
         buffer.getInt(CLEAN_OFFSET, ORDER) == 1);
   }
 

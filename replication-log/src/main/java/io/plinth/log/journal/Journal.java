@@ -12,12 +12,14 @@ import io.plinth.log.format.BatchHeader;
 import io.plinth.log.format.LogFormat;
 import io.plinth.log.format.RecordHeader;
 import io.plinth.log.format.SegmentHeader;
+import io.plinth.log.format.Superblock;
 import io.plinth.log.recovery.RecoveredLog;
 import io.plinth.log.replication.ReplicaGroup;
 import io.plinth.log.segment.Segment;
 import java.lang.invoke.VarHandle;
 import java.util.ArrayDeque;
 import java.util.Arrays;
+import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.zip.CRC32C;
 import org.slf4j.Logger;
@@ -49,11 +51,22 @@ public final class Journal implements CycleTask, Completion, Releasable {
 
   private static final long RETRY_NS = TimeUnit.SECONDS.toNanos(2);
 
+  /** The most segments that clients' data leaves to others, see {@link #reservedSegments}. */
+  private static final int MAX_RESERVED_SEGMENTS = 3;
+
+  /** Blocks beside those that a checkpoint needs without which not even a trim is recorded. */
+  private static final int COMMAND_MARGIN_BLOCKS = 8;
+
+  /** A log leaves one of so many segments. */
+  private static final int SEGMENTS_PER_RESERVED = 16;
+
   private final String name;
   private final Core core;
   private final LogStorage storage;
   private final long logId;
+  private final int starts;
   private final JournalListener listener;
+  private final Set<PlantedBug> plantedBugs;
   private final int segmentBytes;
   private final int blocksPerSegment;
   private final int residentSegments;
@@ -71,9 +84,12 @@ public final class Journal implements CycleTask, Completion, Releasable {
   private int preparingSlot;
   private boolean preparingReserve;
   private int segmentCount;
+  private long neededBlocks;
+  private final int spareLimit;
+  private final boolean[] spare;
+  private int spareCount;
   private boolean hostFull;
   private boolean fullReported;
-  private boolean activeIsReserve;
 
   // The open batch; none when openHeaderBlocks is zero.
   private int openStart;
@@ -97,6 +113,8 @@ public final class Journal implements CycleTask, Completion, Releasable {
   private boolean markScheduled;
   private boolean refused;
   private boolean awaitsSegment;
+  private boolean awaitsSpace;
+  private boolean rolled;
   private int awaitedBytes;
   private int refusal;
   private int failure;
@@ -107,26 +125,36 @@ public final class Journal implements CycleTask, Completion, Releasable {
    *
    * @param residentBytes how much of the log to keep in memory for reads, rounded down to whole
    *     segments
+   * @param spareLimit how many freed segments keep their files, to be used again
+   * @param starts how often the log has been opened, this time included
    * @param clean whether the log was closed in order, so that all of it is durable
+   * @param plantedBugs empty except in tests
    */
   public Journal(
       String name,
       Core core,
       LogStorage storage,
       long logId,
+      int starts,
       RecoveredLog recovered,
       boolean clean,
       long residentBytes,
-      JournalListener listener) {
+      int spareLimit,
+      JournalListener listener,
+      Set<PlantedBug> plantedBugs) {
     this.name = name;
     this.core = core;
     this.storage = storage;
     this.logId = logId;
+    this.starts = starts;
     this.listener = listener;
+    this.plantedBugs = plantedBugs;
     this.segmentBytes = storage.segmentBytes();
     this.blocksPerSegment = segmentBytes / BLOCK;
     this.residentSegments = (int) Math.max(1, residentBytes / segmentBytes);
     this.segments = new Segment[storage.maxSegments()];
+    this.spareLimit = spareLimit;
+    this.spare = new boolean[segments.length];
     this.nextSequence = recovered.nextSequence();
     this.chainCrc = recovered.chainCrc();
     this.durableSequence = clean ? recovered.nextSequence() - 1 : recovered.durableSequence();
@@ -136,6 +164,11 @@ public final class Journal implements CycleTask, Completion, Releasable {
   }
 
   private void adopt(RecoveredLog recovered, boolean clean) {
+    for (RecoveredLog.Segment found : recovered.older()) {
+      segments[found.slot()] =
+          new Segment(storage.openExisting(found.slot()), found.sequence(), found.usedBytes());
+      segmentCount++;
+    }
     int count = recovered.segments().size();
     for (int i = 0; i < count; i++) {
       RecoveredLog.Segment found = recovered.segments().get(i);
@@ -188,9 +221,127 @@ public final class Journal implements CycleTask, Completion, Releasable {
     return storage.prepareStatus();
   }
 
-  /** Returns the bytes that the log's segments take. */
+  /** Returns the bytes that the log's segments take, spare ones among them. */
   public long usedBytes() {
     return (long) segmentCount * segmentBytes;
+  }
+
+  /** Returns how many blocks a segment has. */
+  public int blocksPerSegment() {
+    return blocksPerSegment;
+  }
+
+  /** Returns how many slots there are. */
+  public int slotCount() {
+    return segments.length;
+  }
+
+  /** Returns the segment in a slot, or null when none is in use there. */
+  public Segment segment(int slot) {
+    return segments[slot];
+  }
+
+  /** Returns the segment that is being written; null before the first record. */
+  public Segment active() {
+    return active;
+  }
+
+  /**
+   * Returns how many blocks a small record could have at least and still go into the segment that
+   * is being written.
+   */
+  public int roomBlocks() {
+    int end = position;
+    if (openHeaderBlocks > 0) {
+      end = openStart + (openHeaderBlocks + openPayloadBlocks) * BLOCK;
+    }
+    return active == null ? 0 : (segmentBytes - end) / BLOCK - 1;
+  }
+
+  /** Returns how many segments hold records. */
+  public int segmentsInUse() {
+    return segmentCount - spareSegments();
+  }
+
+  /** Returns how many segments have a file and hold no records: freed ones, and those prepared. */
+  public int spareSegments() {
+    return spareCount + (next == null ? 0 : 1) + (reserve == null ? 0 : 1);
+  }
+
+  /** Returns how many segments could be begun after the one being written. */
+  public int availableSegments() {
+    int ready = spareSegments();
+    // What is being prepared is counted with the slots that have no file yet.
+    return hostFull ? ready : ready + segments.length - segmentCount;
+  }
+
+  /**
+   * Returns how many segments clients' data leaves to the cleaner, checkpoints, trims and commands,
+   * so that space can always be won back.
+   */
+  public int reservedSegments() {
+    return Math.clamp(limitSegments() / SEGMENTS_PER_RESERVED, 1, MAX_RESERVED_SEGMENTS)
+        + (int) (neededBlocks / blocksPerSegment);
+  }
+
+  /** Sets how many blocks the next checkpoint needs: without it no segment would ever be freed. */
+  public void needBlocks(long blocks) {
+    neededBlocks = blocks;
+  }
+
+  /** Returns how many blocks could still be appended, by whoever may take the last segment. */
+  public long freeBlocks() {
+    return (long) availableSegments() * (blocksPerSegment - 1) + Math.max(0, roomBlocks());
+  }
+
+  /** Returns how many segments the log may have, as far as the file system lets it. */
+  public int limitSegments() {
+    return hostFull ? segmentCount : segments.length;
+  }
+
+  /**
+   * Seals what is open and returns where replay would begin if all that was appended up to now were
+   * part of a checkpoint.
+   */
+  public Superblock.Start mark() {
+    seal();
+    return active == null
+        ? Superblock.Start.NEW
+        : new Superblock.Start(nextSequence, chainCrc, active.sequence(), position);
+  }
+
+  /**
+   * Gives up a segment that nothing refers to: not the index, not the durable checkpoint, not
+   * memory on loan. Its slot is used again.
+   */
+  public void free(int slot) {
+    Segment segment = segments[slot];
+    if (segment == active || !segment.isUnpinned()) {
+      throw new IllegalStateException("segment in slot " + slot + " is in use");
+    }
+    residentOrder.remove(segment);
+    forgetDirty(segment);
+    segments[slot] = null;
+    boolean keep = spareCount < spareLimit;
+    storage.free(segment.file(), keep);
+    if (keep) {
+      spare[slot] = true;
+      spareCount++;
+    } else {
+      segmentCount--;
+    }
+    counters.segmentsFreed++;
+    hostFull = false;
+  }
+
+  private void forgetDirty(Segment segment) {
+    int kept = 0;
+    for (int i = 0; i < dirtyCount; i++) {
+      if (dirty[i] != segment) {
+        dirty[kept++] = dirty[i];
+      }
+    }
+    dirtyCount = kept;
   }
 
   /** Returns the bytes that the log may take. */
@@ -229,20 +380,49 @@ public final class Journal implements CycleTask, Completion, Releasable {
    *     after EAGAIN {@link JournalListener#onReady} tells when to try again
    */
   public boolean begin(int type, int flags, ReplicaGroup group, long firstBlock, int count) {
-    int payloadBlocks = type == RecordHeader.WRITE ? count : 0;
     int headerBytes = RecordHeader.encodedBytes(type, count);
-    if (!reserve(headerBytes, payloadBlocks)) {
+    int payloadBlocks = RecordHeader.hasPayload(type) ? count : 0;
+    boolean open = failure == Status.OK && !closed;
+    if (open && freeBlocks() < neededBlocks + COMMAND_MARGIN_BLOCKS) {
+      return refuseData();
+    }
+    if (!reserve(headerBytes, payloadBlocks, type == RecordHeader.WRITE)) {
       return false;
     }
+    encode(type, flags, group.id(), group.term(), group.propose(), firstBlock, count);
+    if (type == RecordHeader.WRITE) {
+      counters.dataRecords++;
+      counters.dataBlocks += count;
+    }
+    return true;
+  }
+
+  /**
+   * Begins a record that is this log's own and not an entry of a group: RELOCATE and META. It may
+   * take the segments that clients' data has to leave.
+   *
+   * @return as for {@link #begin}
+   */
+  public boolean beginLocal(int type, int flags, int group, int count) {
+    int headerBytes = RecordHeader.encodedBytes(type, count);
+    if (!reserve(headerBytes, RecordHeader.hasPayload(type) ? count : 0, false)) {
+      return false;
+    }
+    encode(type, flags, group, 0, 0, 0, count);
+    return true;
+  }
+
+  private void encode(
+      int type, int flags, int group, long term, long index, long firstBlock, int count) {
+    int payloadBlocks = RecordHeader.hasPayload(type) ? count : 0;
+    int headerBytes = RecordHeader.encodedBytes(type, count);
     long address = active.file().memory().address() + openStart + openHeaderBytes;
     recordHeader.wrap(address, headerBytes);
     recordPayload = openPayloadBlocks;
-    recordHeader.encode(
-        type, flags, group.id(), group.term(), group.propose(), firstBlock, count, recordPayload);
+    recordHeader.encode(type, flags, group, term, index, firstBlock, count, recordPayload);
     openHeaderBytes += headerBytes;
     openPayloadBlocks += payloadBlocks;
     openRecords++;
-    return true;
   }
 
   /**
@@ -253,6 +433,10 @@ public final class Journal implements CycleTask, Completion, Releasable {
    * @return as for {@link #begin}
    */
   public boolean reserve(int headerBytes, int payloadBlocks) {
+    return reserve(headerBytes, payloadBlocks, payloadBlocks > 0);
+  }
+
+  private boolean reserve(int headerBytes, int payloadBlocks, boolean isData) {
     if (failure != Status.OK || closed) {
       refusal = failure != Status.OK ? failure : Status.ESHUTDOWN;
       return false;
@@ -261,7 +445,7 @@ public final class Journal implements CycleTask, Completion, Releasable {
       return true;
     }
     seal();
-    return openBatch(headerBytes, payloadBlocks, payloadBlocks > 0);
+    return openBatch(headerBytes, payloadBlocks, isData);
   }
 
   /**
@@ -305,6 +489,21 @@ public final class Journal implements CycleTask, Completion, Releasable {
    */
   public long checksumAddress() {
     return recordHeader.checksumAddress();
+  }
+
+  /** Stores the number and the place of block {@code i} of the RELOCATE or MAP just begun. */
+  public void blockAndPlace(int i, long block, long place) {
+    recordHeader.blockAndPlace(i, block, place);
+  }
+
+  /** Stores the checksum of block {@code i} of the RELOCATE or MAP just begun. */
+  public void storeChecksum(int i, int checksum) {
+    recordHeader.checksum(i, checksum);
+  }
+
+  /** Stores the number of block {@code i} of the META just begun. */
+  public void number(int i, int number) {
+    recordHeader.number(i, number);
   }
 
   /** Stores the bytes of the command just begun. */
@@ -452,15 +651,14 @@ public final class Journal implements CycleTask, Completion, Releasable {
         return false;
       }
     }
-    if (activeIsReserve && isData) {
-      return refuse(Status.ENOSPC);
+    if (isData && availableSegments() < reservedSegments()) {
+      return refuseData();
     }
     int end = (int) (position + total);
     if (end > active.file().writableBytes()) {
       active.file().populateTo((int) Math.min(segmentBytes, (long) end + POPULATE_AHEAD_BYTES));
       if (storage.populateStatus() != Status.OK) {
-        int refused = storage.populateStatus() == Status.ENOSPC ? Status.ENOSPC : Status.EIO;
-        return (isData || reserve == null) ? refuse(refused) : openInReserve(headerBytes);
+        return refuseUnpopulated(headerBytes, payloadBlocks, isData);
       }
       counters.populationWaits++;
       awaitedBytes = Math.max(awaitedBytes, end);
@@ -474,13 +672,29 @@ public final class Journal implements CycleTask, Completion, Releasable {
     return true;
   }
 
-  /**
-   * Opens a batch without payload in the reserve, because the file system has no room for the rest
-   * of this segment.
-   */
-  private boolean openInReserve(int headerBytes) {
-    hostFull = true;
-    return roll(false) && openBatch(headerBytes, 0, false);
+  /** The file system has no room for the rest of this segment: the reserve has its space. */
+  private boolean refuseUnpopulated(int headerBytes, int payloadBlocks, boolean isData) {
+    if (storage.populateStatus() != Status.ENOSPC) {
+      return refuse(Status.EIO);
+    }
+    noteHostFull();
+    if (isData) {
+      return refuseData();
+    }
+    return roll(false) && openBatch(headerBytes, payloadBlocks, false);
+  }
+
+  private void noteHostFull() {
+    if (!hostFull) {
+      hostFull = true;
+      core.timers().schedule(core.clock().nowNs() + RETRY_NS, this::onRetryTimer);
+    }
+  }
+
+  /** Data has to wait until the cleaner has won space back, if it can. */
+  private boolean refuseData() {
+    awaitsSpace = true;
+    return refuse(listener.mayFreeSegments() ? Status.EAGAIN : Status.ENOSPC);
   }
 
   private boolean refuse(int status) {
@@ -492,21 +706,22 @@ public final class Journal implements CycleTask, Completion, Releasable {
   /** Goes on to the next segment; the reserve is kept for records that free space. */
   private boolean roll(boolean isData) {
     takePrepared();
+    if (isData && availableSegments() <= reservedSegments()) {
+      return refuseData();
+    }
     LogFile file = next;
-    if (file == null && hostFull) {
+    if (file == null && !preparing && freeSlot() < 0) {
       if (isData || reserve == null) {
         return refuse(Status.ENOSPC);
       }
       file = reserve;
       reserve = null;
-      activeIsReserve = true;
     } else if (file == null) {
       counters.segmentWaits++;
       awaitsSegment = true;
       return refuse(Status.EAGAIN);
     } else {
       next = null;
-      activeIsReserve = false;
     }
     if (active != null) {
       active.usedBytes(position);
@@ -535,6 +750,7 @@ public final class Journal implements CycleTask, Completion, Releasable {
     // Whoever waits for room in the segment before, or for this one, is offered this one.
     awaitedBytes = 0;
     awaitsSegment = false;
+    rolled = refused;
     markDirty(segment);
     residentOrder.add(segment);
     counters.segmentsUsed++;
@@ -549,12 +765,8 @@ public final class Journal implements CycleTask, Completion, Releasable {
     if (preparing || (next != null && reserve != null)) {
       return took;
     }
-    if (hostFull) {
-      return took;
-    }
     int slot = freeSlot();
     if (slot < 0) {
-      hostFull = true;
       return took;
     }
     preparing = true;
@@ -574,20 +786,30 @@ public final class Journal implements CycleTask, Completion, Releasable {
     if (file == null) {
       if (storage.prepareStatus() != Status.OK) {
         preparing = false;
-        hostFull = true;
+        if (spare[preparingSlot]) {
+          // Its file is gone.
+          spare[preparingSlot] = false;
+          spareCount--;
+          segmentCount--;
+        }
+        noteHostFull();
         // A log that could never be used is reported by whoever opens it.
         if (active != null && !fullReported) {
           fullReported = true;
           LOG.error(
               "{}: no more segments can be made: {}", name, Status.name(storage.prepareStatus()));
         }
-        core.timers().schedule(core.clock().nowNs() + RETRY_NS, this::onRetryTimer);
       }
       return false;
     }
     preparing = false;
-    fullReported = false;
-    segmentCount++;
+    if (spare[preparingSlot]) {
+      spare[preparingSlot] = false;
+      spareCount--;
+    } else {
+      fullReported = false;
+      segmentCount++;
+    }
     if (preparingReserve) {
       reserve = file;
     } else {
@@ -596,7 +818,18 @@ public final class Journal implements CycleTask, Completion, Releasable {
     return true;
   }
 
+  /** Returns a slot to prepare: one that has a file already, else one that may get one. */
   private int freeSlot() {
+    if (spareCount > 0) {
+      for (int slot = 0; slot < spare.length; slot++) {
+        if (spare[slot]) {
+          return slot;
+        }
+      }
+    }
+    if (hostFull) {
+      return -1;
+    }
     for (int slot = 0; slot < segments.length; slot++) {
       boolean taken =
           segments[slot] != null
@@ -612,13 +845,20 @@ public final class Journal implements CycleTask, Completion, Releasable {
 
   /** Tells the listener once what it waits for is there. */
   private int offerAgain() {
-    boolean populated = active != null && active.file().writableBytes() >= awaitedBytes;
-    boolean segmentReady = !awaitsSegment || next != null || hostFull;
-    if (!segmentReady || !(populated || awaitsSegment || storage.populateStatus() != Status.OK)) {
+    boolean populated =
+        awaitedBytes > 0
+            && ((active != null && active.file().writableBytes() >= awaitedBytes)
+                || storage.populateStatus() != Status.OK);
+    boolean segmentReady = awaitsSegment && (next != null || !preparing);
+    boolean spaceReady =
+        awaitsSpace && (availableSegments() > reservedSegments() || !listener.mayFreeSegments());
+    if (!populated && !segmentReady && !spaceReady && !rolled) {
       return 0;
     }
     refused = false;
+    rolled = false;
     awaitsSegment = false;
+    awaitsSpace = false;
     awaitedBytes = 0;
     listener.onReady();
     return 1;
@@ -636,7 +876,9 @@ public final class Journal implements CycleTask, Completion, Releasable {
         chainCrc,
         openRecords,
         openHeaderBlocks,
-        openPayloadBlocks);
+        openPayloadBlocks,
+        core.clock().epochMs(),
+        starts);
     int headerCrc = memory.crc32c(crc, address, openHeaderBytes);
     // The checksum makes the batch valid: nothing of it may be stored later than that.
     VarHandle.releaseFence();
@@ -662,6 +904,9 @@ public final class Journal implements CycleTask, Completion, Releasable {
   private int startSync() {
     if (!syncWanted || pendingSyncs > 0) {
       return 0;
+    }
+    if (plantedBugs.contains(PlantedBug.SKIP_FDATASYNC)) {
+      durableSequence = nextSequence - 1;
     }
     if (durableSequence == nextSequence - 1) {
       syncWanted = false;
@@ -694,6 +939,10 @@ public final class Journal implements CycleTask, Completion, Releasable {
   /** A sync of one segment has ended. */
   @Override
   public void onComplete(long context, int result) {
+    if (result < 0 && plantedBugs.contains(PlantedBug.RETRY_FAILED_SYNC)) {
+      segments[(int) context].file().sync(this, context);
+      return;
+    }
     pendingSyncs--;
     if (result < 0) {
       fail(result, "fdatasync of segment " + context);
@@ -725,6 +974,9 @@ public final class Journal implements CycleTask, Completion, Releasable {
   private void onMarkTimer(long nowNs) {
     markScheduled = false;
     boolean idle = openRecords == 0 && durableSequence == nextSequence - 1;
+    if (freeBlocks() < neededBlocks + COMMAND_MARGIN_BLOCKS) {
+      return;
+    }
     if (!idle || markedSequence >= durableSequence || closed || failure != Status.OK) {
       return;
     }
@@ -742,7 +994,8 @@ public final class Journal implements CycleTask, Completion, Releasable {
     }
   }
 
-  private void fail(int status, String what) {
+  /** Ends the journal because its device failed: nothing is acknowledged any more. */
+  public void fail(int status, String what) {
     if (failure == Status.OK) {
       failure = Status.isError(status) ? Status.EIO : status;
       LOG.error(
@@ -759,6 +1012,11 @@ public final class Journal implements CycleTask, Completion, Releasable {
     int budget = storage.canPin() ? residentSegments : 1;
     while (residentOrder.size() > budget) {
       Segment oldest = residentOrder.peek();
+      if (oldest.isDirty() || pendingSyncs > 0) {
+        // Out of memory it would depend on pages that a failed sync lets the kernel forget.
+        syncWanted |= oldest.isDirty();
+        return;
+      }
       oldest.beginEviction();
       if (!oldest.isUnpinned()) {
         return;

@@ -8,6 +8,9 @@ public final class JournalCounters {
   long headerBlocks;
   long syncs;
   long segmentsUsed;
+  long segmentsFreed;
+  long dataRecords;
+  long dataBlocks;
   long populationWaits;
   long segmentWaits;
 
@@ -41,6 +44,21 @@ public final class JournalCounters {
   /** Returns how many segments were begun. */
   public long segmentsUsed() {
     return segmentsUsed;
+  }
+
+  /** Returns how many blocks of clients' data were appended. */
+  public long dataBlocks() {
+    return dataBlocks;
+  }
+
+  /** Returns how many records of clients' data were begun. */
+  public long dataRecords() {
+    return dataRecords;
+  }
+
+  /** Returns how many segments were freed. */
+  public long segmentsFreed() {
+    return segmentsFreed;
   }
 
   /** Returns how often a record had to wait because the helper had not populated far enough. */

@@ -12,6 +12,12 @@ public interface JournalListener {
   void onReady();
 
   /**
+   * Returns whether segments will be freed without anybody asking: then data that finds no room
+   * waits for them, else it is refused for want of space.
+   */
+  boolean mayFreeSegments();
+
+  /**
    * The log has failed for good: nothing was or will be acknowledged after {@code sequence}.
    *
    * @param status the negated errno of the device

@@ -7,7 +7,7 @@ import io.plinth.engine.memory.NativeMemory;
  * Reads a log's segments through a window, so that a walk along small neighbouring headers costs
  * few system calls.
  */
-final class LogReader {
+public final class LogReader {
   private static final int WINDOW_BYTES = 1 << 20;
 
   private final LogStorage storage;
@@ -17,7 +17,8 @@ final class LogReader {
   private int start;
   private int length;
 
-  LogReader(LogStorage storage) {
+  /** Creates a reader. */
+  public LogReader(LogStorage storage) {
     this.storage = storage;
   }
 
@@ -26,7 +27,7 @@ final class LogReader {
    *
    * @return the address of the first, or zero when they can't be read
    */
-  long at(int wantedSlot, int position, int bytes) {
+  public long at(int wantedSlot, int position, int bytes) {
     if (wantedSlot == slot && position >= start && position + bytes <= start + length) {
       return window.address() + position - start;
     }
@@ -50,11 +51,12 @@ final class LogReader {
   }
 
   /** Returns the region that {@link #at} answered from for this length. */
-  NativeMemory region(int bytes) {
+  public NativeMemory region(int bytes) {
     return bytes > WINDOW_BYTES ? large : window;
   }
 
-  void close() {
+  /** Frees the window. */
+  public void close() {
     window.close();
     if (large != null) {
       large.close();

@@ -7,6 +7,7 @@ import io.plinth.log.format.LogFormat;
 import io.plinth.log.format.RecordHeader;
 import io.plinth.log.format.SegmentHeader;
 import io.plinth.log.format.Superblock;
+import io.plinth.log.journal.PlantedBug;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.Comparator;
@@ -14,6 +15,7 @@ import java.util.EnumMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.UUID;
 import java.util.zip.CRC32C;
 import org.slf4j.Logger;
@@ -34,11 +36,15 @@ public final class LogRecovery {
   private final LogStorage storage;
   private final Superblock.Values superblock;
   private final boolean sameBoot;
+  private final Set<PlantedBug> plantedBugs;
   private final LogReader reader;
   private final CRC32C crc = new CRC32C();
   private final BatchHeader batch = new BatchHeader();
   private final RecordHeader record = new RecordHeader();
   private final List<RecoveredLog.Segment> segments = new ArrayList<>();
+  private final List<RecoveredLog.Segment> older = new ArrayList<>();
+  private final List<Integer> headerless = new ArrayList<>();
+  private final List<Integer> unusable = new ArrayList<>();
   private final Map<RecoveryDecision, Long> decisions = new EnumMap<>(RecoveryDecision.class);
   private long durable;
 
@@ -48,11 +54,20 @@ public final class LogRecovery {
   private long sequence;
   private int chain;
 
-  private LogRecovery(String name, LogStorage storage, Superblock.Values superblock, UUID bootId) {
+  /** Of the batch before the cursor: what was left by earlier processes does not follow it. */
+  private int lastStarts;
+
+  private LogRecovery(
+      String name,
+      LogStorage storage,
+      Superblock.Values superblock,
+      UUID bootId,
+      Set<PlantedBug> plantedBugs) {
     this.name = name;
     this.storage = storage;
     this.superblock = superblock;
     this.sameBoot = superblock.bootId().equals(bootId);
+    this.plantedBugs = plantedBugs;
     this.reader = new LogReader(storage);
     this.durable = superblock.durableSequence();
   }
@@ -63,6 +78,7 @@ public final class LogRecovery {
    * @param name what to call the log in messages
    * @param superblock as it was found
    * @param bootId of the running machine
+   * @param plantedBugs empty except in tests
    * @throws RecoveryException when the log must not be opened; the message names the place
    */
   public static RecoveredLog recover(
@@ -70,9 +86,10 @@ public final class LogRecovery {
       LogStorage storage,
       Superblock.Values superblock,
       UUID bootId,
+      Set<PlantedBug> plantedBugs,
       RecoveryVisitor visitor)
       throws RecoveryException {
-    LogRecovery recovery = new LogRecovery(name, storage, superblock, bootId);
+    LogRecovery recovery = new LogRecovery(name, storage, superblock, bootId, plantedBugs);
     try {
       return recovery.run(visitor);
     } finally {
@@ -83,6 +100,9 @@ public final class LogRecovery {
   private RecoveredLog run(RecoveryVisitor visitor) throws RecoveryException {
     findSegments();
     if (segments.isEmpty()) {
+      rewind();
+      judgeHeaderless();
+      unusable.forEach(storage::removeExisting);
       return finish(0, 0, 0, 0);
     }
     rewind();
@@ -93,7 +113,8 @@ public final class LogRecovery {
     long endSequence = sequence;
     int endIndex = segmentIndex;
     int endPosition = position;
-    decideEnd(endSequence);
+    judgeHeaderless();
+    boolean batchesFollow = decideEnd(endSequence);
 
     rewind();
     long batches = 0;
@@ -113,14 +134,16 @@ public final class LogRecovery {
       visit(visitor);
       advance();
     }
-    long torn = cut ? tornBytes(endIndex, endPosition) : damagedTailBytes();
+    // Only now: a log that is refused must be left as it is.
+    unusable.forEach(storage::removeExisting);
+    long torn = cut ? tornBytes(endIndex, endPosition) : damagedTailBytes(batchesFollow);
     if (cut || torn > 0) {
       eraseTail();
     }
     return finish(batches, records, torn, rotten);
   }
 
-  /** Collects the segments of this log in order and removes files that never became part of it. */
+  /** Collects the segments of this log in order, and files that never became part of it. */
   private void findSegments() throws RecoveryException {
     SegmentHeader header = new SegmentHeader();
     for (int slot : storage.existingSlots()) {
@@ -135,61 +158,111 @@ public final class LogRecovery {
                 && header.segmentBytes() == storage.segmentBytes()
                 && header.crc() == reader.region(1).crc32c(crc, address, SegmentHeader.CRC_OFFSET);
       }
-      if (ours) {
+      if (ours && header.segmentSequence() >= superblock.start().segmentSequence()) {
         segments.add(
             new RecoveredLog.Segment(slot, header.segmentSequence(), LogFormat.BLOCK_BYTES));
+      } else if (ours) {
+        addOlder(slot, header.segmentSequence());
       } else {
         unusableSegment(slot);
       }
     }
     segments.sort(Comparator.comparingLong(RecoveredLog.Segment::sequence));
-    for (int i = 1; i < segments.size(); i++) {
-      if (segments.get(i).sequence() != segments.get(i - 1).sequence() + 1) {
-        throw new RecoveryException(
-            name
-                + ": segment "
-                + (segments.get(i - 1).sequence() + 1)
-                + " of the log is missing or its header is damaged");
-      }
-    }
-    if (segments.isEmpty() && superblock.durableSequence() >= superblock.firstSequence()) {
+    boolean missing =
+        segments.isEmpty()
+            ? superblock.durableSequence() >= superblock.start().sequence()
+                || superblock.checkpoint().bytes() > 0
+            : segments.get(0).sequence() != superblock.start().segmentSequence();
+    if (missing && isUnflushedStart()) {
+      segments.forEach(segment -> unusable.add(segment.slot()));
+      segments.clear();
+    } else if (missing) {
       throw new RecoveryException(
-          name + ": all segments are missing, though the log held durable data");
+          name
+              + ": segment "
+              + superblock.start().segmentSequence()
+              + " of the log, where replay begins, is missing or its header is damaged");
     }
   }
 
   /**
-   * A file without a header of ours. One that was prepared and never used goes away; one that holds
-   * batches which had been complete is a part of the log that can't be reached any more.
+   * Returns whether the power was lost before anything of a new log was durable, so that the header
+   * of its first segment may be gone while later ones are there.
    */
-  private void unusableSegment(int slot) throws RecoveryException {
-    segments.add(new RecoveredLog.Segment(slot, -1, LogFormat.BLOCK_BYTES));
-    int index = segments.size() - 1;
-    long first = Long.MAX_VALUE;
-    long known = 0;
-    for (int at = LogFormat.BLOCK_BYTES; at < storage.segmentBytes(); at += LogFormat.BLOCK_BYTES) {
-      if (headerAt(index, at)) {
-        first = Math.min(first, batch.sequence());
-        known = Math.max(known, batch.durableSequence());
+  private boolean isUnflushedStart() {
+    if (sameBoot || superblock.checkpoint().bytes() > 0) {
+      return false;
+    }
+    long known = superblock.durableSequence();
+    for (int index = 0; index < segments.size(); index++) {
+      for (int at = LogFormat.BLOCK_BYTES;
+          at < storage.segmentBytes();
+          at += LogFormat.BLOCK_BYTES) {
+        known = headerAt(index, at) ? Math.max(known, batch.durableSequence()) : known;
       }
     }
-    segments.remove(index);
-    boolean batches = first != Long.MAX_VALUE;
-    if (batches && (sameBoot || known >= first)) {
-      throw new RecoveryException(
-          name
-              + ": the header of segment file "
-              + slot
-              + " is damaged: not starting, because that would lose the data in it");
+    return known < superblock.start().sequence();
+  }
+
+  /**
+   * A segment from before the checkpoint: what it holds is reached through the index only, and
+   * nothing in it is replayed.
+   */
+  private void addOlder(int slot, long segmentSequence) {
+    older.add(new RecoveredLog.Segment(slot, segmentSequence, storage.segmentBytes()));
+  }
+
+  /** A file without a header of ours: judged when it is known where the chain ends. */
+  private void unusableSegment(int slot) {
+    headerless.add(slot);
+  }
+
+  /**
+   * Judges the files without a header when the cursor is at the end of the chain. One that goes on
+   * with the chain, or holds what is known to have been durable beyond its end, is a part of the
+   * log that can't be reached any more. One with other batches from after the checkpoint is left
+   * from a tail that was cut once. Else it was never used, or the index knows what is in it.
+   */
+  private void judgeHeaderless() throws RecoveryException {
+    for (int slot : headerless) {
+      segments.add(new RecoveredLog.Segment(slot, -1, LogFormat.BLOCK_BYTES));
+      int index = segments.size() - 1;
+      boolean goesOn = headerAt(index, LogFormat.BLOCK_BYTES) && isNext();
+      boolean batches = false;
+      for (int at = LogFormat.BLOCK_BYTES;
+          at < storage.segmentBytes();
+          at += LogFormat.BLOCK_BYTES) {
+        if (headerAt(index, at) && batch.sequence() >= superblock.start().sequence()) {
+          batches = true;
+          durable = Math.max(durable, batch.durableSequence());
+        }
+      }
+      segments.remove(index);
+      if (goesOn && (sameBoot || durable >= sequence)) {
+        throw new RecoveryException(
+            name
+                + ": the header of segment file "
+                + slot
+                + " is damaged: not starting, because that would lose the data in it");
+      }
+      if (batches) {
+        // Its batches must not be met again.
+        unusable.add(slot);
+      } else {
+        addOlder(slot, 0);
+      }
     }
-    storage.removeExisting(slot);
   }
 
   private void rewind() {
     segmentIndex = 0;
-    position = LogFormat.BLOCK_BYTES;
-    sequence = superblock.firstSequence();
-    chain = superblock.firstPreviousCrc();
+    position = superblock.start().position();
+    sequence = superblock.start().sequence();
+    chain = superblock.start().previousCrc();
+    lastStarts = 0;
+    if (!segments.isEmpty()) {
+      noteUsed(0, position);
+    }
   }
 
   /**
@@ -197,9 +270,7 @@ public final class LogRecovery {
    * returns whether it is there.
    */
   private boolean nextHeader() {
-    if (headerAt(segmentIndex, position)
-        && batch.sequence() == sequence
-        && batch.previousCrc() == chain) {
+    if (headerAt(segmentIndex, position) && continuesChain()) {
       return true;
     }
     int next = segmentIndex + 1;
@@ -217,9 +288,15 @@ public final class LogRecovery {
     noteUsed(segmentIndex, position);
     segmentIndex = next;
     position = LogFormat.BLOCK_BYTES;
-    return headerAt(segmentIndex, position)
-        && batch.sequence() == sequence
-        && batch.previousCrc() == chain;
+    return headerAt(segmentIndex, position) && continuesChain();
+  }
+
+  private boolean isNext() {
+    return batch.sequence() == sequence && batch.previousCrc() == chain;
+  }
+
+  private boolean continuesChain() {
+    return isNext() || plantedBugs.contains(PlantedBug.IGNORE_CHAIN_CRC);
   }
 
   /**
@@ -257,6 +334,7 @@ public final class LogRecovery {
 
   private void advance() {
     chain = batch.headerCrc();
+    lastStarts = batch.starts();
     sequence++;
     position += (batch.headerBlocks() + batch.payloadBlocks()) * LogFormat.BLOCK_BYTES;
     noteUsed(segmentIndex, position);
@@ -276,15 +354,24 @@ public final class LogRecovery {
     return decision;
   }
 
-  /** Judges the place where the chain of headers ends. */
-  private void decideEnd(long endSequence) throws RecoveryException {
+  /** Judges the place where the chain of headers ends; returns whether intact batches follow it. */
+  private boolean decideEnd(long endSequence) throws RecoveryException {
     int index = segmentIndex;
     int at = position;
     boolean successor = findSuccessor(endSequence);
     segmentIndex = index;
     position = at;
     RecoveryDecision decision = decide(false, true, successor);
-    if (decision.outcome() == RecoveryDecision.Outcome.REFUSE) {
+    if (decision.outcome() == RecoveryDecision.Outcome.REFUSE
+        && !plantedBugs.contains(PlantedBug.CUT_DURABLE_TAIL)) {
+      long expected = segments.get(index).sequence() + 1;
+      if (index + 1 < segments.size() && segments.get(index + 1).sequence() != expected) {
+        throw new RecoveryException(
+            name
+                + ": segment "
+                + expected
+                + " of the log is missing or its header is damaged: not starting, because cutting the log there would lose data");
+      }
       throw new RecoveryException(
           String.format(
               Locale.ROOT,
@@ -296,6 +383,7 @@ public final class LogRecovery {
               at,
               decision == RecoveryDecision.HEADER_ROT_DURABLE ? "durable" : "complete"));
     }
+    return successor;
   }
 
   /**
@@ -307,7 +395,7 @@ public final class LogRecovery {
     int at = position + LogFormat.BLOCK_BYTES;
     for (int index = segmentIndex; index < segments.size(); index++) {
       while (at < storage.segmentBytes()) {
-        if (headerAt(index, at) && batch.sequence() > endSequence) {
+        if (headerAt(index, at) && batch.sequence() > endSequence && batch.starts() >= lastStarts) {
           found = true;
           durable = Math.max(durable, batch.durableSequence());
           at += (batch.headerBlocks() + batch.payloadBlocks()) * LogFormat.BLOCK_BYTES;
@@ -337,7 +425,9 @@ public final class LogRecovery {
     int at = BatchHeader.BYTES;
     for (int i = 0; i < batch.recordCount(); i++) {
       record.wrap(address + at, batch.headerBytes() - at);
-      if (record.type() == RecordHeader.WRITE) {
+      boolean damaged =
+          record.type() == RecordHeader.RELOCATE && (record.flags() & RecordHeader.DAMAGED) != 0;
+      if (RecordHeader.hasPayload(record.type()) && !damaged) {
         for (int b = 0; b < record.blockCount(); b++) {
           long block =
               address + headerBytes + (record.payloadBlock() + b) * (long) LogFormat.BLOCK_BYTES;
@@ -394,20 +484,23 @@ public final class LogRecovery {
   }
 
   /**
-   * Returns the length of what looks like the beginning of a batch at the end of the log, or zero
-   * when there is nothing.
+   * Returns the length of what looks like a batch that was not finished at the end of the log, or
+   * zero when there is nothing. Behind it there may be what the segment held in an earlier life.
    */
-  private long damagedTailBytes() {
+  private long damagedTailBytes(boolean batchesFollow) {
+    if (batchesFollow) {
+      return tornBytes(segments.size() - 1, storage.segmentBytes());
+    }
     if (segmentIndex + 1 < segments.size()) {
       return (long) (segments.size() - 1 - segmentIndex) * storage.segmentBytes();
     }
-    for (int at = position; at < storage.segmentBytes(); at += LogFormat.BLOCK_BYTES) {
-      if (reader.at(segments.get(segmentIndex).slot(), at, LogFormat.BLOCK_BYTES) == 0
-          || !isZero(at)) {
-        return (long) storage.segmentBytes() - at;
-      }
+    int at = position;
+    while (at < storage.segmentBytes()
+        && (reader.at(segments.get(segmentIndex).slot(), at, LogFormat.BLOCK_BYTES) == 0
+            || !isZero(at))) {
+      at += LogFormat.BLOCK_BYTES;
     }
-    return 0;
+    return (long) at - position;
   }
 
   private boolean isZero(int at) {
@@ -440,12 +533,14 @@ public final class LogRecovery {
 
   private RecoveredLog finish(long batches, long records, long torn, long rotten) {
     boolean empty = segments.isEmpty();
+    Superblock.Start start = superblock.start();
     return new RecoveredLog(
+        List.copyOf(older),
         List.copyOf(segments),
         empty ? 0 : position,
-        empty ? superblock.firstSequence() : sequence,
-        empty ? superblock.firstPreviousCrc() : chain,
-        Math.min(durable, empty ? superblock.firstSequence() - 1 : sequence - 1),
+        empty ? start.sequence() : sequence,
+        empty ? start.previousCrc() : chain,
+        Math.min(durable, empty ? start.sequence() - 1 : sequence - 1),
         batches,
         records,
         torn,

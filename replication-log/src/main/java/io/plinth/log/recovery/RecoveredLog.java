@@ -6,7 +6,9 @@ import java.util.Map;
 /**
  * Where a log goes on, and what was found.
  *
- * @param segments the segments in order; empty for a new log
+ * @param older segments from before the checkpoint, in no order; sequence 0 where the header is not
+ *     there
+ * @param segments the segments from the checkpoint on, in order; empty for a new log
  * @param endOffset where the next batch goes in the last segment, in bytes
  * @param nextSequence the sequence of the next batch
  * @param chainCrc the checksum that the next batch names as its predecessor's
@@ -19,6 +21,7 @@ import java.util.Map;
  * @param decisions how often each row of the decision table was hit
  */
 public record RecoveredLog(
+    List<Segment> older,
     List<Segment> segments,
     int endOffset,
     long nextSequence,

@@ -7,6 +7,7 @@ import io.plinth.engine.memory.NativeMemory;
 import io.plinth.log.format.LogFormat;
 import io.plinth.log.format.Superblock;
 import java.util.zip.CRC32C;
+import org.agrona.UnsafeApi;
 
 /** Reads the superblock of a log and writes it, each time over the older copy. */
 public final class SuperblockStore {
@@ -61,14 +62,35 @@ public final class SuperblockStore {
               + "; this program reads version "
               + LogFormat.VERSION);
     }
-    if (newest == null && any) {
-      throw new RecoveryException(name + ": both copies of the superblock are damaged");
-    }
-    if (newest == null && storage.existingSlots().length > 0) {
+    if (newest == null && hasUsedSegment()) {
       throw new RecoveryException(
-          name + ": the superblock is not one of Plinth's, though there are segments");
+          name
+              + (any
+                  ? ": both copies of the superblock are damaged"
+                  : ": the superblock is not one of Plinth's, though there are segments"));
     }
     return newest;
+  }
+
+  /**
+   * Returns whether there is a segment that begins with anything but zeroes. Nothing is written to
+   * the first segment before the first superblock is durable; without one, a log without a used
+   * segment is one whose first start was interrupted, and begins anew.
+   */
+  private boolean hasUsedSegment() {
+    long address = memory.address();
+    for (int slot : storage.existingSlots()) {
+      int count = storage.readNow(slot, address, Superblock.BYTES, 0);
+      if (count < 0) {
+        return true;
+      }
+      for (int at = 0; at + Long.BYTES <= count; at += Long.BYTES) {
+        if (UnsafeApi.getLong(address + at) != 0) {
+          return true;
+        }
+      }
+    }
+    return false;
   }
 
   /**

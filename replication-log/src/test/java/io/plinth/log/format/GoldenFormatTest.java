@@ -4,6 +4,7 @@ import static java.nio.charset.StandardCharsets.US_ASCII;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.plinth.engine.api.LogFile;
 import io.plinth.engine.memory.NativeMemory;
 import io.plinth.engine.sim.SimCore;
 import io.plinth.engine.sim.SimDisk;
@@ -36,8 +37,8 @@ class GoldenFormatTest {
           UUID.fromString("123e4567-e89b-12d3-a456-426614174000"),
           6,
           4240,
-          1,
-          0x55AA55AA,
+          new Superblock.Start(4200, 0x55AA55AA, 12, 8192),
+          new Superblock.CheckpointPlace(0x123456, 9000, 0x600DC0DE),
           true);
 
   private final NativeMemory memory = NativeMemory.reserve(8192);
@@ -56,7 +57,10 @@ class GoldenFormatTest {
     int write = RecordHeader.encodedBytes(RecordHeader.WRITE, 3);
     int unmap = RecordHeader.encodedBytes(RecordHeader.UNMAP, 0x10000);
     int command = RecordHeader.encodedBytes(RecordHeader.COMMAND, 11);
-    int headerBytes = BatchHeader.BYTES + write + unmap + command;
+    int relocate = RecordHeader.encodedBytes(RecordHeader.RELOCATE, 2);
+    int map = RecordHeader.encodedBytes(RecordHeader.MAP, 1);
+    int meta = RecordHeader.encodedBytes(RecordHeader.META, 3);
+    int headerBytes = BatchHeader.BYTES + write + unmap + command + relocate + map + meta;
     long at = address + BatchHeader.BYTES;
     RecordHeader record = new RecordHeader().wrap(at, write);
     record.encode(RecordHeader.WRITE, 0, 7, 3, 1001, 0x123456789L, 3, 1);
@@ -69,11 +73,31 @@ class GoldenFormatTest {
     record.wrap(at + write + unmap, command);
     record.encode(RecordHeader.COMMAND, 0, 0, 4, 55, 0, 11, 0);
     record.command("create demo".getBytes(US_ASCII));
+    encodeLocalRecords(at + write + unmap + command, relocate, map, meta);
     BatchHeader batch = new BatchHeader().wrap(address, headerBytes);
-    batch.encode(headerBytes, LOG_ID, 42, 40, 0xCAFEBABE, 3, 1, 4);
+    batch.encode(headerBytes, LOG_ID, 42, 40, 0xCAFEBABE, 6, 1, 9, 1_795_000_000_123L, 7);
     batch.headerCrc(memory.crc32c(crc, address, headerBytes));
 
     assertThat(bytes(headerBytes)).isEqualTo(golden);
+  }
+
+  private static void encodeLocalRecords(long at, int relocate, int map, int meta) {
+    RecordHeader record = new RecordHeader().wrap(at, relocate);
+    record.encode(RecordHeader.RELOCATE, 0, 5, 0, 0, 0, 2, 4);
+    record.checksum(0, 0x01020304);
+    record.checksum(1, 0x05060708);
+    record.blockAndPlace(0, 0x1234, 0x987654321L);
+    record.blockAndPlace(1, 0x1235, 0x987654322L);
+    record.wrap(at + relocate, map).encode(RecordHeader.MAP, 0, 9, 2, 77, 0, 1, 0);
+    record.checksum(0, 0xA1B2C3D4);
+    record.blockAndPlace(0, 0x42, 0x4242);
+    record
+        .wrap(at + relocate + map, meta)
+        .encode(RecordHeader.META, RecordHeader.TABLE, 0, 0, 0, 0, 3, 6);
+    for (int i = 0; i < 3; i++) {
+      record.checksum(i, i + 1);
+      record.number(i, i + 11);
+    }
   }
 
   @Test
@@ -87,11 +111,14 @@ class GoldenFormatTest {
     assertThat(batch.sequence()).isEqualTo(42);
     assertThat(batch.durableSequence()).isEqualTo(40);
     assertThat(batch.previousCrc()).isEqualTo(0xCAFEBABE);
-    assertThat(batch.recordCount()).isEqualTo(3);
+    assertThat(batch.recordCount()).isEqualTo(6);
     assertThat(batch.headerBlocks()).isEqualTo(1);
-    assertThat(batch.payloadBlocks()).isEqualTo(4);
-    assertThat(batch.hasPossibleLengths(5)).isTrue();
-    assertThat(batch.hasPossibleLengths(4)).as("in too little room").isFalse();
+    assertThat(batch.payloadBlocks()).isEqualTo(9);
+    assertThat(batch.starts()).isEqualTo(7);
+    assertThat(batch.epochMs()).isEqualTo(1_795_000_000_123L);
+    assertThat(batch.checksum(memory, crc, address)).isEqualTo(batch.headerCrc());
+    assertThat(batch.hasPossibleLengths(10)).isTrue();
+    assertThat(batch.hasPossibleLengths(9)).as("in too little room").isFalse();
     assertThat(batch.headerCrc()).isEqualTo(batchChecksum(length));
   }
 
@@ -118,10 +145,32 @@ class GoldenFormatTest {
     at += RecordHeader.encodedBytes(unmap.type(), unmap.blockCount());
     RecordHeader command = new RecordHeader().wrap(address + at, end - at);
     assertThat(command.isPossible(end - at, 4)).isTrue();
-    assertThat(command.isPossible(end - at - 8, 4)).as("trailer cut off").isFalse();
+    assertThat(command.isPossible(RecordHeader.BYTES + 8, 4)).as("trailer cut off").isFalse();
     assertRecord(command, RecordHeader.COMMAND, 0, 0, 4, 55, 0, 11, 0);
     assertThat(command.command()).asString(US_ASCII).isEqualTo("create demo");
-    assertThat(at + RecordHeader.encodedBytes(command.type(), command.blockCount())).isEqualTo(end);
+
+    at += RecordHeader.encodedBytes(command.type(), command.blockCount());
+    RecordHeader relocate = new RecordHeader().wrap(address + at, end - at);
+    assertThat(relocate.isPossible(end - at, 6)).isTrue();
+    assertThat(relocate.isPossible(end - at, 5)).as("payload beyond the batch").isFalse();
+    assertRecord(relocate, RecordHeader.RELOCATE, 0, 5, 0, 0, 0, 2, 4);
+    assertThat(relocate.checksum(1)).isEqualTo(0x05060708);
+    assertThat(relocate.block(1)).isEqualTo(0x1235);
+    assertThat(relocate.place(1)).isEqualTo(0x987654322L);
+
+    at += RecordHeader.encodedBytes(relocate.type(), relocate.blockCount());
+    RecordHeader map = new RecordHeader().wrap(address + at, end - at);
+    assertRecord(map, RecordHeader.MAP, 0, 9, 2, 77, 0, 1, 0);
+    assertThat(map.checksum(0)).isEqualTo(0xA1B2C3D4);
+    assertThat(map.block(0)).isEqualTo(0x42);
+    assertThat(map.place(0)).isEqualTo(0x4242);
+
+    at += RecordHeader.encodedBytes(map.type(), map.blockCount());
+    RecordHeader meta = new RecordHeader().wrap(address + at, end - at);
+    assertRecord(meta, RecordHeader.META, RecordHeader.TABLE, 0, 0, 0, 0, 3, 6);
+    assertThat(meta.checksum(2)).isEqualTo(3);
+    assertThat(meta.number(2)).isEqualTo(13);
+    assertThat(at + RecordHeader.encodedBytes(meta.type(), meta.blockCount())).isEqualTo(end);
   }
 
   @Test
@@ -213,12 +262,12 @@ class GoldenFormatTest {
   @Test
   void aSuperblockOfAnotherVersionIsRefusedWithBothVersions() throws IOException {
     assertThat(load("superblock.hex")).isEqualTo(Superblock.BYTES);
-    buffer.putInt(VERSION_OFFSET, 2);
+    buffer.putInt(VERSION_OFFSET, 3);
     buffer.putInt(Superblock.CRC_OFFSET, memory.crc32c(crc, address, Superblock.CRC_OFFSET));
 
     assertThatThrownBy(this::readAsSuperblock)
         .isInstanceOf(RecoveryException.class)
-        .hasMessage("log: format version 2; this program reads version 1");
+        .hasMessage("log: format version 3; this program reads version 2");
   }
 
   @Test
@@ -237,6 +286,13 @@ class GoldenFormatTest {
     SimLogStorage storage = new SimLogStorage(disk, new SimCore(0), new SimRandom(1));
     SuperblockStore store = new SuperblockStore(storage);
     try {
+      // With a segment in use: else the log would be taken for a new one.
+      storage.prepare(0, false);
+      LogFile segment = null;
+      while (segment == null) {
+        segment = storage.takePrepared();
+      }
+      disk.content(0).buffer(0, Long.BYTES).putLong(0, SegmentHeader.MAGIC);
       assertThat(storage.writeSuperblock(1, address, (context, result) -> {}, 0)).isTrue();
       return store.read("log");
     } finally {

@@ -10,6 +10,7 @@ import io.plinth.log.recovery.RecoveredLog;
 import io.plinth.log.replication.ReplicaGroup;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
@@ -28,10 +29,13 @@ class JournalWaitTest {
           core,
           storage,
           42,
-          new RecoveredLog(List.of(), 0, 1, 0, 0, 0, 0, 0, 0, Map.of()),
+          1,
+          new RecoveredLog(List.of(), List.of(), 0, 1, 0, 0, 0, 0, 0, 0, Map.of()),
           true,
           1 << 30,
-          new Listener());
+          0,
+          new Listener(),
+          Set.of());
 
   private int offers;
 
@@ -124,6 +128,11 @@ class JournalWaitTest {
   }
 
   private final class Listener implements JournalListener {
+    @Override
+    public boolean mayFreeSegments() {
+      return false;
+    }
+
     @Override
     public void onAppended(long sequence) {}
 

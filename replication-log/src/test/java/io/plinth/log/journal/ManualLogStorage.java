@@ -50,6 +50,16 @@ final class ManualLogStorage implements LogStorage, AutoCloseable {
   }
 
   @Override
+  public boolean hasSlot(int slot) {
+    return false;
+  }
+
+  @Override
+  public void free(LogFile file, boolean keep) {
+    throw new UnsupportedOperationException();
+  }
+
+  @Override
   public int[] existingSlots() {
     return new int[0];
   }
@@ -167,6 +177,11 @@ final class ManualLogStorage implements LogStorage, AutoCloseable {
     @Override
     public boolean isResident() {
       return true;
+    }
+
+    @Override
+    public boolean isPinned() {
+      return false;
     }
 
     @Override

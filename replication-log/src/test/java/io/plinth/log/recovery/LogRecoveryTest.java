@@ -11,12 +11,14 @@ import io.plinth.engine.sim.SimLogStorage;
 import io.plinth.engine.sim.SimRandom;
 import io.plinth.log.format.LogFormat;
 import io.plinth.log.format.RecordHeader;
+import io.plinth.log.format.SegmentHeader;
 import io.plinth.log.format.Superblock;
 import io.plinth.log.journal.Journal;
 import io.plinth.log.journal.JournalListener;
 import io.plinth.log.replication.ReplicaGroup;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import java.util.UUID;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -135,12 +137,46 @@ class LogRecoveryTest {
   }
 
   @Test
+  void aSegmentWhoseHeaderWasNeverDurableEndsTheLogAfterAPowerCut() throws Exception {
+    write(300, false);
+    int damaged = slotOf(2);
+    int following = slotOf(3);
+    NativeMemory.zero(disk.content(damaged).address(), BLOCK);
+    RecoveredLog log = recover(OTHER_BOOT);
+    assertThat(visited).hasSize((SEGMENT_BYTES / BLOCK - 1) / 2);
+    assertThat(log.segments()).hasSize(1);
+    assertThat(disk.slots()).as("what followed is gone").doesNotContain(damaged, following);
+    assertThat(log.older()).as("files never used").extracting("sequence").containsOnly(0L);
+  }
+
+  @Test
+  void aSegmentWhoseHeaderIsGoneFromAnIntactPageCacheRefusesToStart() {
+    write(300, false);
+    NativeMemory.zero(disk.content(slotOf(2)).address(), BLOCK);
+    assertThatThrownBy(() -> recover(BOOT)).isInstanceOf(RecoveryException.class);
+  }
+
+  @Test
+  void aLogThatIsRefusedIsLeftAsItIs() throws Exception {
+    // Only the last segment says that the batches of the first are durable.
+    write(300, true);
+    disk.flipBit(0, 24, 0);
+    List<Integer> slots = disk.slots();
+    assertThatThrownBy(() -> recover(OTHER_BOOT)).isInstanceOf(RecoveryException.class);
+    assertThat(disk.slots()).isEqualTo(slots);
+    disk.flipBit(0, 24, 0);
+    recover(OTHER_BOOT);
+    assertThat(visited).hasSize(301);
+  }
+
+  @Test
   void staleBatchesOfAnotherLogAreNeverTakenForOurs() throws Exception {
     write(2, false);
     // The same bytes under another identity of the log: nothing of them belongs to it.
     Superblock.Values other = superblock(BOOT, 999);
     RecoveredLog log =
-        LogRecovery.recover("log", storage, other, BOOT, (record, place) -> visited.add(-1L));
+        LogRecovery.recover(
+            "log", storage, other, BOOT, Set.of(), (record, place) -> visited.add(-1L));
     assertThat(visited).isEmpty();
     assertThat(log.segments()).isEmpty();
   }
@@ -168,10 +204,14 @@ class LogRecoveryTest {
             core,
             storage,
             42,
-            new RecoveredLog(List.of(), 0, 1, 0, 0, 0, 0, 0, 0, java.util.Collections.emptyMap()),
+            1,
+            new RecoveredLog(
+                List.of(), List.of(), 0, 1, 0, 0, 0, 0, 0, 0, java.util.Collections.emptyMap()),
             true,
             1 << 30,
-            new Listener());
+            0,
+            new Listener(),
+            Set.of());
     core.addCycleTask(journal);
     for (int i = 0; i < records; i++) {
       append(i);
@@ -202,11 +242,22 @@ class LogRecoveryTest {
         storage,
         superblock(BOOT, 42),
         bootId,
+        Set.of(),
         (record, place) -> visited.add(record.firstBlock()));
   }
 
   private static Superblock.Values superblock(UUID boot, long logId) {
-    return new Superblock.Values(SEGMENT_BYTES, 1, logId, BOOT, boot, 1, 0, 1, 0, false);
+    return new Superblock.Values(
+        SEGMENT_BYTES,
+        1,
+        logId,
+        BOOT,
+        boot,
+        1,
+        0,
+        Superblock.Start.NEW,
+        Superblock.CheckpointPlace.NONE,
+        false);
   }
 
   /**
@@ -221,6 +272,16 @@ class LogRecoveryTest {
     return headerOffset(batch) + BLOCK;
   }
 
+  private int slotOf(long segmentSequence) {
+    for (int slot : disk.slots()) {
+      SegmentHeader header = new SegmentHeader().wrap(disk.content(slot).address());
+      if (header.isSegment() && header.segmentSequence() == segmentSequence) {
+        return slot;
+      }
+    }
+    throw new IllegalStateException("there is no segment " + segmentSequence);
+  }
+
   private boolean isZero(int offset) {
     var content = disk.content(0).buffer(offset, BLOCK);
     for (int i = 0; i < BLOCK; i++) {
@@ -232,6 +293,11 @@ class LogRecoveryTest {
   }
 
   private final class Listener implements JournalListener {
+    @Override
+    public boolean mayFreeSegments() {
+      return false;
+    }
+
     @Override
     public void onAppended(long sequence) {}
 

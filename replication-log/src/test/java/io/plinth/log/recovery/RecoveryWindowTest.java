@@ -20,6 +20,7 @@ import java.lang.reflect.Proxy;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.UUID;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -126,10 +127,13 @@ class RecoveryWindowTest {
             core,
             storage,
             LOG_ID,
-            new RecoveredLog(List.of(), 0, 1, 0, 0, 0, 0, 0, 0, Map.of()),
+            1,
+            new RecoveredLog(List.of(), List.of(), 0, 1, 0, 0, 0, 0, 0, 0, Map.of()),
             true,
             1 << 30,
-            new Listener());
+            0,
+            new Listener(),
+            Set.of());
     core.addCycleTask(journal);
     for (int i = 0; i < BATCHES; i++) {
       int blocks = blocksOf(i);
@@ -182,8 +186,19 @@ class RecoveryWindowTest {
     return LogRecovery.recover(
         "log",
         from,
-        new Superblock.Values(SEGMENT_BYTES, 1, LOG_ID, BOOT, BOOT, 1, 0, 1, 0, false),
+        new Superblock.Values(
+            SEGMENT_BYTES,
+            1,
+            LOG_ID,
+            BOOT,
+            BOOT,
+            1,
+            0,
+            Superblock.Start.NEW,
+            Superblock.CheckpointPlace.NONE,
+            false),
         bootId,
+        Set.of(),
         (record, place) -> {
           assertThat(place).isEqualTo(places.get((int) record.firstBlock()));
           visited.add(record.firstBlock());
@@ -191,6 +206,11 @@ class RecoveryWindowTest {
   }
 
   private static final class Listener implements JournalListener {
+    @Override
+    public boolean mayFreeSegments() {
+      return false;
+    }
+
     @Override
     public void onAppended(long sequence) {}
 

@@ -4,9 +4,7 @@ import io.netty.handler.codec.http.FullHttpRequest;
 import io.netty.handler.codec.http.HttpHeaderNames;
 import io.netty.handler.codec.http.HttpMethod;
 import io.netty.handler.codec.http.QueryStringDecoder;
-import java.nio.charset.StandardCharsets;
 import java.util.List;
-import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import org.slf4j.Logger;
@@ -18,13 +16,13 @@ final class AdminRoutes {
   private static final int LONGEST_ECHO = 100;
 
   private final NodeControl control;
+  private final VolumeRoutes volumes;
 
-  private record Volumes<T>(List<T> volumes) {}
-
-  private record Deleted(String deleted) {}
+  private record Statistics(List<VolumeStats> volumes) {}
 
   AdminRoutes(NodeControl control) {
     this.control = control;
+    this.volumes = new VolumeRoutes(control);
   }
 
   /**
@@ -34,6 +32,9 @@ final class AdminRoutes {
   CompletableFuture<Reply> handle(FullHttpRequest request) {
     try {
       return route(request);
+    } catch (IllegalArgumentException e) {
+      // What the checks of names and sizes say.
+      return done(Reply.error(ControlException.Kind.INVALID, e.getMessage()));
     } catch (RuntimeException e) {
       return CompletableFuture.failedFuture(e);
     }
@@ -60,20 +61,26 @@ final class AdminRoutes {
       return done(Reply.error(403, "forbidden", "the Host header must be an address or localhost"));
     }
     QueryStringDecoder uri = new QueryStringDecoder(request.uri());
-    String[] path = uri.rawPath().split("/", -1);
-    // path[0] is empty: the path starts with a slash.
-    if (path.length < 3 || path.length > 4 || !path[0].isEmpty() || !path[1].equals("v1")) {
+    List<String> path = List.of(uri.rawPath().split("/", -1));
+    // The first part is empty: the path starts with a slash.
+    if (path.size() < 3 || !path.get(0).isEmpty() || !path.get(1).equals("v1")) {
       return done(unknownRoute(uri));
     }
     HttpMethod method = request.method();
-    boolean named = path.length == 4;
-    String name = named ? QueryStringDecoder.decodeComponent(path[3]) : null;
-    return switch (path[2]) {
-      case "node" -> named ? done(unknownRoute(uri)) : node(method);
-      case "volumes" -> named ? volume(method, name, uri) : volumes(method, request);
-      case "stats" -> stats(method, name);
-      default -> done(unknownRoute(uri));
-    };
+    if (method.equals(HttpMethod.POST) && !isJson(request)) {
+      return done(Reply.error(415, "invalid", "the Content-Type must be application/json"));
+    }
+    List<String> rest =
+        path.stream().skip(3).map(part -> QueryStringDecoder.decodeComponent(part)).toList();
+    CompletableFuture<Reply> reply =
+        switch (path.get(2)) {
+          case "node" -> rest.isEmpty() ? node(method) : null;
+          case "volumes" -> volumes.handle(request, uri, rest);
+          case "stats" ->
+              rest.size() > 1 ? null : stats(method, rest.isEmpty() ? null : rest.getFirst());
+          default -> null;
+        };
+    return reply == null ? done(unknownRoute(uri)) : reply;
   }
 
   private CompletableFuture<Reply> node(HttpMethod method) {
@@ -83,78 +90,24 @@ final class AdminRoutes {
     return control.nodeInfo().thenApply(info -> Reply.of(200, info));
   }
 
-  private CompletableFuture<Reply> volumes(HttpMethod method, FullHttpRequest request) {
-    if (method.equals(HttpMethod.GET)) {
-      return control.listVolumes().thenApply(list -> Reply.of(200, new Volumes<>(list)));
-    }
-    if (!method.equals(HttpMethod.POST)) {
-      return done(wrongMethod(method, "GET, POST"));
-    }
-    // A page in a browser cannot send this type to another site without asking first, and nobody
-    // would answer it.
-    String type = request.headers().get(HttpHeaderNames.CONTENT_TYPE, "");
-    if (!type.split(";", 2)[0].strip().equalsIgnoreCase("application/json")) {
-      return done(Reply.error(415, "invalid", "the Content-Type must be application/json"));
-    }
-    VolumeSpec spec = VolumeSpecDecoder.decode(request.content().toString(StandardCharsets.UTF_8));
-    return control
-        .createVolume(spec)
-        .thenApply(
-            info -> Reply.of(201, info).withHeader("Location", "/v1/volumes/" + info.name()));
-  }
-
-  private CompletableFuture<Reply> volume(HttpMethod method, String name, QueryStringDecoder uri) {
-    if (method.equals(HttpMethod.GET)) {
-      checkName(name);
-      return control.showVolume(name).thenApply(info -> Reply.of(200, info));
-    }
-    if (!method.equals(HttpMethod.DELETE)) {
-      return done(wrongMethod(method, "GET, DELETE"));
-    }
-    checkName(name);
-    return control
-        .deleteVolume(name, isForced(uri))
-        .thenApply(nothing -> Reply.of(200, new Deleted(name)));
-  }
-
   private CompletableFuture<Reply> stats(HttpMethod method, String name) {
     if (!method.equals(HttpMethod.GET)) {
       return done(wrongMethod(method, "GET"));
     }
     if (name == null) {
-      return control.stats(null).thenApply(list -> Reply.of(200, new Volumes<>(list)));
+      return control.stats(null).thenApply(list -> Reply.of(200, new Statistics(list)));
     }
-    checkName(name);
+    VolumeSpec.checkName(name);
     return control.stats(name).thenApply(list -> Reply.of(200, list.getFirst()));
   }
 
-  private static boolean isForced(QueryStringDecoder uri) {
-    for (Map.Entry<String, List<String>> parameter : uri.parameters().entrySet()) {
-      String value = parameter.getValue().getLast();
-      if (!parameter.getKey().equals("force") || !(value.equals("true") || value.equals("false"))) {
-        throw new ControlException(
-            ControlException.Kind.INVALID,
-            "unknown parameter '"
-                + shorten(parameter.getKey())
-                + "': only force=true and force=false are known");
-      }
-    }
-    return uri.parameters().getOrDefault("force", List.of("false")).getLast().equals("true");
-  }
-
-  private static void checkName(String name) {
-    try {
-      VolumeSpec.checkName(name);
-    } catch (IllegalArgumentException e) {
-      throw invalid(e);
-    }
-  }
-
-  static ControlException invalid(IllegalArgumentException cause) {
-    ControlException invalid =
-        new ControlException(ControlException.Kind.INVALID, cause.getMessage());
-    invalid.initCause(cause);
-    return invalid;
+  /**
+   * Returns whether a body says that it is JSON. A page in a browser cannot send this type to
+   * another site without asking first, and nobody would answer it.
+   */
+  private static boolean isJson(FullHttpRequest request) {
+    String type = request.headers().get(HttpHeaderNames.CONTENT_TYPE, "");
+    return type.split(";", 2)[0].strip().equalsIgnoreCase("application/json");
   }
 
   /**
@@ -172,24 +125,24 @@ final class AdminRoutes {
     return host.equalsIgnoreCase("localhost") || host.startsWith("[") || host.matches("[0-9.]+");
   }
 
-  private static Reply unknownRoute(QueryStringDecoder uri) {
+  static Reply unknownRoute(QueryStringDecoder uri) {
     return Reply.error(
         404,
         "unknown_route",
         "nothing at " + shorten(uri.rawPath()) + "; the API begins at /v1/node");
   }
 
-  private static Reply wrongMethod(HttpMethod method, String allowed) {
+  static Reply wrongMethod(HttpMethod method, String allowed) {
     return Reply.error(
             405, "wrong_method", "not " + shorten(method.name()) + " here, but " + allowed)
         .withHeader("Allow", allowed);
   }
 
-  private static CompletableFuture<Reply> done(Reply reply) {
+  static CompletableFuture<Reply> done(Reply reply) {
     return CompletableFuture.completedFuture(reply);
   }
 
-  private static String shorten(String text) {
+  static String shorten(String text) {
     return text.length() <= LONGEST_ECHO ? text : text.substring(0, LONGEST_ECHO) + "...";
   }
 }

@@ -24,12 +24,19 @@ import java.util.concurrent.TimeUnit;
  * The HTTP/JSON admin API.
  *
  * <pre>
- * GET    /v1/node             what the node is and how it is
- * GET    /v1/volumes          {"volumes": [...]}
- * POST   /v1/volumes          {"name": "demo", "size": "1G", "flushPolicy": "flush"} -> 201
+ * GET    /v1/node                          what the node is and how it is
+ * GET    /v1/volumes                       {"volumes": [...]}
+ * POST   /v1/volumes                       {"name": "demo", "size": "1G", "flushPolicy": "flush"} -> 201
+ *                                          {"name": "copy", "clone-of": "demo@monday"} -> 201
  * GET    /v1/volumes/{name}
- * DELETE /v1/volumes/{name}   ?force=true disconnects attached clients
- * GET    /v1/stats            {"volumes": [...]}
+ * DELETE /v1/volumes/{name}                ?force=true disconnects clients and deletes snapshots
+ * GET    /v1/volumes/{name}/snapshots      {"snapshots": [...]}
+ * POST   /v1/volumes/{name}/snapshots      {"name": "monday"} -> 201
+ * DELETE /v1/volumes/{name}/snapshots/{s}  ?force=true disconnects clients
+ * POST   /v1/volumes/{name}/rollback       {"snapshot": "monday", "force": false}
+ * POST   /v1/volumes/{name}/resize         {"size": "2G", "force": false}
+ * GET    /v1/volumes/{name}/diff           ?from=monday&to=tuesday&offset=0&limit=1000
+ * GET    /v1/stats                         {"volumes": [...]}
  * GET    /v1/stats/{name}
  * </pre>
  *

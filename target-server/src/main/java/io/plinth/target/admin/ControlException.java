@@ -8,13 +8,13 @@ public final class ControlException extends RuntimeException {
 
   /** Why, in the few ways a caller can tell apart. */
   public enum Kind {
-    /** There is no such volume. */
+    /** There is no such volume or snapshot. */
     NOT_FOUND(404),
-    /** A volume of that name exists. */
+    /** One of that name exists. */
     ALREADY_EXISTS(409),
     /** The request makes no sense. */
     INVALID(400),
-    /** Clients are attached. */
+    /** Clients are attached, or data would be lost. */
     IN_USE(409),
     /** The log has no room for it. */
     NO_SPACE(507),

@@ -16,6 +16,14 @@ public interface NodeControl {
    */
   CompletableFuture<VolumeInfo> createVolume(VolumeSpec spec);
 
+  /**
+   * Creates a volume with the content of another one or of a snapshot. Completes when it is durable
+   * and can be opened by clients.
+   *
+   * <p>Fails with NOT_FOUND, ALREADY_EXISTS, NO_SPACE or UNAVAILABLE.
+   */
+  CompletableFuture<VolumeInfo> cloneVolume(CloneSpec spec);
+
   /** Returns all volumes in the order of their names. Fails with UNAVAILABLE. */
   CompletableFuture<List<VolumeInfo>> listVolumes();
 
@@ -23,14 +31,67 @@ public interface NodeControl {
   CompletableFuture<VolumeInfo> showVolume(String name);
 
   /**
-   * Deletes a volume and its data. Completes when that is durable.
+   * Deletes a volume with its data and snapshots. Completes when that is durable.
    *
-   * <p>Fails with NOT_FOUND, with IN_USE when clients are attached and not {@code force}, or with
-   * UNAVAILABLE.
+   * <p>Fails with NOT_FOUND, with IN_USE when clients are attached or there are snapshots and not
+   * {@code force}, or with UNAVAILABLE.
+   *
+   * @param force disconnects attached clients first, and takes the snapshots along
+   */
+  CompletableFuture<Void> deleteVolume(String name, boolean force);
+
+  /** Returns the snapshots of a volume, the oldest first. Fails with NOT_FOUND or UNAVAILABLE. */
+  CompletableFuture<List<SnapshotInfo>> listSnapshots(String volume);
+
+  /**
+   * Takes a snapshot. Completes when it is durable.
+   *
+   * <p>Fails with NOT_FOUND, ALREADY_EXISTS, NO_SPACE, UNAVAILABLE, or with IN_USE while another
+   * change of the volume is under way.
+   */
+  CompletableFuture<SnapshotInfo> createSnapshot(String volume, String snapshot);
+
+  /**
+   * Deletes a snapshot. Completes when that is durable.
+   *
+   * <p>Fails as {@link #createSnapshot} does, and with IN_USE when clients read it and not {@code
+   * force}.
+   *
+   * @param force disconnects its clients first
+   */
+  CompletableFuture<Void> deleteSnapshot(String volume, String snapshot, boolean force);
+
+  /**
+   * Lets a volume be what it was at a snapshot. Completes when that is durable.
+   *
+   * <p>Fails as {@link #createSnapshot} does, and with IN_USE when clients are attached and not
+   * {@code force}.
    *
    * @param force disconnects attached clients first
    */
-  CompletableFuture<Void> deleteVolume(String name, boolean force);
+  CompletableFuture<VolumeInfo> rollback(String volume, String snapshot, boolean force);
+
+  /**
+   * Changes the size of a volume. Completes when that is durable.
+   *
+   * <p>Fails as {@link #createSnapshot} does, and with IN_USE when data would be cut off and not
+   * {@code force}.
+   *
+   * @param sizeBytes a size that {@link VolumeSpec#checkSize} accepts
+   * @param force cuts data off
+   */
+  CompletableFuture<VolumeInfo> resize(String volume, long sizeBytes, boolean force);
+
+  /**
+   * Returns what has changed in a volume since a snapshot.
+   *
+   * <p>Fails with NOT_FOUND or UNAVAILABLE.
+   *
+   * @param to a later snapshot, or null for the volume as it is now
+   * @param offset where to begin, at a multiple of 4096
+   * @param limit how many extents to tell at most
+   */
+  CompletableFuture<DiffInfo> diff(String volume, String from, String to, long offset, int limit);
 
   /**
    * Returns the statistics of one volume, or of all in the order of their names.

@@ -17,6 +17,7 @@ import java.util.Locale;
  * @param listeners where clients connect
  * @param logCapacityBytes what the log may use, over all cores
  * @param logUsedBytes what its segments use now
+ * @param logs each log's figures
  * @param recovery one line: what recovery found at the last start
  * @param dutyCycles how long the cores' duty cycles took, in the order of the cores
  */
@@ -31,6 +32,7 @@ public record NodeInfo(
     List<Listener> listeners,
     long logCapacityBytes,
     long logUsedBytes,
+    List<LogInfo> logs,
     String recovery,
     List<DutyCycle> dutyCycles) {
 
@@ -70,8 +72,42 @@ public record NodeInfo(
    */
   public record DutyCycle(int core, long stalls, long longestUs) {}
 
+  /**
+   * How full a log is, and what was done about it since the start.
+   *
+   * @param log its number
+   * @param core the core that owns it
+   * @param segmentBytes the size of a segment
+   * @param segmentsInUse segments that hold records
+   * @param segmentsSpare segments that have a file and hold none
+   * @param segmentsAvailable segments that could be begun after the one being written, spare ones
+   *     among them
+   * @param liveBytes what is needed of the segments in use: data that an index refers to, and the
+   *     checkpoint
+   * @param writtenBytes clients' data that was appended
+   * @param appendedBytes all that was appended: headers, checkpoints and what the cleaner moved
+   *     too; divided by {@code writtenBytes} it is the write amplification
+   * @param checkpoints how many became durable
+   * @param cleanedSegments how many segments the cleaner has emptied
+   * @param movedBlocks how many blocks it has moved for that
+   */
+  public record LogInfo(
+      int log,
+      int core,
+      int segmentBytes,
+      int segmentsInUse,
+      int segmentsSpare,
+      int segmentsAvailable,
+      long liveBytes,
+      long writtenBytes,
+      long appendedBytes,
+      long checkpoints,
+      long cleanedSegments,
+      long movedBlocks) {}
+
   /** Copies the lists. */
   public NodeInfo {
+    logs = List.copyOf(logs);
     listeners = List.copyOf(listeners);
     dutyCycles = List.copyOf(dutyCycles);
   }

@@ -9,6 +9,7 @@ import io.plinth.target.volume.FlushPolicy;
  * @param id its identity in the log, never used again after the volume is deleted
  * @param sizeBytes the size that clients see
  * @param mappedBytes the part that has space of its own
+ * @param snapshots how many there are of it
  * @param connections clients attached now
  * @param flushPolicy what its acks mean
  * @param core the index of the core that owns it
@@ -20,6 +21,7 @@ public record VolumeInfo(
     long id,
     long sizeBytes,
     long mappedBytes,
+    int snapshots,
     int connections,
     FlushPolicy flushPolicy,
     int core,

@@ -60,9 +60,24 @@ public record VolumeSpec(String name, long sizeBytes, FlushPolicy flushPolicy) {
    * @throws IllegalArgumentException with a one-line message
    */
   public static void checkName(String name) {
+    checkName("volume", name);
+  }
+
+  /**
+   * Judges the name of a snapshot, for which the rule is the same.
+   *
+   * @throws IllegalArgumentException with a one-line message
+   */
+  public static void checkSnapshotName(String name) {
+    checkName("snapshot", name);
+  }
+
+  private static void checkName(String what, String name) {
     if (name == null || !NAME.matcher(name).matches()) {
       throw new IllegalArgumentException(
-          "bad volume name "
+          "bad "
+              + what
+              + " name "
               + quoted(name)
               + ": expected 1 to 63 letters, digits, '.', '_' or '-', starting with a letter or digit");
     }

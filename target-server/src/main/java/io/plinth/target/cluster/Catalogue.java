@@ -42,6 +42,48 @@ public final class Catalogue {
     return entries.get(group);
   }
 
+  /** A group has existed: its number is not used again. */
+  public void noteGroup(int group) {
+    nextGroup = Math.max(nextGroup, group + 1);
+  }
+
+  /** Encodes the whole state, for {@link #restore}. */
+  public byte[] encode() {
+    ByteBuffer buffer =
+        ByteBuffer.allocate(8 + entries.size() * (CREATE_FIXED_BYTES + 4 + 256))
+            .order(ByteOrder.LITTLE_ENDIAN);
+    buffer.putInt(nextGroup).putInt(entries.size());
+    for (Entry entry : entries.values()) {
+      byte[] create = encodeCreate(entry);
+      buffer.putInt(create.length).put(create);
+    }
+    byte[] bytes = new byte[buffer.position()];
+    buffer.get(0, bytes);
+    return bytes;
+  }
+
+  /**
+   * Takes back an encoded state; nothing for empty bytes.
+   *
+   * @throws IllegalArgumentException when the bytes are none
+   */
+  public void restore(byte[] bytes) {
+    if (bytes.length == 0) {
+      return;
+    }
+    ByteBuffer buffer = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
+    try {
+      nextGroup = buffer.getInt();
+      for (int i = buffer.getInt(); i > 0; i--) {
+        byte[] create = new byte[Math.min(buffer.getInt(), buffer.remaining())];
+        buffer.get(create);
+        apply(create);
+      }
+    } catch (java.nio.BufferUnderflowException e) {
+      throw new IllegalArgumentException("the catalogue in the checkpoint is cut short", e);
+    }
+  }
+
   /** Returns the group number that the next volume gets, and takes it. */
   public int takeGroup() {
     return nextGroup++;

@@ -204,6 +204,11 @@ public final class ConfigLoader {
     keys.put(
         "log.resident-memory", (loader, value) -> loader.builder.residentMemoryBytes(size(value)));
     keys.put(
+        "log.spare-segments",
+        (loader, value) ->
+            loader.builder.spareSegments(
+                (int) number(value, 0, ServerConfig.MAXIMUM_SPARE_SEGMENTS)));
+    keys.put(
         "engine.spin-us", (loader, value) -> loader.builder.spinUs(number(value, 0, 1_000_000)));
     keys.put("engine.pin-cores", (loader, value) -> loader.builder.pinCores(flag(value)));
     keys.put(

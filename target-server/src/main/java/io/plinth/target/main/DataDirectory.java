@@ -18,7 +18,7 @@ import java.util.List;
  * The folder of a node's data: held by one process at a time, with a folder {@code log-N} for each
  * log.
  */
-final class DataDirectory implements AutoCloseable {
+public final class DataDirectory implements AutoCloseable {
   private static final String LOCK_FILE = "plinth.lock";
   private static final String LOG_PREFIX = "log-";
 
@@ -69,19 +69,54 @@ final class DataDirectory implements AutoCloseable {
   }
 
   /**
+   * Takes hold of a folder that exists, for looking at it: no server can use it meanwhile, others
+   * can look at it too, and nothing is written.
+   *
+   * @throws StartupException when it can't be used, with one line that says why
+   */
+  public static DataDirectory openForReading(Path path) throws StartupException {
+    Path lockFile = path.resolve(LOCK_FILE);
+    if (!Files.isRegularFile(lockFile)) {
+      throw new StartupException(path + " is no data directory: it has no " + LOCK_FILE);
+    }
+    FileChannel channel = null;
+    try {
+      channel = FileChannel.open(lockFile, StandardOpenOption.READ);
+      if (channel.tryLock(0, Long.MAX_VALUE, true) == null) {
+        throw inUse(path, channel);
+      }
+      return new DataDirectory(path, channel);
+    } catch (OverlappingFileLockException e) {
+      throw inUse(path, channel);
+    } catch (IOException e) {
+      closeQuietly(channel);
+      throw new StartupException("can't use data directory " + path + ": " + reason(e), e);
+    }
+  }
+
+  /** Returns the folders of the logs that there are, log 0 first. */
+  public List<Path> logs() {
+    List<Path> logs = new ArrayList<>();
+    for (Path log = log(0); Files.isDirectory(log); log = log(logs.size())) {
+      logs.add(log);
+    }
+    return logs;
+  }
+
+  private Path log(int number) {
+    return path.resolve(LOG_PREFIX + number);
+  }
+
+  /**
    * Returns the folders of the logs, making further ones up to {@code wanted}.
    *
-   * @throws StartupException when one can't be made or the numbers have gaps
+   * @throws StartupException when one can't be made
    */
   List<Path> logs(int wanted) throws StartupException {
-    List<Path> logs = new ArrayList<>();
+    List<Path> logs = logs();
     try {
-      int count = 0;
-      while (Files.isDirectory(path.resolve(LOG_PREFIX + count))) {
-        count++;
-      }
-      for (int i = 0; i < Math.max(count, wanted); i++) {
-        Path log = path.resolve(LOG_PREFIX + i);
+      while (logs.size() < wanted) {
+        Path log = log(logs.size());
         Files.createDirectories(log);
         logs.add(log);
       }
@@ -95,7 +130,8 @@ final class DataDirectory implements AutoCloseable {
     }
   }
 
-  Path path() {
+  /** Returns where the folder is. */
+  public Path path() {
     return path;
   }
 
@@ -103,7 +139,7 @@ final class DataDirectory implements AutoCloseable {
   int segmentsOfFileSystem(int segmentBytes) throws StartupException {
     try {
       long segments = Files.getFileStore(path).getTotalSpace() / segmentBytes;
-      return Math.clamp(segments, 4, MAX_SEGMENTS);
+      return Math.clamp(segments, ServerConfig.MINIMUM_SEGMENTS, MAX_SEGMENTS);
     } catch (IOException e) {
       throw new StartupException("can't ask the file system of " + path + ": " + reason(e), e);
     }

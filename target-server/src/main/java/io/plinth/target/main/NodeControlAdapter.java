@@ -1,22 +1,29 @@
 package io.plinth.target.main;
 
 import io.plinth.engine.metrics.LatencyRecorder;
+import io.plinth.target.admin.CloneSpec;
 import io.plinth.target.admin.ControlException;
+import io.plinth.target.admin.DiffInfo;
 import io.plinth.target.admin.NodeControl;
 import io.plinth.target.admin.NodeInfo;
 import io.plinth.target.admin.OperationStats;
+import io.plinth.target.admin.SnapshotInfo;
 import io.plinth.target.admin.VolumeInfo;
 import io.plinth.target.admin.VolumeSpec;
 import io.plinth.target.admin.VolumeStats;
 import io.plinth.target.node.NodeException;
 import io.plinth.target.node.StorageNode;
+import io.plinth.target.volume.FlushPolicy;
 import io.plinth.target.volume.LogVolume;
 import io.plinth.target.volume.Operation;
+import io.plinth.target.volume.SnapshotVolume;
+import io.plinth.target.volume.VolumeDiff;
 import io.plinth.target.volume.VolumeStatistics;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.CompletableFuture;
+import java.util.function.Function;
 import java.util.function.Supplier;
 
 /** Lets the admin API see and change a storage node. */
@@ -37,18 +44,18 @@ final class NodeControlAdapter implements NodeControl {
   }
 
   @Override
-  public CompletableFuture<List<VolumeInfo>> listVolumes() {
-    CompletableFuture<List<VolumeInfo>> all = CompletableFuture.completedFuture(new ArrayList<>());
-    for (LogVolume volume : node.volumes()) {
-      all =
-          all.thenCombine(
-              info(volume),
-              (list, info) -> {
-                list.add(info);
-                return list;
-              });
+  public CompletableFuture<VolumeInfo> cloneVolume(CloneSpec spec) {
+    LogVolume source = find(spec.sourceVolume());
+    if (source == null) {
+      return noSuchVolume(spec.sourceVolume());
     }
-    return translated(all);
+    FlushPolicy policy = spec.flushPolicy().orElse(source.flushPolicy());
+    return translated(node.cloneVolume(spec.source(), spec.name(), policy).thenCompose(this::info));
+  }
+
+  @Override
+  public CompletableFuture<List<VolumeInfo>> listVolumes() {
+    return translated(all(node.volumes(), this::info));
   }
 
   @Override
@@ -60,6 +67,54 @@ final class NodeControlAdapter implements NodeControl {
   @Override
   public CompletableFuture<Void> deleteVolume(String name, boolean force) {
     return translated(node.deleteVolume(name, force));
+  }
+
+  @Override
+  public CompletableFuture<List<SnapshotInfo>> listSnapshots(String name) {
+    LogVolume volume = find(name);
+    return volume == null ? noSuchVolume(name) : translated(all(volume.snapshots(), this::info));
+  }
+
+  @Override
+  public CompletableFuture<SnapshotInfo> createSnapshot(String name, String snapshot) {
+    return translated(
+        node.createSnapshot(name, snapshot).thenCompose(done -> snapshotInfo(name, snapshot)));
+  }
+
+  @Override
+  public CompletableFuture<Void> deleteSnapshot(String name, String snapshot, boolean force) {
+    return translated(node.deleteSnapshot(name, snapshot, force));
+  }
+
+  @Override
+  public CompletableFuture<VolumeInfo> rollback(String name, String snapshot, boolean force) {
+    return translated(node.rollback(name, snapshot, force).thenCompose(done -> showVolume(name)));
+  }
+
+  @Override
+  public CompletableFuture<VolumeInfo> resize(String name, long sizeBytes, boolean force) {
+    return translated(
+        node.resizeVolume(name, sizeBytes, force).thenCompose(done -> showVolume(name)));
+  }
+
+  @Override
+  public CompletableFuture<DiffInfo> diff(
+      String name, String from, String to, long offset, int limit) {
+    return translated(
+        node.diff(name, from, to, offset, limit)
+            .thenApply(found ->
+                new DiffInfo(
+                    name,
+                    from,
+                    to,
+                    found.sizeBytes(),
+                    found.extents().stream().map(NodeControlAdapter::extent).toList(),
+                    found.next() < 0 ? null : found.next())));
+  }
+
+  private static DiffInfo.Extent extent(VolumeDiff.Extent extent) {
+    return new DiffInfo.Extent(
+        extent.offset(), extent.length(), extent.zero() ? DiffInfo.Kind.ZERO : DiffInfo.Kind.DATA);
   }
 
   @Override
@@ -91,11 +146,44 @@ final class NodeControlAdapter implements NodeControl {
                 volume.group().id(),
                 volume.sizeBytes(),
                 mapped,
+                volume.snapshots().size(),
                 volume.attachmentCount(),
                 volume.flushPolicy(),
                 volume.core().id(),
                 node.epoch(volume),
                 volume.corruptReads()));
+  }
+
+  private CompletableFuture<SnapshotInfo> info(SnapshotVolume snapshot) {
+    return node.mappedBytes(snapshot)
+        .thenApply(mapped ->
+            new SnapshotInfo(
+                snapshot.snapshotName(),
+                snapshot.createdMs(),
+                snapshot.sizeBytes(),
+                mapped,
+                snapshot.attachmentCount()));
+  }
+
+  private CompletableFuture<SnapshotInfo> snapshotInfo(String name, String snapshot) {
+    LogVolume volume = find(name);
+    SnapshotVolume found = volume == null ? null : volume.snapshot(snapshot);
+    return found == null ? noSuchVolume(name + "@" + snapshot) : info(found);
+  }
+
+  private static <V, I> CompletableFuture<List<I>> all(
+      List<V> volumes, Function<V, CompletableFuture<I>> info) {
+    CompletableFuture<List<I>> all = CompletableFuture.completedFuture(new ArrayList<>());
+    for (V volume : volumes) {
+      all =
+          all.thenCombine(
+              info.apply(volume),
+              (list, one) -> {
+                list.add(one);
+                return list;
+              });
+    }
+    return all;
   }
 
   private static VolumeStats stats(LogVolume volume) {

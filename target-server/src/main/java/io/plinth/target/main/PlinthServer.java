@@ -21,16 +21,18 @@ import io.plinth.target.nbd.NbdAcceptor;
 import io.plinth.target.nbd.NbdCoreContext;
 import io.plinth.target.nbd.NbdLimits;
 import io.plinth.target.node.LogResources;
+import io.plinth.target.node.LogStatistics;
 import io.plinth.target.node.NodeSettings;
 import io.plinth.target.node.StorageNode;
 import io.plinth.target.volume.LogVolume;
+import io.plinth.target.volume.Volume;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.UUID;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
@@ -44,7 +46,6 @@ import org.slf4j.LoggerFactory;
  */
 public final class PlinthServer {
   private static final Logger LOG = LoggerFactory.getLogger(PlinthServer.class);
-  private static final Path BOOT_ID = Path.of("/proc/sys/kernel/random/boot_id");
   private static final int CHUNK_BYTES = 256 * 1024;
   private static final int CHUNKS = 256;
   private static final int INITIAL_POPULATE_BYTES = 16 << 20;
@@ -197,9 +198,11 @@ public final class PlinthServer {
     SecureRandom random = new SecureRandom();
     NodeSettings settings =
         new NodeSettings(
-            bootId(),
+            BootId.read(),
             config.log().residentMemoryBytes() / folders.size(),
-            config.nbd().defaultExport());
+            config.log().spareSegments(),
+            config.nbd().defaultExport(),
+            Set.of());
     node = new StorageNode(settings, random::nextLong, resources);
     for (int i = 0; i < folders.size(); i++) {
       int log = i;
@@ -248,7 +251,7 @@ public final class PlinthServer {
     int segments =
         capacity == 0
             ? directory.segmentsOfFileSystem(segmentBytes)
-            : (int) Math.max(4, capacity / logs / segmentBytes);
+            : (int) Math.max(ServerConfig.MINIMUM_SEGMENTS, capacity / logs / segmentBytes);
     return new SegmentDirectory(
         folder, core.driver(), segmentBytes, segments, INITIAL_POPULATE_BYTES);
   }
@@ -374,8 +377,30 @@ public final class PlinthServer {
         where,
         node.logCapacityBytes(),
         node.logUsedBytes(),
+        logs(),
         String.join("; ", node.recoverySummaries()),
         dutyCycles());
+  }
+
+  private List<NodeInfo.LogInfo> logs() {
+    List<NodeInfo.LogInfo> logs = new ArrayList<>();
+    for (LogStatistics log : node.logStatistics()) {
+      logs.add(
+          new NodeInfo.LogInfo(
+              logs.size(),
+              log.core(),
+              log.segmentBytes(),
+              log.segmentsInUse(),
+              log.spareSegments(),
+              log.availableSegments(),
+              log.liveBlocks() * Volume.BLOCK_BYTES,
+              log.writtenBlocks() * Volume.BLOCK_BYTES,
+              log.appendedBlocks() * Volume.BLOCK_BYTES,
+              log.checkpoints(),
+              log.cleanedSegments(),
+              log.movedBlocks()));
+    }
+    return logs;
   }
 
   private List<NodeInfo.DutyCycle> dutyCycles() {
@@ -415,14 +440,6 @@ public final class PlinthServer {
 
   private int coreOf(int log) {
     return log % config.cores();
-  }
-
-  private static UUID bootId() throws StartupException {
-    try {
-      return UUID.fromString(Files.readString(BOOT_ID).trim());
-    } catch (IOException | IllegalArgumentException e) {
-      throw new StartupException("can't read " + BOOT_ID + ": " + e.getMessage(), e);
-    }
   }
 
   /**

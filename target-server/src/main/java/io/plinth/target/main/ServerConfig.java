@@ -37,6 +37,12 @@ public record ServerConfig(
   /** The most engine threads. */
   public static final int MAXIMUM_CORES = 256;
 
+  /** The most freed segments that may keep their files. */
+  public static final int MAXIMUM_SPARE_SEGMENTS = 65_536;
+
+  /** The fewest segments that a log can work with: some are left to the cleaner. */
+  public static final int MINIMUM_SEGMENTS = 8;
+
   private static final int MINIMUM_PROCESSORS_TO_PIN = 4;
 
   /** The smallest and largest segment of the log, in bytes; a segment's size is a power of two. */
@@ -70,9 +76,11 @@ public record ServerConfig(
    *
    * @param segmentSizeBytes size of each segment, a power of two
    * @param capacityBytes what all logs together may use; 0 means the whole file system
+   * @param spareSegments freed segments of each log that keep their files
    * @param residentMemoryBytes memory for the recent tail of all logs together
    */
-  public record Log(long segmentSizeBytes, long capacityBytes, long residentMemoryBytes) {}
+  public record Log(
+      long segmentSizeBytes, long capacityBytes, long residentMemoryBytes, int spareSegments) {}
 
   /**
    * The cores.
@@ -130,6 +138,7 @@ public record ServerConfig(
     private long segmentSizeBytes = 64L << 20;
     private long capacityBytes;
     private long residentMemoryBytes = defaultResidentMemory();
+    private int spareSegments = 8;
     private long spinUs = 50;
     private boolean pinCores = defaultPinCores();
     private FlushPolicy flushPolicy = FlushPolicy.FLUSH;
@@ -209,6 +218,13 @@ public record ServerConfig(
       return this;
     }
 
+    /** Default 8. */
+    @CanIgnoreReturnValue
+    public Builder spareSegments(int value) {
+      spareSegments = value;
+      return this;
+    }
+
     /** Microseconds; default 50. */
     @CanIgnoreReturnValue
     public Builder spinUs(long value) {
@@ -250,6 +266,7 @@ public record ServerConfig(
     public ServerConfig build() throws ConfigException {
       range("cores", cores, 1, MAXIMUM_CORES);
       range("nbd.max-connections", maxConnections, 1, 1_000_000);
+      range("log.spare-segments", spareSegments, 0, MAXIMUM_SPARE_SEGMENTS);
       range("engine.spin-us", spinUs, 0, 1_000_000);
       checkLog();
       if (nbdListen.isEmpty() && nbdUnix.isEmpty()) {
@@ -267,7 +284,7 @@ public record ServerConfig(
           cores,
           new Nbd(nbdListen, nbdUnix, defaultExport, maxConnections),
           adminListen,
-          new Log(segmentSizeBytes, capacityBytes, residentMemoryBytes),
+          new Log(segmentSizeBytes, capacityBytes, residentMemoryBytes, spareSegments),
           new Engine(spinUs, pinCores, flushPolicy),
           volumes);
     }
@@ -280,7 +297,7 @@ public record ServerConfig(
       }
       sizeRange("log.segment-size", segmentSizeBytes, MINIMUM_SEGMENT_BYTES, MAXIMUM_SEGMENT_BYTES);
       if (capacityBytes != 0) {
-        sizeRange("log.capacity", capacityBytes, 4 * segmentSizeBytes, 1L << 50);
+        sizeRange("log.capacity", capacityBytes, MINIMUM_SEGMENTS * segmentSizeBytes, 1L << 50);
       }
       sizeRange("log.resident-memory", residentMemoryBytes, 1L << 20, 1L << 42);
     }

@@ -8,11 +8,11 @@ public final class NodeException extends Exception {
 
   /** Why. */
   public enum Reason {
-    /** There is no such volume. */
+    /** There is no such volume or snapshot. */
     NOT_FOUND,
     /** There is one of that name. */
     EXISTS,
-    /** Clients are using it. */
+    /** Clients are using it, it is being changed, or data would be lost. */
     IN_USE,
     /** The log is full. */
     NO_SPACE,
@@ -34,6 +34,9 @@ public final class NodeException extends Exception {
   static NodeException ofStatus(int status) {
     if (status == Status.ENOSPC) {
       return new NodeException(Reason.NO_SPACE, "the log is full");
+    }
+    if (status == Status.ENOENT) {
+      return new NodeException(Reason.NOT_FOUND, "what was asked for was deleted meanwhile");
     }
     return new NodeException(
         Reason.UNAVAILABLE, "the log takes no more records: " + Status.name(status));

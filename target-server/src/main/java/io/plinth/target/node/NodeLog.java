@@ -1,20 +1,25 @@
 package io.plinth.target.node;
 
+import io.plinth.engine.api.Completion;
 import io.plinth.engine.api.Core;
 import io.plinth.engine.api.CycleTask;
 import io.plinth.engine.api.LogStorage;
 import io.plinth.engine.api.RandomSource;
 import io.plinth.engine.api.Status;
-import io.plinth.log.format.LogFormat;
 import io.plinth.log.format.Superblock;
 import io.plinth.log.journal.Journal;
+import io.plinth.log.journal.PlantedBug;
 import io.plinth.log.recovery.LogRecovery;
 import io.plinth.log.recovery.RecoveredLog;
 import io.plinth.log.recovery.RecoveryException;
 import io.plinth.log.recovery.RecoveryVisitor;
 import io.plinth.log.recovery.SuperblockStore;
+import io.plinth.target.volume.Checkpointer;
+import io.plinth.target.volume.VolumeDiff;
 import io.plinth.target.volume.VolumeStore;
+import java.util.ArrayDeque;
 import java.util.Locale;
+import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 
@@ -22,7 +27,7 @@ import java.util.concurrent.CompletableFuture;
  * One log of a node from opening to closing: superblock, recovery, journal and the volumes on it.
  * On the log's core.
  */
-final class NodeLog implements CycleTask {
+final class NodeLog implements CycleTask, Checkpointer.Superblocks {
   private final LogResources resources;
   private final VolumeStore store;
   private final SuperblockStore superblocks;
@@ -32,10 +37,36 @@ final class NodeLog implements CycleTask {
   private String summary = "";
   private boolean superblockWritten;
   private boolean isNew;
+  private LogContent content;
 
-  NodeLog(LogResources resources) {
+  /** Comparisons that were asked for; the first one is under way. */
+  private final ArrayDeque<VolumeDiff> diffs = new ArrayDeque<>();
+
+  private final CycleTask diffTask = this::compare;
+
+  /** What is in a log beside the blocks of its volumes. */
+  interface LogContent extends RecoveryVisitor {
+    /** Takes back what {@link #extension} gave to the checkpoint; empty when there is none. */
+    void onCheckpoint(byte[] extension) throws RecoveryException;
+
+    /** All of the log has been seen; before the first client. */
+    void onRecovered() throws RecoveryException;
+
+    /** Returns whether {@link #extension} has the effect of all records that were appended. */
+    boolean isSettled();
+
+    /** Returns what a checkpoint has to keep. */
+    byte[] extension();
+  }
+
+  NodeLog(LogResources resources, Set<PlantedBug> plantedBugs) {
     this.resources = resources;
-    this.store = new VolumeStore(resources.core());
+    this.store =
+        new VolumeStore(
+            resources.core(),
+            resources.storage().segmentBytes(),
+            resources.storage().maxSegments(),
+            plantedBugs);
     this.superblocks = new SuperblockStore(resources.storage());
   }
 
@@ -57,8 +88,66 @@ final class NodeLog implements CycleTask {
     return superblock.starts();
   }
 
+  /** Returns this log's figures; any thread, approximately. */
+  LogStatistics statistics() {
+    return new LogStatistics(
+        resources.core().id(),
+        resources.storage().segmentBytes(),
+        journal.segmentsInUse(),
+        journal.spareSegments(),
+        journal.availableSegments(),
+        store.liveBlocks(),
+        journal.counters().dataBlocks(),
+        journal.counters().payloadBlocks() + journal.counters().headerBlocks(),
+        store.checkpointer().completed(),
+        store.cleaner().cleanedSegments(),
+        store.cleaner().movedBlocks());
+  }
+
   UUID nodeId() {
     return superblock.nodeId();
+  }
+
+  /**
+   * Finds what the log holds and takes it into the store. Writes nothing but what recovery cuts
+   * off.
+   *
+   * @return what was found; empty for a new log
+   */
+  RecoveredLog recover(NodeSettings settings, RandomSource random, UUID nodeId, LogContent content)
+      throws RecoveryException {
+    this.content = content;
+    LogStorage storage = resources.storage();
+    Superblock.Values found = superblocks.read(resources.name());
+    isNew = found == null;
+    superblock = isNew ? newLog(settings, random, nodeId) : found;
+    content.onCheckpoint(store.load(resources.name(), storage, superblock.checkpoint()));
+    RecoveredLog recovered =
+        LogRecovery.recover(
+            resources.name(),
+            storage,
+            superblock,
+            settings.bootId(),
+            settings.plantedBugs(),
+            content);
+    content.onRecovered();
+    summary = isNew ? resources.name() + ": new" : describe(superblock, recovered, settings);
+    return recovered;
+  }
+
+  private Superblock.Values newLog(NodeSettings settings, RandomSource random, UUID nodeId) {
+    UUID id = nodeId == null ? new UUID(random.nextLong(), random.nextLong()) : nodeId;
+    return new Superblock.Values(
+        resources.storage().segmentBytes(),
+        0,
+        random.nextLong(),
+        id,
+        settings.bootId(),
+        0,
+        0,
+        Superblock.Start.NEW,
+        Superblock.CheckpointPlace.NONE,
+        true);
   }
 
   /**
@@ -67,43 +156,30 @@ final class NodeLog implements CycleTask {
    * @return completes on this core when records can be appended
    */
   CompletableFuture<Void> open(
-      NodeSettings settings, RandomSource random, UUID nodeId, RecoveryVisitor visitor)
+      NodeSettings settings, RandomSource random, UUID nodeId, LogContent content)
       throws RecoveryException {
-    LogStorage storage = resources.storage();
-    Superblock.Values found = superblocks.read(resources.name());
-    isNew = found == null;
-    if (isNew) {
-      UUID id = nodeId == null ? new UUID(random.nextLong(), random.nextLong()) : nodeId;
-      found =
-          new Superblock.Values(
-              storage.segmentBytes(),
-              0,
-              random.nextLong(),
-              id,
-              settings.bootId(),
-              0,
-              0,
-              LogFormat.FIRST_SEQUENCE,
-              LogFormat.CHAIN_START,
-              true);
-    }
-    RecoveredLog recovered =
-        LogRecovery.recover(resources.name(), storage, found, settings.bootId(), visitor);
+    RecoveredLog recovered = recover(settings, random, nodeId, content);
+    Superblock.Values found = superblock;
     boolean clean = found.clean() && recovered.nextSequence() - 1 == found.durableSequence();
-    summary = isNew ? resources.name() + ": new" : describe(found, recovered, settings);
     journal =
         new Journal(
             resources.name(),
             resources.core(),
-            storage,
+            resources.storage(),
             found.logId(),
+            (int) found.starts() + 1,
             recovered,
             clean,
             settings.residentBytesPerLog(),
-            store);
-    superblock = next(found, settings.bootId(), recovered.durableSequence(), false);
+            settings.spareSegmentsPerLog(),
+            store,
+            settings.plantedBugs());
+    superblock = opened(found, settings.bootId(), recovered.durableSequence());
     writeSuperblock();
-    store.start(journal);
+    long replayedBytes =
+        recovered.segments().stream().mapToLong(RecoveredLog.Segment::usedBytes).sum();
+    store.checkpointer().recovered(found.start(), replayedBytes);
+    store.start(journal, this);
     // The journal seals before the store looks for work; both before replies are sent.
     resources.core().addCycleTask(journal);
     resources.core().addCycleTask(store);
@@ -118,19 +194,25 @@ final class NodeLog implements CycleTask {
       closed.complete(null);
       return closed;
     }
-    journal.stop();
     if (journal.failure() != Status.OK) {
       closed.completeExceptionally(
           new IllegalStateException(resources.name() + " has failed before"));
       return closed;
     }
+    // So that the next start has nothing to replay.
+    store.checkpointer().request(status -> stopAndClose(closed));
+    return closed;
+  }
+
+  private void stopAndClose(CompletableFuture<Void> closed) {
+    journal.stop();
     store.whenDurable(status -> {
       if (status != Status.OK) {
         closed.completeExceptionally(
             new IllegalStateException(resources.name() + ": " + Status.name(status)));
         return;
       }
-      superblock = next(superblock, superblock.bootId(), journal.sealedSequence(), true);
+      superblock = closed(superblock, journal.sealedSequence());
       boolean accepted =
           superblocks.write(
               superblock,
@@ -151,7 +233,48 @@ final class NodeLog implements CycleTask {
             new IllegalStateException("no slot on the ring for the superblock"));
       }
     });
-    return closed;
+  }
+
+  @Override
+  public boolean write(
+      Superblock.Start start,
+      Superblock.CheckpointPlace place,
+      long durableSequence,
+      Completion completion) {
+    Superblock.Values switched = switched(superblock, start, place, durableSequence);
+    if (!superblockWritten || !superblocks.write(switched, completion, 0)) {
+      return false;
+    }
+    superblock = switched;
+    return true;
+  }
+
+  @Override
+  public boolean isSettled() {
+    return content.isSettled();
+  }
+
+  @Override
+  public byte[] extension() {
+    return content.extension();
+  }
+
+  /** Lets a comparison run when those before it are done; on the core. */
+  void diff(VolumeDiff diff) {
+    diffs.add(diff);
+    if (diffs.size() == 1) {
+      resources.core().addCycleTask(diffTask);
+    }
+  }
+
+  private int compare(long nowNs) {
+    if (diffs.element().step()) {
+      diffs.remove();
+      if (diffs.isEmpty()) {
+        resources.core().removeCycleTask(diffTask);
+      }
+    }
+    return 1;
   }
 
   /** Frees memory; nothing may be in flight on the core. */
@@ -204,19 +327,51 @@ final class NodeLog implements CycleTask {
     }
   }
 
-  private static Superblock.Values next(
-      Superblock.Values values, UUID bootId, long durableSequence, boolean clean) {
+  private static Superblock.Values opened(
+      Superblock.Values values, UUID bootId, long durableSequence) {
     return new Superblock.Values(
         values.segmentBytes(),
         values.generation() + 1,
         values.logId(),
         values.nodeId(),
         bootId,
-        clean ? values.starts() : values.starts() + 1,
+        values.starts() + 1,
         durableSequence,
-        values.firstSequence(),
-        values.firstPreviousCrc(),
-        clean);
+        values.start(),
+        values.checkpoint(),
+        false);
+  }
+
+  private static Superblock.Values switched(
+      Superblock.Values values,
+      Superblock.Start start,
+      Superblock.CheckpointPlace place,
+      long durableSequence) {
+    return new Superblock.Values(
+        values.segmentBytes(),
+        values.generation() + 1,
+        values.logId(),
+        values.nodeId(),
+        values.bootId(),
+        values.starts(),
+        durableSequence,
+        start,
+        place,
+        false);
+  }
+
+  private static Superblock.Values closed(Superblock.Values values, long lastSequence) {
+    return new Superblock.Values(
+        values.segmentBytes(),
+        values.generation() + 1,
+        values.logId(),
+        values.nodeId(),
+        values.bootId(),
+        values.starts(),
+        lastSequence,
+        values.start(),
+        values.checkpoint(),
+        true);
   }
 
   private String describe(Superblock.Values found, RecoveredLog recovered, NodeSettings settings) {
@@ -240,7 +395,7 @@ final class NodeLog implements CycleTask {
         "%s: %s; %d segments, %d batches, %d records, %s%s",
         resources.name(),
         how,
-        recovered.segments().size(),
+        recovered.older().size() + recovered.segments().size(),
         recovered.batches(),
         recovered.records(),
         tail,

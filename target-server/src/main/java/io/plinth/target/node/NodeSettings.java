@@ -1,6 +1,8 @@
 package io.plinth.target.node;
 
+import io.plinth.log.journal.PlantedBug;
 import java.util.Optional;
+import java.util.Set;
 import java.util.UUID;
 
 /**
@@ -9,6 +11,13 @@ import java.util.UUID;
  * @param bootId identity of the running machine's boot; the same one as before means that the page
  *     cache has survived
  * @param residentBytesPerLog how much of each log to keep in memory for reads
+ * @param spareSegmentsPerLog how many freed segments keep their files
  * @param defaultVolume the volume that clients get who name none
+ * @param plantedBugs empty except in tests
  */
-public record NodeSettings(UUID bootId, long residentBytesPerLog, Optional<String> defaultVolume) {}
+public record NodeSettings(
+    UUID bootId,
+    long residentBytesPerLog,
+    int spareSegmentsPerLog,
+    Optional<String> defaultVolume,
+    Set<PlantedBug> plantedBugs) {}

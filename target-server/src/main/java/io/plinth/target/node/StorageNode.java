@@ -5,26 +5,38 @@ import io.plinth.engine.api.RandomSource;
 import io.plinth.engine.api.Status;
 import io.plinth.log.format.RecordHeader;
 import io.plinth.log.journal.Journal;
+import io.plinth.log.recovery.RecoveredLog;
 import io.plinth.log.recovery.RecoveryException;
 import io.plinth.log.replication.ReplicaGroup;
 import io.plinth.target.cluster.Catalogue;
 import io.plinth.target.volume.FlushPolicy;
+import io.plinth.target.volume.IndexedVolume;
 import io.plinth.target.volume.LogVolume;
+import io.plinth.target.volume.SnapshotVolume;
 import io.plinth.target.volume.Volume;
+import io.plinth.target.volume.VolumeDiff;
 import io.plinth.target.volume.VolumeDirectory;
+import io.plinth.target.volume.VolumeStore;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Consumer;
-import java.util.function.Supplier;
+import java.util.function.IntConsumer;
 
 /**
  * The volumes of one data directory. The catalogue and its commands belong to log 0 and its core;
  * each volume to the log that the catalogue names.
  */
 public final class StorageNode implements VolumeDirectory {
+  /** Between the name of a volume and that of a snapshot. */
+  public static final char SNAPSHOT_SEPARATOR = '@';
+
   private final NodeSettings settings;
   private final RandomSource random;
   private final List<NodeLog> logs = new ArrayList<>();
@@ -32,7 +44,10 @@ public final class StorageNode implements VolumeDirectory {
   // On log 0's core.
   private final Catalogue catalogue = new Catalogue();
   private final ReplicaGroup catalogueGroup = new ReplicaGroup(Catalogue.GROUP);
-  private final List<String> pendingNames = new ArrayList<>();
+  private final Set<String> pendingNames = new TreeSet<>();
+
+  /** Commands that are in the log and not yet in the catalogue. */
+  private int undurableCommands;
 
   // Replaced as a whole on log 0's core, read by any thread.
   private volatile List<LogVolume> volumes = List.of();
@@ -46,7 +61,7 @@ public final class StorageNode implements VolumeDirectory {
     this.settings = settings;
     this.random = random;
     for (LogResources log : resources) {
-      logs.add(new NodeLog(log));
+      logs.add(new NodeLog(log, settings.plantedBugs()));
     }
   }
 
@@ -63,15 +78,26 @@ public final class StorageNode implements VolumeDirectory {
    */
   public CompletableFuture<Void> openLog(int number) throws RecoveryException {
     NodeLog log = logs.get(number);
-    if (number == 0) {
-      return log.open(settings, random, null, this::recoverFirstLog);
-    }
-    for (Catalogue.Entry entry : catalogue.entries()) {
-      if (entry.log() == number) {
-        addVolume(entry);
-      }
-    }
-    return log.open(settings, random, logs.get(0).nodeId(), log.store()::recover);
+    UUID nodeId = number == 0 ? null : logs.get(0).nodeId();
+    return log.open(settings, random, nodeId, new Content(number));
+  }
+
+  /**
+   * Recovers a log without opening it, for looking at what it holds: log 0 first. {@link #free}
+   * ends it; nothing else may be asked of this node but {@link #store} and {@link
+   * #recoverySummaries}.
+   *
+   * @return what was found
+   * @throws RecoveryException when the log could not be opened; one line that says why
+   */
+  public RecoveredLog recoverLog(int number) throws RecoveryException {
+    UUID nodeId = number == 0 ? null : logs.get(0).nodeId();
+    return logs.get(number).recover(settings, random, nodeId, new Content(number));
+  }
+
+  /** Returns the volumes of a log. */
+  public VolumeStore store(int log) {
+    return logs.get(log).store();
   }
 
   /** Makes the recovered volumes available; on log 0's core, when all logs are open. */
@@ -83,7 +109,95 @@ public final class StorageNode implements VolumeDirectory {
             "volume " + entry.name() + " is in log-" + entry.log() + ", which is missing");
       }
     }
-    publish();
+    for (NodeLog log : logs) {
+      catalogue.noteGroup(log.store().highestGroup());
+    }
+  }
+
+  /** The catalogue's part of log 0, and the volumes of any log. */
+  private final class Content implements NodeLog.LogContent {
+    private final int number;
+
+    Content(int number) {
+      this.number = number;
+    }
+
+    @Override
+    public void onCheckpoint(byte[] extension) throws RecoveryException {
+      if (number > 0 || extension.length == 0) {
+        return;
+      }
+      ByteBuffer buffer = ByteBuffer.wrap(extension).order(ByteOrder.LITTLE_ENDIAN);
+      if (buffer.remaining() < 2 * Long.BYTES) {
+        throw new RecoveryException("log-0: the catalogue in the checkpoint is cut short");
+      }
+      catalogueGroup.recovered(buffer.getLong(), buffer.getLong());
+      byte[] state = new byte[buffer.remaining()];
+      buffer.get(state);
+      try {
+        catalogue.restore(state);
+      } catch (IllegalArgumentException e) {
+        throw new RecoveryException("log-0: " + e.getMessage());
+      }
+    }
+
+    @Override
+    public boolean isSettled() {
+      return number > 0 || undurableCommands == 0;
+    }
+
+    @Override
+    public byte[] extension() {
+      if (number > 0) {
+        return new byte[0];
+      }
+      byte[] state = catalogue.encode();
+      return ByteBuffer.allocate(2 * Long.BYTES + state.length)
+          .order(ByteOrder.LITTLE_ENDIAN)
+          .putLong(catalogueGroup.term())
+          .putLong(catalogueGroup.lastIndex())
+          .put(state)
+          .array();
+    }
+
+    @Override
+    public void onRecord(RecordHeader record, long payloadPlace) throws RecoveryException {
+      boolean isLocal =
+          record.type() == RecordHeader.META || record.type() == RecordHeader.RELOCATE;
+      if (isLocal || record.group() != Catalogue.GROUP) {
+        logs.get(number).store().recover(record, payloadPlace);
+        return;
+      }
+      catalogueGroup.recovered(record.term(), record.index());
+      try {
+        Catalogue.Entry _ = catalogue.apply(record.command());
+      } catch (IllegalArgumentException e) {
+        throw new RecoveryException("log-0: " + e.getMessage());
+      }
+    }
+
+    /**
+     * Volumes exist for clients when the catalogue says so: what had begun to exist without getting
+     * there, or was deleted there and not yet here, goes.
+     */
+    @Override
+    public void onRecovered() throws RecoveryException {
+      VolumeStore store = logs.get(number).store();
+      for (LogVolume volume : store.volumes()) {
+        Catalogue.Entry entry = catalogue.find(volume.group().id());
+        if (entry == null || entry.log() != number) {
+          store.remove(volume);
+        } else {
+          include(volume);
+        }
+      }
+      for (Catalogue.Entry entry : catalogue.entries()) {
+        if (entry.log() == number && store.volume(entry.group()) == null) {
+          throw new RecoveryException(
+              "log-" + number + ": volume " + entry.name() + " is in the catalogue, but not here");
+        }
+      }
+    }
   }
 
   /** Returns what recovery found, a line for each log. */
@@ -96,14 +210,9 @@ public final class StorageNode implements VolumeDirectory {
     return logs.get(0).nodeId();
   }
 
-  /** Returns how often a log has been opened. */
+  /** Returns how often a volume's log has been opened. */
   public long epoch(LogVolume volume) {
-    for (NodeLog log : logs) {
-      if (volume.isIn(log.store())) {
-        return log.epoch();
-      }
-    }
-    throw new IllegalArgumentException("volume " + volume.name() + " is in no log of this node");
+    return log(volume).epoch();
   }
 
   /** Returns the bytes that the logs' segments take; any thread, approximately. */
@@ -123,6 +232,11 @@ public final class StorageNode implements VolumeDirectory {
     return logs.stream().anyMatch(log -> log.store().journal().failure() != Status.OK);
   }
 
+  /** Returns the figures of the logs, log 0 first; any thread, approximately. */
+  public List<LogStatistics> logStatistics() {
+    return logs.stream().map(NodeLog::statistics).toList();
+  }
+
   /** Returns the journal of a log, for statistics. */
   public Journal journal(int log) {
     return logs.get(log).store().journal();
@@ -130,7 +244,12 @@ public final class StorageNode implements VolumeDirectory {
 
   @Override
   public Volume find(String name) {
-    return findVolume(name);
+    int at = name.indexOf(SNAPSHOT_SEPARATOR);
+    if (at < 0) {
+      return findVolume(name);
+    }
+    LogVolume volume = findVolume(name.substring(0, at));
+    return volume == null ? null : volume.snapshot(name.substring(at + 1));
   }
 
   @Override
@@ -173,48 +292,115 @@ public final class StorageNode implements VolumeDirectory {
   public CompletableFuture<LogVolume> createVolume(
       String name, long sizeBytes, FlushPolicy flushPolicy) {
     return onFirstCore(result -> {
-      if (findVolume(name) != null || pendingNames.contains(name)) {
-        throw new NodeException(NodeException.Reason.EXISTS, "volume " + name + " exists already");
-      }
-      Catalogue.Entry entry =
-          new Catalogue.Entry(catalogue.takeGroup(), leastUsedLog(), name, sizeBytes, flushPolicy);
-      pendingNames.add(name);
-      propose(
-          Catalogue.encodeCreate(entry),
-          status -> {
-            pendingNames.remove(name);
-            if (status != Status.OK) {
-              result.completeExceptionally(NodeException.ofStatus(status));
-              return;
-            }
-            onCore(
-                entry.log(), result, () -> addVolume(entry), volume -> published(result, volume));
-          });
+      reserveNew(name);
+      begin(result, leastUsedLog(), name, sizeBytes, flushPolicy, () -> null);
     });
   }
 
   /**
-   * Deletes a volume and disconnects its clients; any thread.
+   * Creates a volume with the content of a volume or of a snapshot; any thread.
    *
+   * @param source {@code volume} or {@code volume@snapshot}
+   * @return the volume, once its creation is durable; fails with a {@link NodeException}
+   */
+  public CompletableFuture<LogVolume> cloneVolume(
+      String source, String name, FlushPolicy flushPolicy) {
+    return onFirstCore(result -> {
+      int at = source.indexOf(SNAPSHOT_SEPARATOR);
+      LogVolume origin = required(at < 0 ? source : source.substring(0, at));
+      if (at >= 0) {
+        requireSnapshot(origin, source.substring(at + 1));
+      }
+      reserveNew(name);
+      int log = catalogue.find(origin.group().id()).log();
+      begin(
+          result,
+          log,
+          name,
+          origin.sizeBytes(),
+          flushPolicy,
+          () -> at < 0 ? origin : requireSnapshot(origin, source.substring(at + 1)));
+    });
+  }
+
+  /** Finds what a volume begins as, or null for an empty one; on the core of its log. */
+  private interface Source {
+    IndexedVolume find() throws NodeException;
+  }
+
+  /**
+   * Lets a volume begin to exist: first in its own log, and when that is durable, in the catalogue.
+   */
+  private void begin(
+      CompletableFuture<LogVolume> result,
+      int log,
+      String name,
+      long sizeBytes,
+      FlushPolicy flushPolicy,
+      Source source) {
+    Catalogue.Entry entry =
+        new Catalogue.Entry(catalogue.takeGroup(), log, name, sizeBytes, flushPolicy);
+    VolumeStore store = logs.get(log).store();
+    CompletableFuture<?> _ =
+        result.whenComplete((volume, failure) -> onFirstCore(() -> pendingNames.remove(name)));
+    boolean accepted =
+        logs.get(log)
+            .core()
+            .execute(() -> {
+              try {
+                store.create(
+                    entry.group(),
+                    name,
+                    sizeBytes,
+                    flushPolicy,
+                    source.find(),
+                    (volume, status) -> onFirstCore(() -> enter(result, entry, volume, status)));
+              } catch (NodeException e) {
+                result.completeExceptionally(e);
+              }
+            });
+    if (!accepted) {
+      result.completeExceptionally(NodeException.unavailable());
+    }
+  }
+
+  private void enter(
+      CompletableFuture<LogVolume> result, Catalogue.Entry entry, LogVolume volume, int status) {
+    if (status != Status.OK) {
+      result.completeExceptionally(NodeException.ofStatus(status));
+      return;
+    }
+    propose(
+        Catalogue.encodeCreate(entry),
+        proposed -> {
+          if (proposed != Status.OK) {
+            result.completeExceptionally(NodeException.ofStatus(proposed));
+            return;
+          }
+          include(volume);
+          result.complete(volume);
+        });
+  }
+
+  /**
+   * Deletes a volume with its snapshots and disconnects its clients; any thread.
+   *
+   * @param force although it is in use or has snapshots
    * @return completes when the deletion is durable; fails with a {@link NodeException}
    */
   public CompletableFuture<Void> deleteVolume(String name, boolean force) {
     return onFirstCore(result -> {
-      LogVolume volume = name.isEmpty() ? null : findVolume(name);
-      if (volume == null) {
-        throw new NodeException(NodeException.Reason.NOT_FOUND, "there is no volume " + name);
-      }
-      if (volume.attachmentCount() > 0 && !force) {
+      LogVolume volume = required(name);
+      requireIdle(volume, "volume " + name, force);
+      int snapshots = volume.snapshots().size();
+      if (snapshots > 0 && !force) {
         throw new NodeException(
             NodeException.Reason.IN_USE,
-            "volume "
-                + name
-                + " is in use by "
-                + volume.attachmentCount()
-                + " connections; disconnect them or force it");
+            "volume " + name + " has " + snapshots + " snapshots; delete them or force it");
       }
       int group = volume.group().id();
       int log = catalogue.find(group).log();
+      reserve(name, result);
       propose(
           Catalogue.encodeDelete(group),
           status -> {
@@ -223,20 +409,237 @@ public final class StorageNode implements VolumeDirectory {
               return;
             }
             unpublish(volume);
-            onCore(
-                log,
-                result,
-                () -> {
-                  logs.get(log).store().remove(volume);
-                  return null;
-                },
-                done -> result.complete(null));
+            boolean accepted =
+                volume
+                    .core()
+                    .execute(() -> {
+                      logs.get(log).store().remove(volume);
+                      result.complete(null);
+                    });
+            if (!accepted) {
+              result.completeExceptionally(NodeException.unavailable());
+            }
           });
     });
   }
 
-  /** Returns how many bytes of a volume are mapped; any thread. */
-  public CompletableFuture<Long> mappedBytes(LogVolume volume) {
+  /** Takes a snapshot of a volume; any thread. Completes when it is durable. */
+  public CompletableFuture<Void> createSnapshot(String name, String snapshot) {
+    return change(
+        name,
+        (volume, result) -> {
+          if (volume.snapshot(snapshot) != null) {
+            throw new NodeException(
+                NodeException.Reason.EXISTS,
+                "volume " + name + " has a snapshot " + snapshot + " already");
+          }
+        },
+        (volume, done) -> store(volume).snapshot(volume, snapshot, done));
+  }
+
+  /** Deletes a snapshot; any thread. Completes when that is durable; its space comes back later. */
+  public CompletableFuture<Void> deleteSnapshot(String name, String snapshot, boolean force) {
+    return change(
+        name,
+        (volume, result) ->
+            requireIdle(requireSnapshot(volume, snapshot), "snapshot " + snapshot, force),
+        (volume, done) -> store(volume).deleteSnapshot(volume, snapshot, done));
+  }
+
+  /** Lets a volume be what it was at a snapshot; any thread. Clients are disconnected if forced. */
+  public CompletableFuture<Void> rollback(String name, String snapshot, boolean force) {
+    return change(
+        name,
+        (volume, result) -> {
+          requireSnapshot(volume, snapshot);
+          requireIdle(volume, "volume " + name, force);
+        },
+        (volume, done) -> store(volume).rollback(volume, snapshot, done));
+  }
+
+  /**
+   * Changes the size of a volume; any thread. Clients see the new size when they attach again.
+   *
+   * @param force although mapped blocks are cut off
+   */
+  public CompletableFuture<Void> resizeVolume(String name, long sizeBytes, boolean force) {
+    return change(
+        name,
+        (volume, result) -> {
+          if (volume.isMappedBeyond(sizeBytes) && !force) {
+            throw new NodeException(
+                NodeException.Reason.IN_USE,
+                "volume " + name + " has data beyond " + sizeBytes + " bytes; trim it or force it");
+          }
+        },
+        (volume, done) -> store(volume).resize(volume, sizeBytes, done));
+  }
+
+  /**
+   * Tells what has changed in a volume since a snapshot; any thread.
+   *
+   * @param to a later snapshot, or null for the volume as it is now
+   * @param offset where to begin, at a multiple of a block
+   * @param limit how many extents to tell at most
+   */
+  public CompletableFuture<VolumeDiff.Result> diff(
+      String name, String from, String to, long offset, int limit) {
+    LogVolume volume = name.isEmpty() ? null : findVolume(name);
+    CompletableFuture<VolumeDiff.Result> result = new CompletableFuture<>();
+    if (volume == null) {
+      result.completeExceptionally(noSuchVolume(name));
+      return result;
+    }
+    boolean accepted =
+        volume
+            .core()
+            .execute(() -> {
+              try {
+                SnapshotVolume older = requireSnapshot(volume, from);
+                IndexedVolume newer = to == null ? volume : requireSnapshot(volume, to);
+                log(volume)
+                    .diff(
+                        new VolumeDiff(
+                            older, newer, offset, limit, found -> tell(result, volume, found)));
+              } catch (NodeException e) {
+                result.completeExceptionally(e);
+              }
+            });
+    if (!accepted) {
+      result.completeExceptionally(NodeException.unavailable());
+    }
+    return result;
+  }
+
+  private static void tell(
+      CompletableFuture<VolumeDiff.Result> result, LogVolume volume, VolumeDiff.Result found) {
+    if (found == null) {
+      result.completeExceptionally(
+          new NodeException(
+              NodeException.Reason.NOT_FOUND,
+              "volume " + volume.name() + ", or a snapshot, was deleted meanwhile"));
+    } else {
+      result.complete(found);
+    }
+  }
+
+  /** Judges a change on the volume's core. */
+  private interface Judgement {
+    void check(LogVolume volume, CompletableFuture<Void> result) throws NodeException;
+  }
+
+  /** Makes a change on the volume's core. */
+  private interface Change {
+    void make(LogVolume volume, IntConsumer done);
+  }
+
+  /** Changes a volume; one change of it at a time. */
+  private CompletableFuture<Void> change(String name, Judgement judgement, Change change) {
+    return onFirstCore(result -> {
+      LogVolume volume = required(name);
+      reserve(name, result);
+      boolean accepted =
+          volume
+              .core()
+              .execute(() -> {
+                try {
+                  judgement.check(volume, result);
+                } catch (NodeException e) {
+                  result.completeExceptionally(e);
+                  return;
+                }
+                change.make(
+                    volume,
+                    status -> {
+                      if (status == Status.OK) {
+                        result.complete(null);
+                      } else {
+                        result.completeExceptionally(NodeException.ofStatus(status));
+                      }
+                    });
+              });
+      if (!accepted) {
+        result.completeExceptionally(NodeException.unavailable());
+      }
+    });
+  }
+
+  private VolumeStore store(LogVolume volume) {
+    return log(volume).store();
+  }
+
+  private NodeLog log(LogVolume volume) {
+    for (NodeLog log : logs) {
+      if (volume.isIn(log.store())) {
+        return log;
+      }
+    }
+    throw new IllegalArgumentException("volume " + volume.name() + " is in no log of this node");
+  }
+
+  private LogVolume required(String name) throws NodeException {
+    LogVolume volume = name.isEmpty() ? null : findVolume(name);
+    if (volume == null) {
+      throw noSuchVolume(name);
+    }
+    return volume;
+  }
+
+  private static NodeException noSuchVolume(String name) {
+    return new NodeException(NodeException.Reason.NOT_FOUND, "there is no volume " + name);
+  }
+
+  private static SnapshotVolume requireSnapshot(LogVolume volume, String snapshot)
+      throws NodeException {
+    SnapshotVolume found = volume.snapshot(snapshot);
+    if (found == null) {
+      throw new NodeException(
+          NodeException.Reason.NOT_FOUND,
+          "volume " + volume.name() + " has no snapshot " + snapshot);
+    }
+    return found;
+  }
+
+  private static void requireIdle(IndexedVolume volume, String what, boolean force)
+      throws NodeException {
+    if (volume.attachmentCount() > 0 && !force) {
+      throw new NodeException(
+          NodeException.Reason.IN_USE,
+          what
+              + " is in use by "
+              + volume.attachmentCount()
+              + " connections; disconnect them or force it");
+    }
+  }
+
+  private void reserveNew(String name) throws NodeException {
+    if (findVolume(name) != null || !pendingNames.add(name)) {
+      throw new NodeException(NodeException.Reason.EXISTS, "volume " + name + " exists already");
+    }
+  }
+
+  /** One change of a volume at a time; the name is free again when the result is there. */
+  private void reserve(String name, CompletableFuture<?> result) throws NodeException {
+    if (!pendingNames.add(name)) {
+      throw new NodeException(
+          NodeException.Reason.IN_USE, "volume " + name + " is being changed already");
+    }
+    CompletableFuture<?> _ =
+        result.whenComplete((done, failure) -> onFirstCore(() -> pendingNames.remove(name)));
+  }
+
+  /** Runs a task on log 0's core, at once when we are there. */
+  private void onFirstCore(Runnable task) {
+    Core core = logs.get(0).core();
+    if (core.inCore()) {
+      task.run();
+    } else if (!core.execute(task)) {
+      throw new IllegalStateException("core " + core.id() + " takes no more work");
+    }
+  }
+
+  /** Returns how many bytes of a volume or snapshot are mapped; any thread. */
+  public CompletableFuture<Long> mappedBytes(IndexedVolume volume) {
     CompletableFuture<Long> result = new CompletableFuture<>();
     if (!volume.core().execute(() -> result.complete(volume.mappedBytes()))) {
       result.completeExceptionally(NodeException.unavailable());
@@ -260,73 +663,11 @@ public final class StorageNode implements VolumeDirectory {
     }
   }
 
-  private void recoverFirstLog(RecordHeader record, long payloadPlace) throws RecoveryException {
-    if (record.group() != Catalogue.GROUP) {
-      logs.get(0).store().recover(record, payloadPlace);
-      return;
-    }
-    catalogueGroup.recovered(record.term(), record.index());
-    Catalogue.Entry known = null;
-    Catalogue.Entry entry;
-    byte[] command = record.command();
-    try {
-      entry = catalogue.apply(command);
-      known = entry == null ? null : catalogue.find(entry.group());
-    } catch (IllegalArgumentException e) {
-      throw new RecoveryException("log-0: " + e.getMessage());
-    }
-    if (entry == null) {
-      return;
-    }
-    if (known != null && entry.log() == 0) {
-      addVolume(entry);
-    } else if (known == null) {
-      removeRecovered(entry);
-    }
-  }
-
-  private void removeRecovered(Catalogue.Entry entry) {
-    volumes.stream()
-        .filter(volume -> volume.group().id() == entry.group())
-        .findFirst()
-        .ifPresent(volume -> {
-          unpublish(volume);
-          logs.get(entry.log()).store().remove(volume);
-        });
-  }
-
-  private LogVolume addVolume(Catalogue.Entry entry) {
-    LogVolume volume =
-        logs.get(entry.log())
-            .store()
-            .add(entry.group(), entry.name(), entry.sizeBytes(), entry.flushPolicy());
-    if (logs.get(entry.log()).store().journal() == null) {
-      // During recovery cores open their logs one after the other, so this is the only writer.
-      include(volume);
-    }
-    return volume;
-  }
-
-  private void published(CompletableFuture<LogVolume> result, LogVolume volume) {
-    if (!logs.get(0)
-        .core()
-        .execute(() -> {
-          include(volume);
-          result.complete(volume);
-        })) {
-      result.completeExceptionally(NodeException.unavailable());
-    }
-  }
-
   private void include(LogVolume volume) {
     List<LogVolume> changed = new ArrayList<>(volumes);
     changed.add(volume);
     changed.sort(Comparator.comparing(LogVolume::name));
     volumes = List.copyOf(changed);
-  }
-
-  private void publish() {
-    volumes = List.copyOf(volumes);
   }
 
   private void unpublish(LogVolume volume) {
@@ -361,9 +702,11 @@ public final class StorageNode implements VolumeDirectory {
       return;
     }
     journal.command(command);
+    undurableCommands++;
     logs.get(0)
         .store()
         .whenDurable(status -> {
+          undurableCommands--;
           if (status != Status.OK) {
             done.accept(status);
             return;
@@ -394,12 +737,5 @@ public final class StorageNode implements VolumeDirectory {
       result.completeExceptionally(NodeException.unavailable());
     }
     return result;
-  }
-
-  private <T, R> void onCore(
-      int log, CompletableFuture<R> result, Supplier<T> work, Consumer<T> then) {
-    if (!logs.get(log).core().execute(() -> then.accept(work.get()))) {
-      result.completeExceptionally(NodeException.unavailable());
-    }
   }
 }

@@ -1,65 +1,95 @@
 package io.plinth.target.volume;
 
-import org.agrona.UnsafeApi;
-
 /**
- * A replica's map from block to place in the log and checksum: a radix tree of 4 KiB pages outside
- * the heap.
- *
- * <p>A leaf covers {@value #LEAF_BLOCKS} blocks, which is 9.1 bytes for each mapped block:
- *
- * <pre>
- *   0             8             12             64                      2304                  4096
- *  +-------------+-------------+--------------+-----------------------+---------------------+
- *  | newestIndex | mappedCount | reserved     | 448 places of 5 bytes | 448 CRC32C of 4     |
- *  +-------------+-------------+--------------+-----------------------+---------------------+
- * </pre>
- *
- * {@code newestIndex} is the newest Raft index that touched the leaf. An inner page holds 512 page
- * numbers of 8 bytes, zero where there is nothing below.
+ * A replica's map from block to place in the log and checksum: a radix tree of the pages of an
+ * {@link IndexSpace}. A snapshot shares the pages; whichever tree changes a shared page first gets
+ * a copy of it.
  */
 final class BlockIndex {
-  /** Place of a block that was never written or was trimmed: reads as zeroes. */
-  static final long UNMAPPED = 0;
+  private static final int LEAF_BLOCKS = IndexSpace.LEAF_BLOCKS;
+  private static final int INNER_SHIFT = IndexSpace.INNER_SHIFT;
+  private static final int INNER_ENTRIES = IndexSpace.INNER_ENTRIES;
 
-  /**
-   * Place of a block that reads as zeroes and keeps its claim on space. Segment headers are at the
-   * real place 0 and so never data.
-   */
-  static final long ALLOCATED_ZERO = (1L << 40) - 1;
-
-  static final int LEAF_BLOCKS = 448;
-  private static final int INNER_SHIFT = 9;
-  private static final int INNER_ENTRIES = 1 << INNER_SHIFT;
-
-  private static final int NEWEST_INDEX = 0;
-  private static final int MAPPED_COUNT = 8;
-  private static final int PLACES = 64;
-  private static final int PLACE_BYTES = 5;
-  private static final long PLACE_MASK = (1L << 40) - 1;
-  private static final int CHECKSUMS = PLACES + LEAF_BLOCKS * PLACE_BYTES;
-
-  private final IndexMemory memory;
-  private final long blocks;
-  private final int innerLevels;
+  private final IndexSpace space;
+  private final IndexPages pages;
+  private final int family;
+  private long blocks;
+  private int levels;
   private int root;
   private long mapped;
 
-  // The leaf used last: neighbours are often asked for next. Zero is no leaf.
+  // The leaf used last: neighbours are often asked for next. -1 is none.
   private long cachedLeaf = -1;
+  private int cachedPage;
   private long cachedAddress;
 
-  /** Creates the index of a volume of {@code blocks} blocks. */
-  BlockIndex(IndexMemory memory, long blocks) {
-    this.memory = memory;
-    this.blocks = blocks;
+  /** Whether nobody shares the cached leaf, nor anything above it. */
+  private boolean cachedIsOwn;
+
+  /** What a tree consists of beside its pages. */
+  record State(int root, int levels, long blocks, long mapped) {}
+
+  /** Creates the empty index of a volume of {@code blocks} blocks. */
+  BlockIndex(IndexSpace space, int family, long blocks) {
+    this(space, family, new State(0, levelsFor(blocks), blocks, 0));
+  }
+
+  /** Takes over one reference to the tree that {@code state} describes. */
+  BlockIndex(IndexSpace space, int family, State state) {
+    this.space = space;
+    this.pages = space.pages();
+    this.family = family;
+    this.blocks = state.blocks;
+    this.levels = state.levels;
+    this.root = state.root;
+    this.mapped = state.mapped;
+  }
+
+  private static int levelsFor(long blocks) {
     long leaves = (blocks + LEAF_BLOCKS - 1) / LEAF_BLOCKS;
     int levels = 0;
     while (leaves > 1) {
       leaves = (leaves + INNER_ENTRIES - 1) >>> INNER_SHIFT;
       levels++;
     }
-    innerLevels = levels;
+    return levels;
+  }
+
+  State state() {
+    return new State(root, levels, blocks, mapped);
+  }
+
+  int family() {
+    return family;
+  }
+
+  /** Returns a tree with the same content, in constant time. */
+  BlockIndex snapshot() {
+    if (root != 0) {
+      space.shareRoot(root);
+    }
+    cachedIsOwn = false;
+    return new BlockIndex(space, family, state());
+  }
+
+  /** Returns how many blocks the tree covers. */
+  long blocks() {
+    return blocks;
+  }
+
+  /** Covers another number of blocks; those that are cut off are unmapped before. */
+  void resize(long newBlocks) {
+    int needed = levelsFor(newBlocks);
+    while (levels < needed) {
+      levels++;
+      if (root != 0) {
+        int above = space.newPage(levels, family, 0);
+        space.setChild(above, 0, root);
+        root = above;
+      }
+    }
+    blocks = newBlocks;
+    cachedLeaf = -1;
   }
 
   /** Returns how many blocks have a place or a claim on space. */
@@ -68,17 +98,19 @@ final class BlockIndex {
   }
 
   /**
-   * Returns the place of a block: {@link #UNMAPPED}, {@link #ALLOCATED_ZERO}, or where its data is.
+   * Returns the place of a block: {@link IndexSpace#UNMAPPED}, {@link IndexSpace#ALLOCATED_ZERO},
+   * or where its data is.
    */
   long place(long block) {
     long address = findLeaf(block / LEAF_BLOCKS);
-    return address == 0 ? UNMAPPED : placeAt(address, (int) (block % LEAF_BLOCKS));
+    return address == 0
+        ? IndexSpace.UNMAPPED
+        : IndexSpace.place(address, (int) (block % LEAF_BLOCKS));
   }
 
   /** Returns the checksum of a block that has a place with data. */
   int checksum(long block) {
-    long address = findLeaf(block / LEAF_BLOCKS);
-    return UnsafeApi.getInt(address + CHECKSUMS + 4L * (block % LEAF_BLOCKS));
+    return IndexSpace.checksum(findLeaf(block / LEAF_BLOCKS), (int) (block % LEAF_BLOCKS));
   }
 
   /** Returns how many blocks follow {@code block}, itself included, before the next leaf begins. */
@@ -91,16 +123,20 @@ final class BlockIndex {
     return findLeaf(block / LEAF_BLOCKS) != 0;
   }
 
+  /** Returns the number of the page that covers a block, or zero: equal pages hold the same. */
+  int leafPage(long block) {
+    return findLeaf(block / LEAF_BLOCKS) == 0 ? 0 : cachedPage;
+  }
+
   /** Maps a block. */
   void put(long block, long place, int checksum, long raftIndex) {
     long address = makeLeaf(block / LEAF_BLOCKS);
     int i = (int) (block % LEAF_BLOCKS);
-    if (placeAt(address, i) == UNMAPPED) {
+    if (IndexSpace.place(address, i) == IndexSpace.UNMAPPED) {
       changeMapped(address, 1);
     }
-    setPlace(address, i, place);
-    UnsafeApi.putInt(address + CHECKSUMS + 4L * i, checksum);
-    UnsafeApi.putLong(address + NEWEST_INDEX, raftIndex);
+    space.setPlace(address, i, place, checksum);
+    IndexSpace.newestIndex(address, raftIndex);
   }
 
   /** Makes blocks read as zeroes; {@code keepAllocated} keeps their claim on space. */
@@ -109,25 +145,16 @@ final class BlockIndex {
     long end = Math.min(blocks, firstBlock + count);
     while (block < end) {
       int n = (int) Math.min(end - block, blocksLeftInLeaf(block));
+      long leaf = block / LEAF_BLOCKS;
       if (keepAllocated) {
-        fill(
-            makeLeaf(block / LEAF_BLOCKS),
-            (int) (block % LEAF_BLOCKS),
-            n,
-            ALLOCATED_ZERO,
-            raftIndex);
-        block += n;
-        continue;
-      }
-      long address = findLeaf(block / LEAF_BLOCKS);
-      if (address == 0) {
+        fill(makeLeaf(leaf), block, n, IndexSpace.ALLOCATED_ZERO, raftIndex);
+      } else if (findLeaf(leaf) == 0) {
         block = nextPresentLeaf(block);
         continue;
-      }
-      if (n == LEAF_BLOCKS || (end == blocks && block % LEAF_BLOCKS == 0)) {
-        dropLeaf(block / LEAF_BLOCKS, address);
+      } else if (n == LEAF_BLOCKS || (end == blocks && block % LEAF_BLOCKS == 0)) {
+        dropLeaf(leaf);
       } else {
-        fill(address, (int) (block % LEAF_BLOCKS), n, UNMAPPED, raftIndex);
+        fill(makeLeaf(leaf), block, n, IndexSpace.UNMAPPED, raftIndex);
       }
       block += n;
     }
@@ -146,7 +173,7 @@ final class BlockIndex {
       int n = (int) Math.min(end - block, blocksLeftInLeaf(block));
       int first = (int) (block % LEAF_BLOCKS);
       for (int i = first; i < first + n; i++) {
-        if (placeAt(address, i) != UNMAPPED) {
+        if (IndexSpace.place(address, i) != IndexSpace.UNMAPPED) {
           return true;
         }
       }
@@ -165,10 +192,10 @@ final class BlockIndex {
     if (page == 0) {
       return Long.MAX_VALUE / 2;
     }
-    for (int level = innerLevels; level > 0; level--) {
+    for (int level = levels; level > 0; level--) {
       int shift = INNER_SHIFT * (level - 1);
       int entry = (int) (leaf >>> shift) & (INNER_ENTRIES - 1);
-      int child = child(page, entry);
+      int child = space.child(page, entry);
       if (child == 0) {
         return (((leaf >>> shift) + 1) << shift) * LEAF_BLOCKS;
       }
@@ -177,26 +204,26 @@ final class BlockIndex {
     return block;
   }
 
-  /** Gives all pages back; the index is empty afterwards. */
+  /**
+   * Gives the whole tree up; {@link IndexSpace#freeSome} frees it. The index is empty afterwards.
+   */
   void clear() {
     if (root != 0) {
-      releaseSubtree(root, innerLevels);
+      space.doom(root, levels);
       root = 0;
     }
     mapped = 0;
     cachedLeaf = -1;
   }
 
-  private void releaseSubtree(int page, int level) {
-    if (level > 0) {
-      for (int i = 0; i < INNER_ENTRIES; i++) {
-        int child = child(page, i);
-        if (child != 0) {
-          releaseSubtree(child, level - 1);
-        }
-      }
-    }
-    memory.release(page);
+  /** Becomes what another tree of the family is, which goes on to exist. */
+  void replaceBy(BlockIndex other) {
+    clear();
+    BlockIndex copy = other.snapshot();
+    root = copy.root;
+    levels = copy.levels;
+    blocks = copy.blocks;
+    mapped = copy.mapped;
   }
 
   private long findLeaf(long leaf) {
@@ -204,88 +231,100 @@ final class BlockIndex {
       return cachedAddress;
     }
     int page = root;
-    for (int level = innerLevels; level > 0 && page != 0; level--) {
-      page = child(page, (int) (leaf >>> (INNER_SHIFT * (level - 1))) & (INNER_ENTRIES - 1));
+    for (int level = levels; level > 0 && page != 0; level--) {
+      page = space.child(page, entry(leaf, level));
     }
     if (page == 0) {
       return 0;
     }
-    cachedLeaf = leaf;
-    cachedAddress = memory.address(page);
+    cache(leaf, page, false);
     return cachedAddress;
   }
 
+  private void cache(long leaf, int page, boolean own) {
+    cachedLeaf = leaf;
+    cachedPage = page;
+    cachedAddress = pages.address(page);
+    cachedIsOwn = own;
+  }
+
+  private static int entry(long leaf, int level) {
+    return (int) (leaf >>> (INNER_SHIFT * (level - 1))) & (INNER_ENTRIES - 1);
+  }
+
+  /** Returns the address of a leaf that is this tree's own and about to be changed. */
   private long makeLeaf(long leaf) {
-    long found = findLeaf(leaf);
-    if (found != 0) {
-      return found;
-    }
-    if (root == 0) {
-      root = memory.allocate();
-    }
-    int page = root;
-    for (int level = innerLevels; level > 0; level--) {
-      int entry = (int) (leaf >>> (INNER_SHIFT * (level - 1))) & (INNER_ENTRIES - 1);
-      int child = child(page, entry);
-      if (child == 0) {
-        child = memory.allocate();
-        UnsafeApi.putLong(memory.address(page) + 8L * entry, child);
+    if (leaf != cachedLeaf || !cachedIsOwn) {
+      int page = ownRoot(leaf);
+      for (int level = levels; level > 0; level--) {
+        page = ownChild(page, level, leaf);
       }
-      page = child;
+      cache(leaf, page, true);
     }
-    cachedLeaf = leaf;
-    cachedAddress = memory.address(page);
+    pages.touch(cachedPage);
     return cachedAddress;
   }
 
-  private void dropLeaf(long leaf, long address) {
-    mapped -= UnsafeApi.getInt(address + MAPPED_COUNT);
+  private int ownRoot(long leaf) {
+    if (root == 0) {
+      root = space.newPage(levels, family, leaf);
+    } else if (pages.refs(root) > 1) {
+      root = space.copy(root, levels);
+    }
+    return root;
+  }
+
+  private int ownChild(int page, int level, long leaf) {
+    int entry = entry(leaf, level);
+    int child = space.child(page, entry);
+    if (child == 0) {
+      child = space.newPage(level - 1, family, leaf);
+      space.setChild(page, entry, child);
+    } else if (pages.refs(child) > 1) {
+      child = space.copy(child, level - 1);
+      space.setChild(page, entry, child);
+    }
+    return child;
+  }
+
+  /** Takes a leaf that exists out of the tree. */
+  private void dropLeaf(long leaf) {
+    mapped -= IndexSpace.mappedCount(findLeaf(leaf));
     cachedLeaf = -1;
-    if (innerLevels == 0) {
-      memory.release(root);
+    if (levels == 0) {
+      space.doom(root, 0);
       root = 0;
+      space.freeSome(1);
       return;
     }
-    int page = root;
-    for (int level = innerLevels; level > 1; level--) {
-      page = child(page, (int) (leaf >>> (INNER_SHIFT * (level - 1))) & (INNER_ENTRIES - 1));
+    int page = ownRoot(leaf);
+    for (int level = levels; level > 1; level--) {
+      page = ownChild(page, level, leaf);
     }
-    int entry = (int) leaf & (INNER_ENTRIES - 1);
-    memory.release(child(page, entry));
-    UnsafeApi.putLong(memory.address(page) + 8L * entry, 0);
+    int entry = entry(leaf, 1);
+    int child = space.child(page, entry);
+    space.setChild(page, entry, 0);
+    space.doom(child, 0);
+    space.freeSome(1);
   }
 
-  private void fill(long address, int first, int count, long place, long raftIndex) {
+  private void fill(long address, long firstBlock, int count, long place, long raftIndex) {
+    int first = (int) (firstBlock % LEAF_BLOCKS);
     int change = 0;
     for (int i = first; i < first + count; i++) {
-      boolean was = placeAt(address, i) != UNMAPPED;
-      boolean is = place != UNMAPPED;
+      boolean was = IndexSpace.place(address, i) != IndexSpace.UNMAPPED;
+      boolean is = place != IndexSpace.UNMAPPED;
       if (was != is) {
         change += is ? 1 : -1;
       }
-      setPlace(address, i, place);
+      space.setPlace(address, i, place, 0);
     }
     changeMapped(address, change);
-    UnsafeApi.putLong(address + NEWEST_INDEX, raftIndex);
+    IndexSpace.newestIndex(address, raftIndex);
   }
 
   private void changeMapped(long address, int change) {
     mapped += change;
-    UnsafeApi.putInt(address + MAPPED_COUNT, UnsafeApi.getInt(address + MAPPED_COUNT) + change);
-  }
-
-  private int child(int page, int entry) {
-    return (int) UnsafeApi.getLong(memory.address(page) + 8L * entry);
-  }
-
-  private static long placeAt(long address, int i) {
-    // Eight bytes are read for five; behind the last place there are the checksums.
-    return UnsafeApi.getLong(address + PLACES + (long) PLACE_BYTES * i) & PLACE_MASK;
-  }
-
-  private static void setPlace(long address, int i, long place) {
-    long at = address + PLACES + (long) PLACE_BYTES * i;
-    UnsafeApi.putInt(at, (int) place);
-    UnsafeApi.putByte(at + 4, (byte) (place >>> 32));
+    IndexSpace.changeMappedCount(address, change);
   }
 }

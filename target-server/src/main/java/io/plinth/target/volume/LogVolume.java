@@ -1,11 +1,10 @@
 package io.plinth.target.volume;
 
-import io.plinth.engine.api.Core;
 import io.plinth.engine.api.Status;
-import io.plinth.engine.memory.BufferPool;
 import io.plinth.engine.memory.NativeMemory;
 import io.plinth.log.format.RecordHeader;
 import io.plinth.log.journal.Journal;
+import io.plinth.log.journal.PlantedBug;
 import io.plinth.log.recovery.RecoveryException;
 import io.plinth.log.replication.ReplicaGroup;
 import java.util.ArrayList;
@@ -13,28 +12,27 @@ import java.util.List;
 import org.agrona.UnsafeApi;
 
 /** A volume whose blocks live in the log of its core. */
-public final class LogVolume implements Volume {
+public final class LogVolume extends IndexedVolume {
   private static final int BLOCK = BLOCK_BYTES;
 
-  private final VolumeStore store;
   private final ReplicaGroup group;
   private final String name;
-  private final long sizeBytes;
   private final FlushPolicy flushPolicy;
-  private final BlockIndex index;
-  private final VolumeStatistics statistics = new VolumeStatistics();
-  private final List<Attachment> attachments = new ArrayList<>();
-  private volatile int attachmentCount;
-  private volatile long corruptReads;
-  private boolean closed;
+  private volatile long sizeBytes;
+  private volatile List<SnapshotVolume> snapshots = List.of();
 
-  LogVolume(VolumeStore store, int group, String name, long sizeBytes, FlushPolicy flushPolicy) {
-    this.store = store;
+  LogVolume(
+      VolumeStore store,
+      int group,
+      String name,
+      long sizeBytes,
+      FlushPolicy flushPolicy,
+      BlockIndex index) {
+    super(store, index);
     this.group = new ReplicaGroup(group);
     this.name = name;
     this.sizeBytes = sizeBytes;
     this.flushPolicy = flushPolicy;
-    this.index = new BlockIndex(store.indexMemory(), (sizeBytes + BLOCK - 1) / BLOCK);
   }
 
   @Override
@@ -48,11 +46,6 @@ public final class LogVolume implements Volume {
   }
 
   @Override
-  public Core core() {
-    return store.core();
-  }
-
-  @Override
   public boolean readOnly() {
     return false;
   }
@@ -62,67 +55,27 @@ public final class LogVolume implements Volume {
     return group;
   }
 
-  /** Returns whether this volume is one of a store's; any thread. */
-  public boolean isIn(VolumeStore candidate) {
-    return store.equals(candidate);
-  }
-
   /** Returns when writes are acknowledged; any thread. */
   public FlushPolicy flushPolicy() {
     return flushPolicy;
   }
 
-  /** Returns the counts and latencies; any thread. */
-  public VolumeStatistics statistics() {
-    return statistics;
-  }
-
-  /** Returns how many bytes have a place or a claim on space; on the core. */
-  public long mappedBytes() {
-    return index.mappedBlocks() * BLOCK;
-  }
-
-  /** Returns how many clients use the volume; any thread. */
-  public int attachmentCount() {
-    return attachmentCount;
-  }
-
-  /** Returns how many reads have failed because of damaged blocks; any thread. */
-  public long corruptReads() {
-    return corruptReads;
-  }
-
-  @Override
-  public void attach(Attachment attachment) {
-    attachments.add(attachment);
-    attachmentCount = attachments.size();
-  }
-
-  @Override
-  public void detach(Attachment attachment) {
-    attachments.remove(attachment);
-    attachmentCount = attachments.size();
-  }
-
-  @Override
-  public void awaitReady(ReadyListener listener) {
-    store.awaitReady(listener);
-  }
-
-  @Override
-  public void cancelReady(ReadyListener listener) {
-    store.cancelReady(listener);
-  }
-
   @Override
   public boolean submit(VolumeRequest request) {
     request.volume = this;
-    if (closed) {
+    if (isClosed()) {
       store.complete(request, Status.ESHUTDOWN);
       return true;
     }
     if (request.length == 0 && request.operation != Operation.FLUSH) {
       store.complete(request, Status.OK);
+      return true;
+    }
+    if (request.offset + request.length > sizeBytes) {
+      // The volume has shrunk since the client attached.
+      boolean writes =
+          request.operation == Operation.WRITE || request.operation == Operation.WRITE_ZEROES;
+      store.complete(request, writes ? Status.ENOSPC : Status.EINVAL);
       return true;
     }
     return switch (request.operation) {
@@ -143,27 +96,33 @@ public final class LogVolume implements Volume {
     group.lead();
   }
 
-  BlockIndex index() {
-    return index;
+  /** Returns the snapshots, the oldest first; any thread. */
+  public List<SnapshotVolume> snapshots() {
+    return snapshots;
   }
 
-  @SuppressWarnings("NonAtomicVolatileUpdate") // only this core writes it
-  void countCorruptRead() {
-    corruptReads++;
-  }
-
-  void close() {
-    closed = true;
-    for (Attachment attachment : List.copyOf(attachments)) {
-      attachment.onVolumeClosed();
+  /** Returns a snapshot by its name within the volume, or null; any thread. */
+  public SnapshotVolume snapshot(String snapshotName) {
+    for (SnapshotVolume snapshot : snapshots) {
+      if (snapshot.snapshotName().equals(snapshotName)) {
+        return snapshot;
+      }
     }
-    index.clear();
+    return null;
   }
 
   void recover(RecordHeader record, long payloadPlace) throws RecoveryException {
+    group.recovered(record.term(), record.index());
+    if (record.type() == RecordHeader.COMMAND) {
+      try {
+        applyCommand(VolumeCommand.decode(record.command()));
+      } catch (IllegalArgumentException e) {
+        throw new RecoveryException("volume " + name + ": " + e.getMessage());
+      }
+      return;
+    }
     long first = record.firstBlock();
-    long blocks = (sizeBytes + BLOCK - 1) / BLOCK;
-    if (first < 0 || first >= blocks || record.blockCount() > blocks - first) {
+    if (first < 0 || first >= index.blocks() || record.blockCount() > index.blocks() - first) {
       throw new RecoveryException(
           "volume "
               + name
@@ -171,12 +130,12 @@ public final class LogVolume implements Volume {
               + first
               + ", which lies outside of the volume");
     }
-    group.recovered(record.term(), record.index());
     if (record.type() == RecordHeader.WRITE) {
       for (int i = 0; i < record.blockCount(); i++) {
         index.put(first + i, payloadPlace + i, record.checksum(i), record.index());
       }
-    } else if (record.type() == RecordHeader.UNMAP) {
+    } else if (record.type() == RecordHeader.UNMAP
+        && !store.isPlanted(PlantedBug.FORGET_UNMAP_ON_REPLAY)) {
       index.unmap(
           first,
           record.blockCount(),
@@ -185,9 +144,113 @@ public final class LogVolume implements Volume {
     }
   }
 
+  /**
+   * Takes back a snapshot that a checkpoint has; at start.
+   *
+   * @param tree takes over one reference
+   */
+  void restoreSnapshot(String snapshotName, long snapshotBytes, long createdMs, BlockIndex tree) {
+    addSnapshot(new SnapshotVolume(this, snapshotName, snapshotBytes, createdMs, tree));
+  }
+
+  private void addSnapshot(SnapshotVolume snapshot) {
+    List<SnapshotVolume> changed = new ArrayList<>(snapshots);
+    changed.add(snapshot);
+    snapshots = List.copyOf(changed);
+  }
+
+  private void applyCommand(VolumeCommand command) {
+    switch (command.kind()) {
+      case SNAPSHOT ->
+          addSnapshot(
+              new SnapshotVolume(
+                  this, command.name(), sizeBytes, command.number(), index.snapshot()));
+      case DELETE_SNAPSHOT -> {
+        SnapshotVolume snapshot = snapshot(command.name());
+        if (snapshot != null) {
+          List<SnapshotVolume> changed = new ArrayList<>(snapshots);
+          changed.remove(snapshot);
+          snapshots = List.copyOf(changed);
+          snapshot.close();
+        }
+      }
+      case ROLLBACK -> {
+        SnapshotVolume snapshot = snapshot(command.name());
+        if (snapshot != null) {
+          index.replaceBy(snapshot.index());
+          sizeBytes = snapshot.sizeBytes();
+        }
+      }
+      case RESIZE -> resize(command.number());
+      case CLONE -> {
+        IndexedVolume source = store.source(command);
+        if (source != null) {
+          index.replaceBy(source.index());
+          sizeBytes = source.sizeBytes();
+        }
+      }
+      case CREATE -> {}
+    }
+  }
+
+  private void resize(long newBytes) {
+    long newBlocks = (newBytes + BLOCK - 1) / BLOCK;
+    if (newBlocks < index.blocks()) {
+      index.unmap(newBlocks, index.blocks() - newBlocks, false, group.lastIndex());
+    }
+    index.resize(newBlocks);
+    sizeBytes = newBytes;
+  }
+
+  /** Returns whether anything beyond a size is mapped; on the core. */
+  public boolean isMappedBeyond(long bytes) {
+    long first = (bytes + BLOCK - 1) / BLOCK;
+    return first < index.blocks() && index.anyMapped(first, index.blocks() - first);
+  }
+
+  /** Begins a command; false when it must be tried again when told. */
+  boolean begin(VolumeRequest request) {
+    request.volume = this;
+    // Whoever looks for begun requests that touch its blocks must wait for this one.
+    request.offset = 0;
+    request.length = Long.MAX_VALUE / 2;
+    request.unmapCount = 0;
+    request.pieceCount = 0;
+    if (request.command.kind() == VolumeCommand.Kind.CLONE
+        && store.source(request.command) == null) {
+      // Deleted while this waited for room in the log.
+      store.complete(request, Status.ENOENT);
+      return true;
+    }
+    byte[] bytes = request.command.encode();
+    Journal journal = store.journal();
+    if (!journal.begin(RecordHeader.COMMAND, 0, group, 0, bytes.length)) {
+      return refused(request);
+    }
+    journal.command(bytes);
+    request.groupIndex = group.lastIndex();
+    store.addBegun(request);
+    // Applied before anything that follows is judged: a write to what is cut off, or a clone of
+    // what
+    // is deleted, would be in the log behind the command, and replay could not make sense of it.
+    journal.seal();
+    return true;
+  }
+
+  @Override
+  void close() {
+    snapshots.forEach(SnapshotVolume::close);
+    snapshots = List.of();
+    super.close();
+  }
+
   /** Puts a committed request's effect into the index. */
   void apply(VolumeRequest request) {
-    if (closed) {
+    if (isClosed()) {
+      return;
+    }
+    if (request.command != null) {
+      applyCommand(request.command);
       return;
     }
     if (request.unmapCount > 0) {
@@ -221,7 +284,8 @@ public final class LogVolume implements Volume {
     long end = request.offset + request.length;
     long last = (end - 1) / BLOCK;
     int head = (int) (request.offset % BLOCK);
-    int tail = (int) (end % BLOCK);
+    // The end of a volume whose size is no multiple of a block counts as whole.
+    int tail = end == sizeBytes ? 0 : (int) (end % BLOCK);
     boolean mergeHead = head != 0 || (first == last && tail != 0);
     boolean mergeTail = tail != 0 && last != first;
     if ((mergeHead || mergeTail) && store.isBegun(this, first, last)) {
@@ -229,16 +293,21 @@ public final class LogVolume implements Volume {
     }
     long headBase = mergeHead ? base(first) : 0;
     long tailBase = mergeTail ? base(last) : 0;
-    if ((mergeHead && headBase == MergeBlocks.PENDING)
-        || (mergeTail && tailBase == MergeBlocks.PENDING)) {
-      return false;
-    }
+    // A failure first: it is told once, and asked for again the block would be read again.
     if (headBase == MergeBlocks.FAILED || tailBase == MergeBlocks.FAILED) {
       store.complete(request, Status.EIO);
       return true;
     }
+    if ((mergeHead && headBase == MergeBlocks.PENDING)
+        || (mergeTail && tailBase == MergeBlocks.PENDING)) {
+      return false;
+    }
     Journal journal = store.journal();
     int count = (int) (last - first + 1);
+    if (!store.hasRoomFor(count)) {
+      store.complete(request, Status.ENOSPC);
+      return true;
+    }
     if (!journal.begin(RecordHeader.WRITE, 0, group, first, count)) {
       return refused(request);
     }
@@ -254,6 +323,7 @@ public final class LogVolume implements Volume {
     } else {
       copyPayload(request, target + head);
     }
+    NativeMemory.zero(target + head + request.length, tail == 0 ? -end & (BLOCK - 1) : 0);
     addPiece(request, first, count);
     request.unmapCount = 0;
     request.groupIndex = group.lastIndex();
@@ -304,7 +374,7 @@ public final class LogVolume implements Volume {
    */
   private long base(long block) {
     long place = index.place(block);
-    if (place == BlockIndex.UNMAPPED || place == BlockIndex.ALLOCATED_ZERO) {
+    if (place == IndexSpace.UNMAPPED || place == IndexSpace.ALLOCATED_ZERO) {
       return ZeroBlock.ADDRESS;
     }
     Journal journal = store.journal();
@@ -358,12 +428,12 @@ public final class LogVolume implements Volume {
     }
     long headBase = hasHead ? base(headBlock) : ZeroBlock.ADDRESS;
     long tailBase = hasTail ? base(endBlock) : ZeroBlock.ADDRESS;
-    if (headBase == MergeBlocks.PENDING || tailBase == MergeBlocks.PENDING) {
-      return false;
-    }
     if (headBase == MergeBlocks.FAILED || tailBase == MergeBlocks.FAILED) {
       store.complete(request, Status.EIO);
       return true;
+    }
+    if (headBase == MergeBlocks.PENDING || tailBase == MergeBlocks.PENDING) {
+      return false;
     }
     Journal journal = store.journal();
     int headerBytes =
@@ -393,6 +463,9 @@ public final class LogVolume implements Volume {
   private void writeEdge(
       VolumeRequest request, int piece, long block, long base, int from, int zeroes) {
     Journal journal = store.journal();
+    if (store.isPlanted(PlantedBug.SPLIT_WRITE)) {
+      journal.seal();
+    }
     if (!journal.begin(RecordHeader.WRITE, 0, group, block, 1)) {
       throw new IllegalStateException("room was reserved: " + Status.name(journal.refusal()));
     }
@@ -437,188 +510,5 @@ public final class LogVolume implements Volume {
 
   private static int unmapFlags(VolumeRequest request) {
     return request.noHole ? RecordHeader.ALLOCATED : 0;
-  }
-
-  private boolean blockStatus(VolumeRequest request) {
-    long position = request.offset;
-    long end = request.offset + request.length;
-    request.extents.clear();
-    int limit = request.singleExtent ? 1 : request.extentLimit;
-    while (position < end) {
-      long block = position / BLOCK;
-      long next;
-      int state;
-      if (index.hasLeaf(block)) {
-        next = (block + 1) * BLOCK;
-        long place = index.place(block);
-        state = place == BlockIndex.UNMAPPED ? ExtentList.HOLE | ExtentList.ZERO : 0;
-        state = place == BlockIndex.ALLOCATED_ZERO ? ExtentList.ZERO : state;
-      } else {
-        next = index.nextPresentLeaf(block) * BLOCK;
-        next = next <= position ? (block + BlockIndex.blocksLeftInLeaf(block)) * BLOCK : next;
-        state = ExtentList.HOLE | ExtentList.ZERO;
-      }
-      next = Math.min(next, end);
-      int count = request.extents.count();
-      if (count == limit && request.extents.state(count - 1) != state) {
-        break;
-      }
-      request.extents.add(next - position, state);
-      position = next;
-    }
-    store.complete(request, Status.OK);
-    return true;
-  }
-
-  private boolean read(VolumeRequest request) {
-    request.pendingReads = 0;
-    request.failure = Status.OK;
-    request.data.clear();
-    request.coldBuffer = 0;
-    if (!hasReadBuffers(request)) {
-      return false;
-    }
-    long position = request.offset;
-    long end = request.offset + request.length;
-    while (position < end && request.failure == Status.OK) {
-      position = readRun(request, position, end);
-    }
-    if (request.pendingReads == 0) {
-      finishRead(request);
-    }
-    return true;
-  }
-
-  /**
-   * Returns whether the pool has the buffers that blocks outside of memory need; when not, asks to
-   * be told.
-   */
-  private boolean hasReadBuffers(VolumeRequest request) {
-    long first = request.offset / BLOCK;
-    long last = (request.offset + request.length - 1) / BLOCK;
-    Journal journal = store.journal();
-    int cold = 0;
-    for (long block = first; block <= last; block++) {
-      long place = index.place(block);
-      boolean data = place != BlockIndex.UNMAPPED && place != BlockIndex.ALLOCATED_ZERO;
-      if (data && journal.residentAddress(place) == 0) {
-        cold++;
-      }
-    }
-    int perBuffer = store.reads().blocksPerBuffer();
-    // Runs never straddle buffers in the worst case that each run leaves a buffer's rest unused:
-    // they are split instead.
-    int needed = (cold + perBuffer - 1) / perBuffer;
-    if (store.readBuffers().available() >= needed) {
-      return true;
-    }
-    if (needed > store.readBuffers().capacity()) {
-      throw new IllegalArgumentException(
-          "a read of " + request.length + " bytes is more than the front end may ask for");
-    }
-    store.awaitReadBuffers(needed);
-    return false;
-  }
-
-  /**
-   * Adds the longest run of equal kind from {@code position} to the request's data; returns where
-   * it ends.
-   */
-  private long readRun(VolumeRequest request, long position, long end) {
-    Journal journal = store.journal();
-    long block = position / BLOCK;
-    int skip = (int) (position % BLOCK);
-    long place = index.place(block);
-    if (place == BlockIndex.UNMAPPED || place == BlockIndex.ALLOCATED_ZERO) {
-      return readZeroes(request, position, end);
-    }
-    long address = journal.residentAddress(place);
-    if (address == 0) {
-      return readCold(request, position, end);
-    }
-    long next = Math.min(end, (block + 1) * BLOCK);
-    if (!journal.isResidentGood(place, address, index.checksum(block))) {
-      store.reads().report(this, block, place, "does not match its checksum");
-      request.failure = Status.EIO;
-      return next;
-    }
-    IoVector data = request.data;
-    int length = (int) (next - position);
-    int last = data.count() - 1;
-    if (last >= 0
-        && data.address(last) + data.length(last) == address + skip
-        && journal.equals(data.owner(last))) {
-      // Neighbouring addresses are in one segment: each begins with a header block, which is never
-      // data.
-      data.extendLast(length);
-    } else {
-      data.add(address + skip, length, journal, journal.pin(place));
-    }
-    return next;
-  }
-
-  private long readZeroes(VolumeRequest request, long position, long end) {
-    long next = position;
-    while (next < end && isZero(next / BLOCK)) {
-      next = Math.min(end, (next / BLOCK + 1) * BLOCK);
-    }
-    request.data.add(0, (int) (next - position), null, 0);
-    return next;
-  }
-
-  private boolean isZero(long block) {
-    long place = index.place(block);
-    return place == BlockIndex.UNMAPPED || place == BlockIndex.ALLOCATED_ZERO;
-  }
-
-  private long readCold(VolumeRequest request, long position, long end) {
-    Journal journal = store.journal();
-    long block = position / BLOCK;
-    int skip = (int) (position % BLOCK);
-    long place = index.place(block);
-    long lastBlock = (end - 1) / BLOCK;
-    BufferPool pool = store.readBuffers();
-    boolean newBuffer =
-        request.coldBuffer == 0 || request.coldBlocks == store.reads().blocksPerBuffer();
-    if (newBuffer) {
-      request.coldBuffer = pool.acquire();
-      request.coldBlocks = 0;
-    }
-    int room = store.reads().blocksPerBuffer() - request.coldBlocks;
-    int blocks = 1;
-    while (blocks < room
-        && block + blocks <= lastBlock
-        && journal.areNeighbours(place + blocks - 1, index.place(block + blocks))) {
-      blocks++;
-    }
-    long address = request.coldBuffer + (long) request.coldBlocks * BLOCK;
-    request.coldBlocks += blocks;
-    long next = Math.min(end, (block + blocks) * BLOCK);
-    if (!newBuffer) {
-      request.data.dropOwner(request.coldOwner);
-    }
-    request.coldOwner = request.data.count();
-    request.data.add(address + skip, (int) (next - position), pool, request.coldBuffer);
-    request.pendingReads++;
-    store.reads().start(this, block, place, blocks, address, request);
-    return next;
-  }
-
-  /** One of a request's reads has ended. */
-  void onRequestRead(VolumeRequest request, int status) {
-    request.pendingReads--;
-    if (status != Status.OK) {
-      request.failure = status;
-    }
-    if (request.pendingReads == 0) {
-      finishRead(request);
-    }
-  }
-
-  private void finishRead(VolumeRequest request) {
-    if (request.failure != Status.OK) {
-      request.data.releaseAll();
-    }
-    store.complete(request, request.failure);
   }
 }

@@ -7,7 +7,7 @@ import org.agrona.collections.Long2LongHashMap;
 /**
  * Blocks of the log that writes of less than a block must be merged with and that were not in
  * memory: they are read here, and the refused write finds them when it tries again. Named by place:
- * what is at a place never changes, so an entry can't become stale.
+ * what is at a place does not change before its segment is used anew, and then it is forgotten.
  */
 final class MergeBlocks {
   /** The block is being read, or nothing could be started: try again when told. */
@@ -38,7 +38,7 @@ final class MergeBlocks {
   }
 
   /** Returns the address of a block's content, {@link #PENDING} or {@link #FAILED}. */
-  long find(LogVolume volume, long block, long place) {
+  long find(IndexedVolume volume, long block, long place) {
     long slot = buffersByPlace.get(place);
     if (slot != NONE) {
       int i = (int) slot;
@@ -66,6 +66,16 @@ final class MergeBlocks {
     buffersByPlace.put(place, i);
     store.reads().start(volume, block, place, 1, buffer, null);
     return PENDING;
+  }
+
+  /** A range of places is used anew: what was read from it is forgotten. */
+  void forget(long fromPlace, long toPlace) {
+    for (int i = 0; i < CAPACITY; i++) {
+      boolean kept = states[i] == READY || states[i] == BROKEN;
+      if (kept && places[i] >= fromPlace && places[i] < toPlace) {
+        free(i);
+      }
+    }
   }
 
   /** The read into a buffer has ended. */

@@ -37,7 +37,10 @@ public abstract class VolumeRequest {
   /** Link of the volume's queues; null while the front end owns the request. */
   VolumeRequest next;
 
-  LogVolume volume;
+  IndexedVolume volume;
+
+  /** A change other than of blocks; null for what clients ask. */
+  VolumeCommand command;
 
   /** Index of the request's last record in its group's log. */
   long groupIndex;

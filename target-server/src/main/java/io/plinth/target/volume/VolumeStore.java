@@ -2,18 +2,24 @@ package io.plinth.target.volume;
 
 import io.plinth.engine.api.Core;
 import io.plinth.engine.api.CycleTask;
+import io.plinth.engine.api.LogStorage;
 import io.plinth.engine.api.Status;
 import io.plinth.engine.memory.BufferPool;
 import io.plinth.engine.memory.NativeMemory;
 import io.plinth.log.format.RecordHeader;
+import io.plinth.log.format.Superblock.CheckpointPlace;
 import io.plinth.log.journal.Journal;
 import io.plinth.log.journal.JournalListener;
+import io.plinth.log.journal.PlantedBug;
 import io.plinth.log.recovery.RecoveryException;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
+import java.util.Set;
 import java.util.function.IntConsumer;
 import java.util.zip.CRC32C;
+import org.agrona.collections.Int2IntHashMap;
 import org.agrona.collections.Int2ObjectHashMap;
 
 /**
@@ -28,9 +34,19 @@ public final class VolumeStore implements JournalListener, CycleTask {
   private static final int READ_BUFFER_BYTES = 64 * 1024;
   // Two of the largest reads at their worst alignment, and what small reads need besides.
   private static final int READ_BUFFERS = 1280;
+  private static final int NO_FAMILY = 0;
+
+  /** Pages of trees that are freed in one duty cycle: some tens of microseconds. */
+  private static final int FREED_PAGES_PER_CYCLE = 2;
+
+  /** How much of the log may be needed at most, so that the cleaner does not work in vain. */
+  private static final double FULL = 0.93;
 
   private final Core core;
-  private final IndexMemory indexMemory = new IndexMemory();
+  private final Set<PlantedBug> plantedBugs;
+  private final boolean acksBeforeAppend;
+  private final IndexSpace space;
+  private final long blocksPerSegment;
   private final Int2ObjectHashMap<LogVolume> volumes = new Int2ObjectHashMap<>();
   private final RequestQueue begun = new RequestQueue();
   private final RequestQueue undurable = new RequestQueue();
@@ -40,40 +56,125 @@ public final class VolumeStore implements JournalListener, CycleTask {
   private final MergeBlocks merges;
   private final CRC32C crc = new CRC32C();
   private final List<DurableTask> durableTasks = new ArrayList<>();
+  private final Int2IntHashMap familyByGroup = new Int2IntHashMap(NO_FAMILY);
+  private final Checkpointer checkpointer;
+  private final Cleaner cleaner;
+  private long lastCompletedNs;
   private int awaitedReadBuffers;
+  private int highestGroup;
   private Journal journal;
 
   private record DurableTask(long sequence, IntConsumer task) {}
 
-  /** Creates the store of a log that {@link #start} opens. */
-  public VolumeStore(Core core) {
+  /**
+   * Creates the store of a log that {@link #start} opens.
+   *
+   * @param segmentBytes size of a segment
+   * @param segments how many there may be
+   * @param plantedBugs empty except in tests
+   */
+  public VolumeStore(Core core, int segmentBytes, int segments, Set<PlantedBug> plantedBugs) {
     this.core = core;
+    this.plantedBugs = plantedBugs;
+    this.acksBeforeAppend = isPlanted(PlantedBug.ACK_BEFORE_APPEND);
+    this.blocksPerSegment = segmentBytes / Volume.BLOCK_BYTES;
+    this.space = new IndexSpace(segments, segmentBytes / Volume.BLOCK_BYTES, plantedBugs);
     this.reads = new BlockReads(this);
     this.merges = new MergeBlocks(this);
+    this.checkpointer = new Checkpointer(this);
+    this.cleaner = new Cleaner(this);
   }
 
   /**
-   * Applies a record found in the log; for groups that no longer exist it is ignored. Before {@link
-   * #start}.
+   * Loads the checkpoint that a log's superblock names; before {@link #recover}.
+   *
+   * @return what whoever wrote the checkpoint had added to it; empty without a checkpoint
+   * @throws RecoveryException when it can't be used; one line that says why and where
    */
+  public byte[] load(String name, LogStorage storage, CheckpointPlace place)
+      throws RecoveryException {
+    byte[] extension =
+        place.bytes() == 0
+            ? new byte[0]
+            : new CheckpointLoader(name, this, storage).load(place, checkpointer);
+    checkpointer.noteDead(storage.maxSegments());
+    return extension;
+  }
+
+  /** Applies a record found in the log. Before {@link #start}. */
   public void recover(RecordHeader record, long payloadPlace) throws RecoveryException {
+    int group = record.group();
+    switch (record.type()) {
+      case RecordHeader.META -> {}
+      case RecordHeader.RELOCATE -> {
+        for (int i = 0; i < record.blockCount(); i++) {
+          space.relocate(group, record.block(i), record.place(i), payloadPlace + i);
+        }
+      }
+      case RecordHeader.COMMAND -> {
+        highestGroup = Math.max(highestGroup, group);
+        recoverCommand(record);
+      }
+      default -> {
+        highestGroup = Math.max(highestGroup, group);
+        LogVolume volume = volumes.get(group);
+        if (volume != null) {
+          volume.recover(record, payloadPlace);
+        }
+      }
+    }
+  }
+
+  private void recoverCommand(RecordHeader record) throws RecoveryException {
     LogVolume volume = volumes.get(record.group());
+    if (volume == null) {
+      VolumeCommand command;
+      try {
+        command = VolumeCommand.decode(record.command());
+      } catch (IllegalArgumentException e) {
+        throw new RecoveryException("group " + record.group() + ": " + e.getMessage());
+      }
+      volume = add(record.group(), command);
+    }
     if (volume != null) {
-      volume.recover(record, payloadPlace);
+      volume.recover(record, 0);
     }
   }
 
-  /** Begins to serve on top of a journal, which this store must be the listener of. */
-  public void start(Journal openJournal) {
-    journal = openJournal;
-    for (LogVolume volume : volumes.values()) {
-      volume.lead();
+  /** Makes the volume that a command begins; null when it begins none, or its source is gone. */
+  private LogVolume add(int group, VolumeCommand command) {
+    highestGroup = Math.max(highestGroup, group);
+    if (command.kind() == VolumeCommand.Kind.CREATE) {
+      long size = command.number();
+      familyByGroup.put(group, group);
+      BlockIndex index =
+          new BlockIndex(space, group, (size + Volume.BLOCK_BYTES - 1) / Volume.BLOCK_BYTES);
+      return add(group, command.name(), size, command.flushPolicy(), index);
     }
+    if (command.kind() != VolumeCommand.Kind.CLONE) {
+      return null;
+    }
+    IndexedVolume source = source(command);
+    if (source == null) {
+      return null;
+    }
+    int family = source.index().family();
+    familyByGroup.put(group, family);
+    BlockIndex empty = new BlockIndex(space, family, source.index().blocks());
+    return add(group, command.name(), source.sizeBytes(), command.flushPolicy(), empty);
   }
 
-  /** Adds a volume, empty or about to be recovered. */
-  public LogVolume add(int group, String name, long sizeBytes, FlushPolicy flushPolicy) {
-    LogVolume volume = new LogVolume(this, group, name, sizeBytes, flushPolicy);
+  /** Returns what a clone begins as, or null. */
+  IndexedVolume source(VolumeCommand command) {
+    LogVolume origin = volumes.get((int) command.number());
+    return origin == null || command.snapshot().isEmpty()
+        ? origin
+        : origin.snapshot(command.snapshot());
+  }
+
+  private LogVolume add(
+      int group, String name, long sizeBytes, FlushPolicy flushPolicy, BlockIndex index) {
+    LogVolume volume = new LogVolume(this, group, name, sizeBytes, flushPolicy, index);
     volumes.put(group, volume);
     if (journal != null) {
       volume.lead();
@@ -81,10 +182,165 @@ public final class VolumeStore implements JournalListener, CycleTask {
     return volume;
   }
 
-  /** Forgets a volume and frees its index; clients are disconnected. */
+  /** Takes back a volume that a checkpoint has; at start. */
+  LogVolume restore(
+      int group, String name, long sizeBytes, FlushPolicy flushPolicy, BlockIndex index) {
+    highestGroup = Math.max(highestGroup, group);
+    return add(group, name, sizeBytes, flushPolicy, index);
+  }
+
+  /** Begins to serve on top of a journal, which this store must be the listener of. */
+  public void start(Journal openJournal, Checkpointer.Superblocks superblocks) {
+    journal = openJournal;
+    checkpointer.start(openJournal, superblocks);
+    for (LogVolume volume : volumes.values()) {
+      volume.lead();
+    }
+  }
+
+  /** Returns the volume of a group, or null. */
+  public LogVolume volume(int group) {
+    return volumes.get(group);
+  }
+
+  /** Returns the volumes in no particular order. */
+  public List<LogVolume> volumes() {
+    List<LogVolume> result = new ArrayList<>(volumes.values());
+    result.sort(Comparator.comparingInt(volume -> volume.group().id()));
+    return result;
+  }
+
+  /** A group has existed, even if nothing of it is left: its number is not used again. */
+  void noteGroup(int group) {
+    highestGroup = Math.max(highestGroup, group);
+  }
+
+  /** Returns the highest number of a group that this log has seen. */
+  public int highestGroup() {
+    return highestGroup;
+  }
+
+  /**
+   * Begins a volume: empty, or with the content of another volume or snapshot of this store.
+   *
+   * @param source null for an empty volume
+   * @param done told the volume when its beginning is durable, or null and the status
+   */
+  public void create(
+      int group,
+      String name,
+      long sizeBytes,
+      FlushPolicy flushPolicy,
+      IndexedVolume source,
+      Created done) {
+    VolumeCommand command =
+        switch (source) {
+          case null -> VolumeCommand.create(name, sizeBytes, flushPolicy);
+          case SnapshotVolume snapshot ->
+              VolumeCommand.cloneOf(
+                  snapshot.origin().group().id(), snapshot.snapshotName(), name, flushPolicy);
+          default ->
+              VolumeCommand.cloneOf(((LogVolume) source).group().id(), "", name, flushPolicy);
+        };
+    LogVolume volume = add(group, command);
+    if (volume == null) {
+      done.created(null, Status.ESHUTDOWN);
+      return;
+    }
+    run(
+        volume,
+        command,
+        status -> {
+          if (status == Status.OK) {
+            done.created(volume, status);
+          } else {
+            remove(volume);
+            done.created(null, status);
+          }
+        });
+  }
+
+  /** Told how the beginning of a volume went. */
+  @FunctionalInterface
+  public interface Created {
+    /** Called on the core. */
+    void created(LogVolume volume, int status);
+  }
+
+  /** Takes a snapshot; {@code done} is told a status when it is durable. */
+  public void snapshot(LogVolume volume, String name, IntConsumer done) {
+    run(volume, VolumeCommand.snapshot(name, core.clock().epochMs()), done);
+  }
+
+  /** Deletes a snapshot and disconnects its readers. */
+  public void deleteSnapshot(LogVolume volume, String name, IntConsumer done) {
+    run(volume, VolumeCommand.deleteSnapshot(name), done);
+  }
+
+  /** Lets a volume be what it was at a snapshot; its clients are disconnected. */
+  public void rollback(LogVolume volume, String snapshot, IntConsumer done) {
+    volume.disconnect();
+    run(volume, VolumeCommand.rollback(snapshot), done);
+  }
+
+  /** Changes the size of a volume; what lies beyond is gone. */
+  public void resize(LogVolume volume, long sizeBytes, IntConsumer done) {
+    run(volume, VolumeCommand.resize(sizeBytes), done);
+  }
+
+  private void run(LogVolume volume, VolumeCommand command, IntConsumer done) {
+    CommandRequest request = new CommandRequest(command, done);
+    submit(volume, request);
+  }
+
+  private void submit(LogVolume volume, CommandRequest request) {
+    if (!volume.begin(request)) {
+      awaitReady(() -> submit(volume, request));
+    }
+  }
+
+  /** A command on its way through the log. */
+  private static final class CommandRequest extends VolumeRequest {
+    private final IntConsumer done;
+
+    CommandRequest(VolumeCommand command, IntConsumer done) {
+      this.command = command;
+      this.done = done;
+      this.fua = true;
+    }
+
+    @Override
+    protected void onCompleted(int status) {
+      done.accept(status);
+    }
+  }
+
+  /**
+   * Forgets a volume and its snapshots; clients are disconnected, and its pages freed bit by bit.
+   */
   public void remove(LogVolume volume) {
     volumes.remove(volume.group().id());
     volume.close();
+  }
+
+  /** Returns the family that a group's blocks belong to, or zero when nothing refers to them. */
+  int family(int group) {
+    return familyByGroup.get(group);
+  }
+
+  Int2IntHashMap families() {
+    return familyByGroup;
+  }
+
+  /** Returns whether blocks may be added, or must be refused because the log is full. */
+  boolean hasRoomFor(int blocks) {
+    long usable = (journal.limitSegments() - journal.reservedSegments()) * blocksPerSegment;
+    return space.references().liveBlocks() + blocks <= usable * FULL;
+  }
+
+  /** Returns when the newest request of a client was completed. */
+  long lastCompletedNs() {
+    return lastCompletedNs;
   }
 
   /** Returns the journal; null before {@link #start}. */
@@ -92,9 +348,16 @@ public final class VolumeStore implements JournalListener, CycleTask {
     return journal;
   }
 
+  /**
+   * Returns how many blocks of the log are needed, data and checkpoint; any thread, approximately.
+   */
+  public long liveBlocks() {
+    return space.references().liveBlocks();
+  }
+
   /** Returns how much memory the indexes take, in bytes. */
   public long indexBytes() {
-    return indexMemory.usedBytes();
+    return space.pages().usedBytes();
   }
 
   /**
@@ -111,15 +374,18 @@ public final class VolumeStore implements JournalListener, CycleTask {
     journal.requestSync();
   }
 
-  /** Tells who waits for read buffers once there are enough. */
+  /** Moves the background work on, and tells who waits for read buffers. */
   @Override
   public int doWork(long nowNs) {
-    if (awaitedReadBuffers == 0 || readBuffers.available() < awaitedReadBuffers) {
-      return 0;
+    journal.needBlocks(checkpointer.neededBlocks());
+    int work = checkpointer.doWork() + cleaner.doWork(nowNs);
+    work += space.isFreeing() ? space.freeSome(FREED_PAGES_PER_CYCLE) : 0;
+    if (awaitedReadBuffers > 0 && readBuffers.available() >= awaitedReadBuffers) {
+      awaitedReadBuffers = 0;
+      notifyReady();
+      work++;
     }
-    awaitedReadBuffers = 0;
-    notifyReady();
-    return 1;
+    return work;
   }
 
   /** Asks that the waiting are told when {@code count} read buffers are free. */
@@ -131,16 +397,17 @@ public final class VolumeStore implements JournalListener, CycleTask {
   public void onAppended(long sequence) {
     while (!begun.isEmpty()) {
       VolumeRequest request = begun.peek();
-      LogVolume volume = request.volume;
+      LogVolume volume = (LogVolume) request.volume;
       volume.group().appended(request.groupIndex);
       if (request.groupIndex > volume.group().committedIndex()) {
         return;
       }
       begun.poll();
       volume.apply(request);
-      if (request.fua || volume.flushPolicy() == FlushPolicy.ALWAYS) {
+      if ((request.fua || volume.flushPolicy() == FlushPolicy.ALWAYS)
+          && !isPlanted(PlantedBug.ACK_FUA_EARLY)) {
         awaitDurable(request, sequence);
-      } else {
+      } else if (!acksBeforeAppend) {
         complete(request, Status.OK);
       }
     }
@@ -160,6 +427,11 @@ public final class VolumeStore implements JournalListener, CycleTask {
   }
 
   @Override
+  public boolean mayFreeSegments() {
+    return cleaner.mayFreeSegments();
+  }
+
+  @Override
   public void onReady() {
     notifyReady();
   }
@@ -167,7 +439,10 @@ public final class VolumeStore implements JournalListener, CycleTask {
   @Override
   public void onFailed(int status, long sequence) {
     while (!begun.isEmpty()) {
-      complete(begun.poll(), Status.EIO);
+      VolumeRequest request = begun.poll();
+      if (!acksBeforeAppend) {
+        complete(request, Status.EIO);
+      }
     }
     while (!undurable.isEmpty()) {
       complete(undurable.poll(), Status.EIO);
@@ -180,7 +455,8 @@ public final class VolumeStore implements JournalListener, CycleTask {
 
   /** Frees memory; the log is closed and nothing is in flight. */
   public void close() {
-    indexMemory.close();
+    space.close();
+    cleaner.close();
     readBuffers.close();
     merges.close();
   }
@@ -189,8 +465,26 @@ public final class VolumeStore implements JournalListener, CycleTask {
     return core;
   }
 
-  IndexMemory indexMemory() {
-    return indexMemory;
+  boolean isPlanted(PlantedBug bug) {
+    return plantedBugs.contains(bug);
+  }
+
+  IndexSpace space() {
+    return space;
+  }
+
+  long blocksPerSegment() {
+    return blocksPerSegment;
+  }
+
+  /** Returns the checkpoints of this log. */
+  public Checkpointer checkpointer() {
+    return checkpointer;
+  }
+
+  /** Returns the cleaner of this log. */
+  public Cleaner cleaner() {
+    return cleaner;
   }
 
   BufferPool readBuffers() {
@@ -216,6 +510,11 @@ public final class VolumeStore implements JournalListener, CycleTask {
    */
   void addBegun(VolumeRequest request) {
     begun.add(request);
+    if (acksBeforeAppend
+        && !request.fua
+        && ((LogVolume) request.volume).flushPolicy() == FlushPolicy.FLUSH) {
+      complete(request, Status.OK);
+    }
   }
 
   /** Returns whether a begun request that is not yet applied touches any of these blocks. */
@@ -242,7 +541,12 @@ public final class VolumeStore implements JournalListener, CycleTask {
   }
 
   void complete(VolumeRequest request, int status) {
-    LogVolume volume = request.volume;
+    if (request.command != null) {
+      request.onCompleted(status);
+      return;
+    }
+    lastCompletedNs = core.clock().nowNs();
+    IndexedVolume volume = request.volume;
     long latencyNs = core.clock().preciseNs() - request.receivedNs;
     volume
         .statistics()

@@ -23,6 +23,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
@@ -84,6 +85,16 @@ class AdminServerTest {
     assertThat(answer.body().at("/listeners/0/address").stringValue()).isEqualTo("127.0.0.1:10809");
     assertThat(answer.body().get("logCapacityBytes").longValue()).isEqualTo(1L << 40);
     assertThat(answer.body().get("recovery").stringValue()).isEqualTo("clean: nothing to replay");
+    assertThat(answer.body().get("logs")).hasSize(1);
+    assertThat(answer.body().at("/logs/0/core").intValue()).isEqualTo(1);
+    assertThat(answer.body().at("/logs/0/segmentBytes").intValue()).isEqualTo(64 << 20);
+    assertThat(answer.body().at("/logs/0/segmentsInUse").intValue()).isEqualTo(12);
+    assertThat(answer.body().at("/logs/0/segmentsSpare").intValue()).isEqualTo(3);
+    assertThat(answer.body().at("/logs/0/segmentsAvailable").intValue()).isEqualTo(40);
+    assertThat(answer.body().at("/logs/0/liveBytes").longValue()).isEqualTo(5L << 20);
+    assertThat(answer.body().at("/logs/0/checkpoints").longValue()).isEqualTo(6);
+    assertThat(answer.body().at("/logs/0/cleanedSegments").longValue()).isEqualTo(7);
+    assertThat(answer.body().at("/logs/0/movedBlocks").longValue()).isEqualTo(8);
     assertThat(answer.body().get("dutyCycles")).hasSize(2);
     assertThat(answer.body().at("/dutyCycles/1/core").intValue()).isEqualTo(1);
     assertThat(answer.body().at("/dutyCycles/1/stalls").longValue()).isEqualTo(2);
@@ -118,6 +129,99 @@ class AdminServerTest {
     Answer created = call("POST", "/v1/volumes", "{\"name\":\"a\",\"size\":8192}");
     assertThat(created.body().get("sizeBytes").longValue()).isEqualTo(8192);
     assertThat(created.body().get("flushPolicy").stringValue()).isEqualTo("flush");
+  }
+
+  @Test
+  void aSnapshotIsTakenListedAndDeleted() throws Exception {
+    create("a");
+    create("b");
+    Answer taken = call("POST", "/v1/volumes/a/snapshots", "{\"name\":\"mon\"}");
+    assertThat(taken.status()).isEqualTo(201);
+    assertThat(taken.body().get("name").stringValue()).isEqualTo("mon");
+    assertThat(taken.body().get("createdMs").longValue()).isEqualTo(1_000_000);
+    assertThat(taken.body().get("sizeBytes").longValue()).isEqualTo(1 << 20);
+    assertError(
+        call("POST", "/v1/volumes/a/snapshots", "{\"name\":\"mon\"}"),
+        409,
+        "already_exists",
+        "exists already");
+
+    Answer list = call("GET", "/v1/volumes/a/snapshots", null);
+    assertThat(list.status()).isEqualTo(200);
+    assertThat(list.body().get("snapshots")).containsExactly(taken.body());
+    assertThat(call("GET", "/v1/volumes/b/snapshots", null).body().get("snapshots")).isEmpty();
+    assertThat(call("GET", "/v1/volumes/a", null).body().get("snapshots").intValue()).isEqualTo(1);
+
+    control.attach("a", 1);
+    assertError(
+        call("DELETE", "/v1/volumes/a/snapshots/mon", null), 409, "in_use", "clients attached");
+    Answer deleted = call("DELETE", "/v1/volumes/a/snapshots/mon?force=true", null);
+    assertThat(deleted.status()).isEqualTo(200);
+    assertThat(deleted.body().get("deleted").stringValue()).isEqualTo("a@mon");
+    assertThat(call("GET", "/v1/volumes/a/snapshots", null).body().get("snapshots")).isEmpty();
+  }
+
+  @Test
+  void aCloneHasTheSizeAndThePolicyOfItsSourceUnlessAPolicyIsNamed() throws Exception {
+    Answer _ =
+        call("POST", "/v1/volumes", "{\"name\":\"a\",\"size\":8192,\"flushPolicy\":\"always\"}");
+    Answer _ = call("POST", "/v1/volumes/a/snapshots", "{\"name\":\"s\"}");
+    Answer clone = call("POST", "/v1/volumes", "{\"name\":\"b\",\"clone-of\":\"a@s\"}");
+    assertThat(clone.status()).isEqualTo(201);
+    assertThat(clone.raw().headers().firstValue("location")).contains("/v1/volumes/b");
+    assertThat(clone.body().get("sizeBytes").longValue()).isEqualTo(8192);
+    assertThat(clone.body().get("flushPolicy").stringValue()).isEqualTo("always");
+    Answer other =
+        call(
+            "POST", "/v1/volumes", "{\"name\":\"c\",\"clone-of\":\"a\",\"flushPolicy\":\"flush\"}");
+    assertThat(other.body().get("flushPolicy").stringValue()).isEqualTo("flush");
+  }
+
+  @Test
+  void aVolumeIsRolledBackAndResized() throws Exception {
+    create("a");
+    Answer _ = call("POST", "/v1/volumes/a/snapshots", "{\"name\":\"s\"}");
+    Answer resized = call("POST", "/v1/volumes/a/resize", "{\"size\":\"2M\"}");
+    assertThat(resized.status()).isEqualTo(200);
+    assertThat(resized.body().get("sizeBytes").longValue()).isEqualTo(2 << 20);
+    control.attach("a", 1);
+    assertError(
+        call("POST", "/v1/volumes/a/rollback", "{\"snapshot\":\"s\"}"),
+        409,
+        "in_use",
+        "clients attached");
+    assertError(
+        call("POST", "/v1/volumes/a/resize", "{\"size\":4096,\"force\":false}"),
+        409,
+        "in_use",
+        "clients attached");
+    Answer rolled = call("POST", "/v1/volumes/a/rollback", "{\"snapshot\":\"s\",\"force\":true}");
+    assertThat(rolled.status()).isEqualTo(200);
+    assertThat(rolled.body().get("sizeBytes").longValue()).isEqualTo(1 << 20);
+  }
+
+  @Test
+  void whatHasChangedSinceASnapshotIsToldInParts() throws Exception {
+    create("a");
+    Answer _ = call("POST", "/v1/volumes/a/snapshots", "{\"name\":\"s\"}");
+    Answer all = call("GET", "/v1/volumes/a/diff?from=s", null);
+    assertThat(all.status()).isEqualTo(200);
+    assertThat(all.body())
+        .isEqualTo(
+            JSON.readTree(
+                """
+                {"volume": "a", "from": "s", "to": null, "sizeBytes": 1048576,
+                 "extents": [{"offset": 4096, "length": 4096, "kind": "data"},
+                             {"offset": 8192, "length": 4096, "kind": "zero"}],
+                 "next": null}
+                """));
+    Answer first = call("GET", "/v1/volumes/a/diff?from=s&to=s&limit=1", null);
+    assertThat(first.body().get("to").stringValue()).isEqualTo("s");
+    assertThat(first.body().get("extents")).hasSize(1);
+    assertThat(first.body().get("next").intValue()).isEqualTo(8192);
+    Answer second = call("GET", "/v1/volumes/a/diff?from=s&to=s&limit=1&offset=8192", null);
+    assertThat(second.body().at("/extents/0/kind").stringValue()).isEqualTo("zero");
+    assertThat(second.body().get("next").isNull()).isTrue();
   }
 
   @Test
@@ -160,6 +264,34 @@ class AdminServerTest {
     "GET, /v1/nodes, 404, unknown_route",
     "GET, /v1/node/x, 404, unknown_route",
     "GET, /v1/volumes/a/b, 404, unknown_route",
+    "GET, /v1/volumes/a/snapshots/s/x, 404, unknown_route",
+    "POST, /v1/volumes/a/rollback/x, 404, unknown_route",
+    "GET, /v1/stats/a/b, 404, unknown_route",
+    "GET, /v1/volumes/none/snapshots, 404, not_found",
+    "DELETE, /v1/volumes/none/snapshots/s, 404, not_found",
+    "DELETE, /v1/volumes/a/snapshots/s@t, 400, invalid",
+    "DELETE, /v1/volumes/a/snapshots/, 400, invalid",
+    "GET, /v1/volumes/a@s, 400, invalid",
+    "GET, /v1/volumes?size=1, 400, invalid",
+    "DELETE, /v1/volumes/a?force=true&force=false, 400, invalid",
+    "POST, /v1/volumes/a/rollback?force=true, 400, invalid",
+    "GET, /v1/volumes/none/diff?from=s, 404, not_found",
+    "GET, /v1/volumes/a/diff/x?from=s, 404, unknown_route",
+    "GET, /v1/volumes/a/diff, 400, invalid",
+    "GET, /v1/volumes/a/diff?from=, 400, invalid",
+    "GET, /v1/volumes/a/diff?from=s&to=t@u, 400, invalid",
+    "GET, /v1/volumes/a/diff?from=s&since=t, 400, invalid",
+    "GET, /v1/volumes/a/diff?from=s&offset=5, 400, invalid",
+    "GET, /v1/volumes/a/diff?from=s&offset=-4096, 400, invalid",
+    "GET, /v1/volumes/a/diff?from=s&offset=99999999999999999999, 400, invalid",
+    "GET, /v1/volumes/a/diff?from=s&limit=0, 400, invalid",
+    "GET, /v1/volumes/a/diff?from=s&limit=10001, 400, invalid",
+    "GET, /v1/volumes/a/diff?from=s&limit=ten, 400, invalid",
+    "POST, /v1/volumes/a/diff?from=s, 405, wrong_method",
+    "PUT, /v1/volumes/a/snapshots, 405, wrong_method",
+    "GET, /v1/volumes/a/snapshots/s, 405, wrong_method",
+    "GET, /v1/volumes/a/rollback, 405, wrong_method",
+    "GET, /v1/volumes/a/resize, 405, wrong_method",
     "GET, /metrics, 404, unknown_route",
     "PUT, /v1/node, 405, wrong_method",
     "DELETE, /v1/volumes, 405, wrong_method",
@@ -207,6 +339,30 @@ class AdminServerTest {
   void aBadBodyIsRefusedNamingThePlace(String body, String message) throws Exception {
     assertError(call("POST", "/v1/volumes", body), 400, "invalid", message);
     assertThat(call("GET", "/v1/volumes", null).body().get("volumes")).isEmpty();
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      value = {
+        "/v1/volumes | {\"name\":\"b\",\"clone-of\":5} | field 'clone-of' must be a string",
+        "/v1/volumes | {\"name\":\"b\",\"clone-of\":\"a\",\"size\":4096} | field 'size' can't be there together with",
+        "/v1/volumes | {\"name\":\"b\",\"clone-of\":\"a@\"} | bad snapshot name \"\"",
+        "/v1/volumes | {\"name\":\"b\",\"clone-of\":\"a@s@t\"} | bad snapshot name \"s@t\"",
+        "/v1/volumes | {\"name\":\"b\",\"clone-of\":\"@s\"} | bad volume name \"\"",
+        "/v1/volumes/a/snapshots | {} | field 'name' is missing",
+        "/v1/volumes/a/snapshots | {\"name\":\"s/t\"} | bad snapshot name \"s/t\"",
+        "/v1/volumes/a/snapshots | {\"name\":\"s\",\"force\":true} | unknown field 'force': expected name",
+        "/v1/volumes/a/rollback | {\"force\":true} | field 'snapshot' is missing",
+        "/v1/volumes/a/rollback | {\"snapshot\":\"s\",\"force\":\"yes\"} | field 'force' must be true or false",
+        "/v1/volumes/a/resize | {\"size\":100} | bad volume size 100",
+        "/v1/volumes/a/resize | [] | expected a JSON object such as {\"size\": \"2G\"}"
+      })
+  void aBadBodyOfAnyOtherRequestIsRefusedToo(String path, String body, String message)
+      throws Exception {
+    create("a");
+    assertError(call("POST", path, body), 400, "invalid", message);
   }
 
   @Test
@@ -317,6 +473,17 @@ class AdminServerTest {
       raw.send("IHAVEOPT\0\0\0\1\r\n\r\n");
       assertThat(raw.readStatus()).isEqualTo(400);
       assertThat(raw.isClosedByServer()).isTrue();
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"/v1/volumes/%zz", "/v1/volumes/a?force=%zz"})
+  void aBrokenEscapeIsRefusedAndTheConnectionGoesOn(String path) throws Exception {
+    try (Raw raw = new Raw()) {
+      raw.send("GET " + path + " HTTP/1.1\r\nHost: localhost\r\n\r\n");
+      assertThat(raw.readStatus()).isEqualTo(400);
+      raw.send("GET /v1/volumes HTTP/1.1\r\nHost: localhost\r\n\r\n");
+      assertThat(raw.readStatus()).isEqualTo(200);
     }
   }
 

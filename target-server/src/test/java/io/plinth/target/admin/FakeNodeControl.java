@@ -1,5 +1,6 @@
 package io.plinth.target.admin;
 
+import io.plinth.target.volume.FlushPolicy;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -9,6 +10,7 @@ import java.util.concurrent.CompletableFuture;
 /** A node without disks: remembers volumes, and answers or fails as told. */
 final class FakeNodeControl implements NodeControl {
   private final Map<String, VolumeInfo> volumes = new TreeMap<>();
+  private final Map<String, SnapshotInfo> snapshots = new TreeMap<>();
   private CompletableFuture<NodeInfo> nodeAnswer;
 
   FakeNodeControl() {
@@ -25,6 +27,8 @@ final class FakeNodeControl implements NodeControl {
                 List.of(new NodeInfo.Listener("nbd", "127.0.0.1:10809")),
                 1L << 40,
                 3L << 30,
+                List.of(
+                    new NodeInfo.LogInfo(0, 1, 64 << 20, 12, 3, 40, 5L << 20, 4096, 8192, 6, 7, 8)),
                 "clean: nothing to replay",
                 List.of(new NodeInfo.DutyCycle(0, 0, 850), new NodeInfo.DutyCycle(1, 2, 40_123))));
   }
@@ -37,18 +41,23 @@ final class FakeNodeControl implements NodeControl {
   /** Pretends that clients are attached. */
   synchronized void attach(String name, int connections) {
     VolumeInfo old = volumes.get(name);
-    volumes.put(
-        name,
-        new VolumeInfo(
-            name,
-            old.id(),
-            old.sizeBytes(),
-            old.mappedBytes(),
-            connections,
-            old.flushPolicy(),
-            0,
-            1,
-            0));
+    put(name, old.sizeBytes(), connections, old.flushPolicy());
+  }
+
+  private VolumeInfo put(String name, long sizeBytes, int connections, FlushPolicy policy) {
+    long id = volumes.containsKey(name) ? volumes.get(name).id() : volumes.size() + 1;
+    int count = snapshotsOf(name).size();
+    VolumeInfo info =
+        new VolumeInfo(name, id, sizeBytes, 4096, count, connections, policy, 0, 1, 0);
+    volumes.put(name, info);
+    return info;
+  }
+
+  private List<SnapshotInfo> snapshotsOf(String volume) {
+    return snapshots.entrySet().stream()
+        .filter(entry -> entry.getKey().startsWith(volume + "@"))
+        .map(Map.Entry::getValue)
+        .toList();
   }
 
   @Override
@@ -60,19 +69,22 @@ final class FakeNodeControl implements NodeControl {
     if (spec.sizeBytes() > 1L << 40) {
       return fail(ControlException.Kind.NO_SPACE, "no room in the log for '" + spec.name() + "'");
     }
-    VolumeInfo info =
-        new VolumeInfo(
-            spec.name(),
-            volumes.size() + 1,
-            spec.sizeBytes(),
-            4096,
-            0,
-            spec.flushPolicy(),
-            0,
-            1,
-            0);
-    volumes.put(spec.name(), info);
-    return CompletableFuture.completedFuture(info);
+    return CompletableFuture.completedFuture(
+        put(spec.name(), spec.sizeBytes(), 0, spec.flushPolicy()));
+  }
+
+  @Override
+  public synchronized CompletableFuture<VolumeInfo> cloneVolume(CloneSpec spec) {
+    VolumeInfo source = volumes.get(spec.sourceVolume());
+    boolean isThere =
+        source != null
+            && (spec.source().equals(source.name()) || snapshots.containsKey(spec.source()));
+    if (!isThere) {
+      return notFound(spec.source());
+    }
+    return createVolume(
+        new VolumeSpec(
+            spec.name(), source.sizeBytes(), spec.flushPolicy().orElse(source.flushPolicy())));
   }
 
   @Override
@@ -97,6 +109,92 @@ final class FakeNodeControl implements NodeControl {
     }
     volumes.remove(name);
     return CompletableFuture.completedFuture(null);
+  }
+
+  @Override
+  public synchronized CompletableFuture<List<SnapshotInfo>> listSnapshots(String volume) {
+    return volumes.containsKey(volume)
+        ? CompletableFuture.completedFuture(snapshotsOf(volume))
+        : notFound(volume);
+  }
+
+  @Override
+  public synchronized CompletableFuture<SnapshotInfo> createSnapshot(
+      String volume, String snapshot) {
+    VolumeInfo info = volumes.get(volume);
+    if (info == null) {
+      return notFound(volume);
+    }
+    String name = volume + "@" + snapshot;
+    if (snapshots.containsKey(name)) {
+      return fail(ControlException.Kind.ALREADY_EXISTS, "'" + name + "' exists already");
+    }
+    SnapshotInfo made = new SnapshotInfo(snapshot, 1_000_000, info.sizeBytes(), 4096, 0);
+    snapshots.put(name, made);
+    put(volume, info.sizeBytes(), info.connections(), info.flushPolicy());
+    return CompletableFuture.completedFuture(made);
+  }
+
+  @Override
+  public synchronized CompletableFuture<Void> deleteSnapshot(
+      String volume, String snapshot, boolean force) {
+    String name = volume + "@" + snapshot;
+    if (!snapshots.containsKey(name)) {
+      return notFound(name);
+    }
+    if (volumes.get(volume).connections() > 0 && !force) {
+      return fail(ControlException.Kind.IN_USE, "'" + name + "' has clients attached");
+    }
+    snapshots.remove(name);
+    return CompletableFuture.completedFuture(null);
+  }
+
+  @Override
+  public synchronized CompletableFuture<VolumeInfo> rollback(
+      String volume, String snapshot, boolean force) {
+    SnapshotInfo to = snapshots.get(volume + "@" + snapshot);
+    if (to == null) {
+      return notFound(volume + "@" + snapshot);
+    }
+    return resize(volume, to.sizeBytes(), force);
+  }
+
+  @Override
+  public synchronized CompletableFuture<VolumeInfo> resize(
+      String volume, long sizeBytes, boolean force) {
+    VolumeInfo info = volumes.get(volume);
+    if (info == null) {
+      return notFound(volume);
+    }
+    if (info.connections() > 0 && !force) {
+      return fail(ControlException.Kind.IN_USE, "volume '" + volume + "' has clients attached");
+    }
+    return CompletableFuture.completedFuture(put(volume, sizeBytes, 0, info.flushPolicy()));
+  }
+
+  /** One block of each kind has changed, told one at a time when no more are asked for. */
+  @Override
+  public synchronized CompletableFuture<DiffInfo> diff(
+      String volume, String from, String to, long offset, int limit) {
+    boolean isThere =
+        snapshots.containsKey(volume + "@" + from)
+            && (to == null || snapshots.containsKey(volume + "@" + to));
+    if (!isThere) {
+      return notFound(volume + "@" + from);
+    }
+    List<DiffInfo.Extent> extents = new ArrayList<>();
+    extents.add(new DiffInfo.Extent(4096, 4096, DiffInfo.Kind.DATA));
+    extents.add(new DiffInfo.Extent(8192, 4096, DiffInfo.Kind.ZERO));
+    extents.removeIf(extent -> extent.offset() < offset);
+    Long next = extents.size() > limit ? (Long) extents.get(limit).offset() : null;
+    return CompletableFuture.completedFuture(
+        new DiffInfo(
+            volume,
+            from,
+            to,
+            volumes.get(volume).sizeBytes(),
+            extents.subList(0, Math.min(limit, extents.size())),
+            next));
   }
 
   @Override

@@ -62,6 +62,7 @@ class ConfigLoaderTest {
             segment-size = "128M"
             capacity = "10GiB"
             resident-memory = "64M"
+            spare-segments = 3
 
             [engine]
             spin-us = 0
@@ -79,7 +80,7 @@ class ConfigLoaderTest {
                     Optional.of("demo"),
                     7),
                 new ListenAddress("localhost", 0),
-                new ServerConfig.Log(128L << 20, 10L << 30, 64L << 20),
+                new ServerConfig.Log(128L << 20, 10L << 30, 64L << 20, 3),
                 new ServerConfig.Engine(0, true, FlushPolicy.ALWAYS),
                 List.of(
                     new VolumeSpec("demo", 1L << 30, FlushPolicy.ALWAYS),
@@ -184,9 +185,9 @@ class ConfigLoaderTest {
   }
 
   @Test
-  void aLogSmallerThanFourSegmentsIsRefused() {
+  void aLogSmallerThanEightSegmentsIsRefused() {
     assertFault(
-        "log.capacity = '128M'", "bad value for 'log.capacity': expected 256M to 1P, not 128M");
+        "log.capacity = '128M'", "bad value for 'log.capacity': expected 512M to 1P, not 128M");
   }
 
   @Test

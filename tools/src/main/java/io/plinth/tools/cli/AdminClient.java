@@ -40,6 +40,15 @@ final class AdminClient {
     return call("DELETE", path, null);
   }
 
+  /** Returns the path of a volume, or of what is below it. */
+  static String volume(String name, String... below) {
+    StringBuilder path = new StringBuilder("/v1/volumes/").append(segment(name));
+    for (String part : below) {
+      path.append('/').append(segment(part));
+    }
+    return path.toString();
+  }
+
   /** Returns one part of a path, so written that no name can reach another route. */
   static String segment(String name) {
     return URLEncoder.encode(name, StandardCharsets.UTF_8).replace("+", "%20");

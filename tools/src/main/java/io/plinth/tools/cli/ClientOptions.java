@@ -31,9 +31,17 @@ final class ClientOptions {
     }
   }
 
+  boolean isJson() {
+    return json;
+  }
+
+  PrintWriter out() {
+    return command.commandLine().getOut();
+  }
+
   /** Writes what the server answered, as it is or as {@code text} writes it. */
   void print(JsonNode answer, Consumer<PrintWriter> text) {
-    PrintWriter out = command.commandLine().getOut();
+    PrintWriter out = out();
     if (json) {
       out.println(Json.pretty(answer));
     } else {

@@ -1,6 +1,8 @@
 package io.plinth.tools.cli;
 
+import java.io.PrintWriter;
 import tools.jackson.core.JacksonException;
+import tools.jackson.core.JsonGenerator;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.SerializationFeature;
 import tools.jackson.databind.json.JsonMapper;
@@ -24,6 +26,15 @@ final class Json {
 
   static <T> T convert(JsonNode node, Class<T> type) {
     return MAPPER.treeToValue(node, type);
+  }
+
+  /** Writes a document bit by bit. */
+  static JsonGenerator generator(PrintWriter out) {
+    return MAPPER.createGenerator(out);
+  }
+
+  static JsonNode tree(Object value) {
+    return MAPPER.valueToTree(value);
   }
 
   static String pretty(JsonNode node) {

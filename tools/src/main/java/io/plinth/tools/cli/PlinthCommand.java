@@ -49,11 +49,21 @@ final class PlinthCommand implements Runnable {
       PrintWriter err,
       Map<String, String> environment,
       RunningServer.Starter starter) {
+    CommandLine snapshot =
+        new CommandLine(new SnapshotCommand())
+            .addSubcommand(new SnapshotCreateCommand())
+            .addSubcommand(new SnapshotListCommand())
+            .addSubcommand(new SnapshotDeleteCommand());
     CommandLine volume =
         new CommandLine(new VolumeCommand())
             .addSubcommand(new VolumeCreateCommand())
+            .addSubcommand(new VolumeCloneCommand())
             .addSubcommand(new VolumeListCommand())
             .addSubcommand(new VolumeShowCommand())
+            .addSubcommand(new VolumeResizeCommand())
+            .addSubcommand(snapshot)
+            .addSubcommand(new VolumeDiffCommand())
+            .addSubcommand(new VolumeRollbackCommand())
             .addSubcommand(new VolumeDeleteCommand());
     CommandLine root =
         new CommandLine(new PlinthCommand())
@@ -61,6 +71,7 @@ final class PlinthCommand implements Runnable {
             .addSubcommand(volume)
             .addSubcommand(new StatsCommand())
             .addSubcommand(new StatusCommand())
+            .addSubcommand(new InspectCommand())
             .addSubcommand(new VersionCommand());
     boolean debug = "1".equals(environment.get(DEBUG));
     root.setOut(out)

@@ -1,11 +1,11 @@
 package io.plinth.tools.cli;
 
 /** The only place that ends the process; the check of forbidden calls leaves this class out. */
-final class Processes {
+public final class Processes {
   private Processes() {}
 
   /** Ends the process in the ordinary way, through the shutdown hooks. */
-  static void exit(int exitCode) {
+  public static void exit(int exitCode) {
     System.exit(exitCode);
   }
 

@@ -3,6 +3,7 @@ package io.plinth.tools.cli;
 import io.plinth.target.admin.NodeInfo;
 import io.plinth.target.admin.Sizes;
 import java.io.PrintWriter;
+import java.util.Locale;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -12,7 +13,8 @@ import tools.jackson.databind.JsonNode;
 @Command(
     name = "status",
     description =
-        "Show what the running server is, where it listens, what recovery found and whether its cores stall.",
+        "Show what the running server is, where it listens, how full its logs are, what recovery found and"
+            + " whether its cores stall.",
     footer = {"", "Examples:", "  plinth status", "  plinth status --admin 127.0.0.1:10810 --json"})
 final class StatusCommand implements Callable<Integer> {
   @Mixin private ClientOptions options;
@@ -38,6 +40,11 @@ final class StatusCommand implements Callable<Integer> {
     }
     table.row(
         "log", Sizes.format(node.logUsedBytes()) + " of " + Sizes.format(node.logCapacityBytes()));
+    for (NodeInfo.LogInfo log : node.logs()) {
+      table.row("log-" + log.log() + " segments", segments(log));
+      table.row("log-" + log.log() + " appended", appended(log));
+      table.row("log-" + log.log() + " cleaning", cleaning(log));
+    }
     table.row("recovery", node.recovery());
     for (NodeInfo.DutyCycle cycle : node.dutyCycles()) {
       table.row(
@@ -45,5 +52,42 @@ final class StatusCommand implements Callable<Integer> {
           "stalls over 10 ms: " + cycle.stalls() + ", longest cycle " + cycle.longestUs() + " us");
     }
     table.print(out);
+  }
+
+  private static String segments(NodeInfo.LogInfo log) {
+    long bytesInUse = (long) log.segmentsInUse() * log.segmentBytes();
+    return log.segmentsInUse()
+        + " in use, "
+        + log.segmentsSpare()
+        + " spare, "
+        + log.segmentsAvailable()
+        + " available; "
+        + Sizes.format(log.liveBytes())
+        + " live of "
+        + Sizes.format(bytesInUse);
+  }
+
+  private static String appended(NodeInfo.LogInfo log) {
+    String text =
+        Sizes.format(log.appendedBytes())
+            + " for "
+            + Sizes.format(log.writtenBytes())
+            + " written by clients";
+    return log.writtenBytes() == 0
+        ? text
+        : String.format(
+            Locale.ROOT,
+            "%s (%.2f times)",
+            text,
+            (double) log.appendedBytes() / log.writtenBytes());
+  }
+
+  private static String cleaning(NodeInfo.LogInfo log) {
+    return "checkpoints: "
+        + log.checkpoints()
+        + ", segments cleaned: "
+        + log.cleanedSegments()
+        + ", blocks moved: "
+        + log.movedBlocks();
   }
 }

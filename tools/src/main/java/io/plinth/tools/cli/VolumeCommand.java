@@ -8,12 +8,13 @@ import picocli.CommandLine.Spec;
 /** {@code plinth volume}: only its help. */
 @Command(
     name = "volume",
-    description = "Create, list, show and delete volumes of a running server.",
+    description = "Create, list, show, clone, resize and delete volumes of a running server.",
     footer = {
       "",
       "Examples:",
       "  plinth volume create demo 1G",
       "  plinth volume list --json",
+      "  plinth volume snapshot create demo monday",
       "  plinth volume delete demo --force"
     })
 final class VolumeCommand implements Runnable {
@@ -22,6 +23,7 @@ final class VolumeCommand implements Runnable {
   @Override
   public void run() {
     throw new ParameterException(
-        spec.commandLine(), "a command is missing: create, list, show or delete");
+        spec.commandLine(),
+        "a command is missing: create, clone, list, show, resize, snapshot, diff, rollback or delete");
   }
 }

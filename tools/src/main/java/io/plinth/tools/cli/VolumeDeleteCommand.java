@@ -10,7 +10,7 @@ import tools.jackson.databind.JsonNode;
 /** {@code plinth volume delete}. */
 @Command(
     name = "delete",
-    description = "Delete a volume and all its data.",
+    description = "Delete a volume with all its data and snapshots.",
     footer = {
       "",
       "Examples:",
@@ -25,12 +25,14 @@ final class VolumeDeleteCommand implements Callable<Integer> {
 
   @Option(
       names = "--force",
-      description = "Disconnect attached clients first; without it they keep the volume.")
+      description =
+          "Disconnect attached clients first, and delete its snapshots too; without it a volume that"
+              + " has any stays.")
   private boolean force;
 
   @Override
   public Integer call() {
-    String path = "/v1/volumes/" + AdminClient.segment(name) + (force ? "?force=true" : "");
+    String path = AdminClient.volume(name) + (force ? "?force=true" : "");
     JsonNode answer = options.client().delete(path);
     options.print(answer, out -> out.println("deleted " + name));
     return ExitCodes.OK;

@@ -28,13 +28,15 @@ final class VolumeListCommand implements Callable<Integer> {
       out.println("no volumes; create one with 'plinth volume create NAME SIZE'");
       return;
     }
-    Table table = new Table("lrrrll", "NAME", "SIZE", "MAPPED", "CLIENTS", "POLICY", "CORE");
+    Table table =
+        new Table("lrrrrll", "NAME", "SIZE", "MAPPED", "SNAPSHOTS", "CLIENTS", "POLICY", "CORE");
     for (JsonNode node : volumes) {
       VolumeInfo volume = Json.convert(node, VolumeInfo.class);
       table.row(
           volume.name(),
           Sizes.format(volume.sizeBytes()),
           Sizes.format(volume.mappedBytes()),
+          Integer.toString(volume.snapshots()),
           Integer.toString(volume.connections()),
           volume.flushPolicy().word(),
           Integer.toString(volume.core()));

@@ -22,7 +22,7 @@ final class VolumeShowCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    JsonNode answer = options.client().get("/v1/volumes/" + AdminClient.segment(name));
+    JsonNode answer = options.client().get(AdminClient.volume(name));
     VolumeInfo volume = Json.convert(answer, VolumeInfo.class);
     options.print(answer, out -> print(volume, out));
     return ExitCodes.OK;
@@ -33,6 +33,7 @@ final class VolumeShowCommand implements Callable<Integer> {
     table.row("id", Long.toString(volume.id()));
     table.row("size", size(volume.sizeBytes()));
     table.row("mapped", size(volume.mappedBytes()));
+    table.row("snapshots", Integer.toString(volume.snapshots()));
     table.row("clients", Integer.toString(volume.connections()));
     table.row("flush policy", volume.flushPolicy().word());
     table.row("core", Integer.toString(volume.core()));

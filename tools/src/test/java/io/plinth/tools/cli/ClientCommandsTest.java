@@ -26,8 +26,9 @@ class ClientCommandsTest {
   @BeforeEach
   void start() throws AdminBindException {
     server = AdminServer.start(node, AdminOptions.at("127.0.0.1", 0));
-    node.add(new VolumeInfo("demo", 1, 1L << 30, 5L << 20, 4, FlushPolicy.FLUSH, 0, 1, 0));
-    node.add(new VolumeInfo("a-longer-name", 2, 64L << 40, 512, 0, FlushPolicy.ALWAYS, 11, 3, 2));
+    node.add(new VolumeInfo("demo", 1, 1L << 30, 5L << 20, 2, 4, FlushPolicy.FLUSH, 0, 1, 0));
+    node.add(
+        new VolumeInfo("a-longer-name", 2, 64L << 40, 512, 0, 0, FlushPolicy.ALWAYS, 11, 3, 2));
   }
 
   @AfterEach
@@ -43,9 +44,9 @@ class ClientCommandsTest {
     assertThat(run.out())
         .isEqualTo(
             """
-            NAME             SIZE  MAPPED  CLIENTS  POLICY  CORE
-            a-longer-name  64 TiB   512 B        0  always  11
-            demo            1 GiB   5 MiB        4  flush   0
+            NAME             SIZE  MAPPED  SNAPSHOTS  CLIENTS  POLICY  CORE
+            a-longer-name  64 TiB   512 B          0        0  always  11
+            demo            1 GiB   5 MiB          2        4  flush   0
             """);
   }
 
@@ -76,6 +77,7 @@ class ClientCommandsTest {
             id             1
             size           1 GiB (1073741824 bytes)
             mapped         5 MiB (5242880 bytes)
+            snapshots      2
             clients        4
             flush policy   flush
             core           0
@@ -103,6 +105,17 @@ class ClientCommandsTest {
         run("volume", "create", "a", "1G", "--flush-policy", "no"),
         2,
         "plinth: bad flush policy \"no\": ");
+    assertFailure(run("volume", "clone", "demo@", "b"), 2, "plinth: bad snapshot name \"\": ");
+    assertFailure(run("volume", "clone", "demo", "b@c"), 2, "plinth: bad volume name \"b@c\": ");
+    assertFailure(
+        run("volume", "clone", "demo", "b", "--flush-policy", "no"),
+        2,
+        "plinth: bad flush policy \"no\": ");
+    assertFailure(
+        run("volume", "snapshot", "create", "demo", "a/b"),
+        2,
+        "plinth: bad snapshot name \"a/b\": ");
+    assertFailure(run("volume", "resize", "demo", "0"), 2, "plinth: bad volume size 0: ");
     assertFailure(
         Run.of("volume", "list", "--admin", "here"),
         2,
@@ -127,6 +140,14 @@ class ClientCommandsTest {
         run("volume", "delete", "demo?force=true"),
         1,
         "plinth: bad volume name \"demo?force=true\": ");
+    assertFailure(
+        run("volume", "snapshot", "delete", "demo", "s?force=true"),
+        1,
+        "plinth: bad snapshot name \"s?force=true\": ");
+    assertFailure(
+        run("volume", "snapshot", "delete", "demo/snapshots", "s"),
+        1,
+        "plinth: bad volume name \"demo/snapshots\": ");
   }
 
   @Test
@@ -144,6 +165,94 @@ class ClientCommandsTest {
     assertThat(run("volume", "delete", "demo", "--force").out()).isEqualTo("deleted demo\n");
     assertThat(json("volume", "delete", "a-longer-name").get("deleted").stringValue())
         .isEqualTo("a-longer-name");
+  }
+
+  @Test
+  void snapshotsAreTakenListedAndDeleted() {
+    assertThat(run("volume", "snapshot", "list", "demo").out())
+        .isEqualTo("volume demo has no snapshots\n");
+    assertThat(run("volume", "snapshot", "create", "demo", "monday"))
+        .isEqualTo(new Run(0, "took snapshot demo@monday\n", ""));
+    assertThat(json("volume", "snapshot", "create", "demo", "s").get("createdMs").longValue())
+        .isEqualTo(1_767_225_600_000L);
+    assertThat(run("volume", "snapshot", "list", "demo").out())
+        .isEqualTo(
+            """
+            NAME    CREATED                SIZE  MAPPED  CLIENTS
+            monday  2026-01-01T00:00:00Z  1 GiB   5 MiB        0
+            s       2026-01-01T00:00:00Z  1 GiB   5 MiB        0
+            """);
+    assertThat(json("volume", "snapshot", "list", "demo").get("snapshots")).hasSize(2);
+    assertThat(run("volume", "snapshot", "create", "demo", "s"))
+        .isEqualTo(new Run(1, "", "plinth: snapshot 'demo@s' exists already\n"));
+    assertThat(run("volume", "snapshot", "delete", "demo", "s"))
+        .isEqualTo(new Run(1, "", "plinth: snapshot 'demo@s' has clients attached\n"));
+    assertThat(run("volume", "snapshot", "delete", "demo", "s", "--force"))
+        .isEqualTo(new Run(0, "deleted demo@s\n", ""));
+    assertThat(
+            json("volume", "snapshot", "delete", "demo", "monday", "--force")
+                .get("deleted")
+                .stringValue())
+        .isEqualTo("demo@monday");
+    assertThat(run("volume", "snapshot", "list", "none"))
+        .isEqualTo(new Run(1, "", "plinth: no volume 'none'\n"));
+  }
+
+  @Test
+  void aVolumeIsCloned() {
+    assertThat(run("volume", "snapshot", "create", "a-longer-name", "s").exitCode()).isZero();
+    assertThat(run("volume", "clone", "a-longer-name@s", "b"))
+        .isEqualTo(new Run(0, "created b, 64 TiB, from a-longer-name@s\n", ""));
+    assertThat(json("volume", "show", "b").get("flushPolicy").stringValue()).isEqualTo("always");
+    assertThat(
+            json("volume", "clone", "a-longer-name", "c", "--flush-policy", "flush")
+                .get("flushPolicy")
+                .stringValue())
+        .isEqualTo("flush");
+    assertThat(run("volume", "clone", "demo@none", "d"))
+        .isEqualTo(new Run(1, "", "plinth: no volume 'demo@none'\n"));
+  }
+
+  @Test
+  void aVolumeIsResizedAndRolledBack() {
+    assertThat(run("volume", "snapshot", "create", "demo", "s").exitCode()).isZero();
+    assertThat(run("volume", "resize", "demo", "2G"))
+        .isEqualTo(new Run(1, "", "plinth: volume 'demo' has clients attached\n"));
+    assertThat(run("volume", "resize", "demo", "2G", "--force"))
+        .isEqualTo(new Run(0, "resized demo to 2 GiB\n", ""));
+    assertThat(json("volume", "resize", "demo", "3G").get("sizeBytes").longValue())
+        .isEqualTo(3L << 30);
+    assertThat(run("volume", "rollback", "demo", "s", "--force"))
+        .isEqualTo(new Run(0, "rolled demo back to s, 1 GiB\n", ""));
+    assertThat(json("volume", "rollback", "demo", "s").get("name").stringValue()).isEqualTo("demo");
+  }
+
+  @Test
+  void whatHasChangedIsAskedForInPartsAndToldAsAWhole() {
+    assertThat(run("volume", "snapshot", "create", "demo", "s").exitCode()).isZero();
+    assertThat(run("volume", "diff", "demo", "s"))
+        .isEqualTo(
+            new Run(
+                0,
+                """
+                        OFFSET          LENGTH  KIND
+                    1073741824         2097152  data
+                    1075838976         1048576  zero
+                """,
+                ""));
+    JsonNode json = json("volume", "diff", "demo", "s");
+    assertThat(json)
+        .isEqualTo(
+            Json.parse(
+                """
+                {"volume": "demo", "from": "s", "to": null, "sizeBytes": 70368744177664,
+                 "extents": [{"offset": 1073741824, "length": 2097152, "kind": "data"},
+                             {"offset": 1075838976, "length": 1048576, "kind": "zero"}]}
+                """));
+    assertThat(run("volume", "diff", "demo", "s", "s").out()).isEqualTo("nothing has changed\n");
+    assertThat(json("volume", "diff", "demo", "s", "s").get("extents")).isEmpty();
+    assertThat(run("volume", "diff", "demo", "none"))
+        .isEqualTo(new Run(1, "", "plinth: no volume 'demo@none'\n"));
   }
 
   @Test
@@ -183,12 +292,20 @@ class ClientCommandsTest {
             nbd             127.0.0.1:10809
             nbd             unix:/run/plinth.sock
             log             1.5 GiB of 1 TiB
+            log-0 segments  21 in use, 3 spare, 16360 available; 1 GiB live of 1.3 GiB
+            log-0 appended  10 GiB for 8 GiB written by clients (1.25 times)
+            log-0 cleaning  checkpoints: 5, segments cleaned: 7, blocks moved: 12345
+            log-1 segments  1 in use, 1 spare, 16382 available; 8 KiB live of 64 MiB
+            log-1 appended  4 KiB for 0 B written by clients
+            log-1 cleaning  checkpoints: 0, segments cleaned: 0, blocks moved: 0
             recovery        clean: nothing to replay
             core 0          stalls over 10 ms: 0, longest cycle 850 us
             core 1          stalls over 10 ms: 2, longest cycle 40123 us
             """);
     JsonNode status = json("status");
     assertThat(status.get("state").stringValue()).isEqualTo("running");
+    assertThat(status.at("/logs/0/movedBlocks").longValue()).isEqualTo(12_345);
+    assertThat(status.at("/logs/1/segmentsAvailable").intValue()).isEqualTo(16_382);
     assertThat(status.at("/dutyCycles/1/stalls").longValue()).isEqualTo(2);
     assertThat(status.at("/dutyCycles/1/longestUs").longValue()).isEqualTo(40_123);
   }

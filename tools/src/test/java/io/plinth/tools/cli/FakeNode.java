@@ -1,12 +1,16 @@
 package io.plinth.tools.cli;
 
+import io.plinth.target.admin.CloneSpec;
 import io.plinth.target.admin.ControlException;
+import io.plinth.target.admin.DiffInfo;
 import io.plinth.target.admin.NodeControl;
 import io.plinth.target.admin.NodeInfo;
 import io.plinth.target.admin.OperationStats;
+import io.plinth.target.admin.SnapshotInfo;
 import io.plinth.target.admin.VolumeInfo;
 import io.plinth.target.admin.VolumeSpec;
 import io.plinth.target.admin.VolumeStats;
+import io.plinth.target.volume.FlushPolicy;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -16,6 +20,7 @@ import java.util.concurrent.CompletableFuture;
 /** A node without disks behind a real admin API. */
 final class FakeNode implements NodeControl {
   private final Map<String, VolumeInfo> volumes = new TreeMap<>();
+  private final Map<String, SnapshotInfo> snapshots = new TreeMap<>();
 
   synchronized void add(VolumeInfo volume) {
     volumes.put(volume.name(), volume);
@@ -27,10 +32,36 @@ final class FakeNode implements NodeControl {
       return fail(
           ControlException.Kind.ALREADY_EXISTS, "volume '" + spec.name() + "' exists already");
     }
-    VolumeInfo info =
-        new VolumeInfo(spec.name(), 7, spec.sizeBytes(), 0, 0, spec.flushPolicy(), 1, 1, 0);
-    volumes.put(spec.name(), info);
-    return CompletableFuture.completedFuture(info);
+    return CompletableFuture.completedFuture(
+        put(spec.name(), 7, spec.sizeBytes(), 0, spec.flushPolicy()));
+  }
+
+  private VolumeInfo put(String name, long id, long sizeBytes, long mapped, FlushPolicy policy) {
+    int count = snapshotsOf(name).size();
+    VolumeInfo info = new VolumeInfo(name, id, sizeBytes, mapped, count, 0, policy, 1, 1, 0);
+    volumes.put(name, info);
+    return info;
+  }
+
+  private List<SnapshotInfo> snapshotsOf(String volume) {
+    return snapshots.entrySet().stream()
+        .filter(entry -> entry.getKey().startsWith(volume + "@"))
+        .map(Map.Entry::getValue)
+        .toList();
+  }
+
+  @Override
+  public synchronized CompletableFuture<VolumeInfo> cloneVolume(CloneSpec spec) {
+    VolumeInfo source = volumes.get(spec.sourceVolume());
+    boolean isThere =
+        source != null
+            && (spec.source().equals(source.name()) || snapshots.containsKey(spec.source()));
+    if (!isThere) {
+      return notFound(spec.source());
+    }
+    return createVolume(
+        new VolumeSpec(
+            spec.name(), source.sizeBytes(), spec.flushPolicy().orElse(source.flushPolicy())));
   }
 
   @Override
@@ -55,6 +86,87 @@ final class FakeNode implements NodeControl {
     }
     volumes.remove(name);
     return CompletableFuture.completedFuture(null);
+  }
+
+  @Override
+  public synchronized CompletableFuture<List<SnapshotInfo>> listSnapshots(String volume) {
+    return volumes.containsKey(volume)
+        ? CompletableFuture.completedFuture(snapshotsOf(volume))
+        : notFound(volume);
+  }
+
+  @Override
+  public synchronized CompletableFuture<SnapshotInfo> createSnapshot(
+      String volume, String snapshot) {
+    VolumeInfo info = volumes.get(volume);
+    if (info == null) {
+      return notFound(volume);
+    }
+    String name = volume + "@" + snapshot;
+    if (snapshots.containsKey(name)) {
+      return fail(ControlException.Kind.ALREADY_EXISTS, "snapshot '" + name + "' exists already");
+    }
+    SnapshotInfo made =
+        new SnapshotInfo(snapshot, 1_767_225_600_000L, info.sizeBytes(), info.mappedBytes(), 0);
+    snapshots.put(name, made);
+    return CompletableFuture.completedFuture(made);
+  }
+
+  @Override
+  public synchronized CompletableFuture<Void> deleteSnapshot(
+      String volume, String snapshot, boolean force) {
+    String name = volume + "@" + snapshot;
+    if (!snapshots.containsKey(name)) {
+      return notFound(name);
+    }
+    if (volumes.get(volume).connections() > 0 && !force) {
+      return fail(ControlException.Kind.IN_USE, "snapshot '" + name + "' has clients attached");
+    }
+    snapshots.remove(name);
+    return CompletableFuture.completedFuture(null);
+  }
+
+  @Override
+  public synchronized CompletableFuture<VolumeInfo> rollback(
+      String volume, String snapshot, boolean force) {
+    SnapshotInfo to = snapshots.get(volume + "@" + snapshot);
+    return to == null ? notFound(volume + "@" + snapshot) : resize(volume, to.sizeBytes(), force);
+  }
+
+  @Override
+  public synchronized CompletableFuture<VolumeInfo> resize(
+      String volume, long sizeBytes, boolean force) {
+    VolumeInfo info = volumes.get(volume);
+    if (info == null) {
+      return notFound(volume);
+    }
+    if (info.connections() > 0 && !force) {
+      return fail(ControlException.Kind.IN_USE, "volume '" + volume + "' has clients attached");
+    }
+    return CompletableFuture.completedFuture(
+        put(volume, info.id(), sizeBytes, info.mappedBytes(), info.flushPolicy()));
+  }
+
+  /**
+   * Three ranges of 1 MiB from 1 GiB on have changed, told in parts that end in the middle of one.
+   */
+  @Override
+  public synchronized CompletableFuture<DiffInfo> diff(
+      String volume, String from, String to, long offset, int limit) {
+    if (!snapshots.containsKey(volume + "@" + from)) {
+      return notFound(volume + "@" + from);
+    }
+    List<DiffInfo.Extent> extents = new ArrayList<>();
+    long position = Math.max(offset, 1L << 30);
+    long end = (1L << 30) + (to == null ? 3L << 20 : 0);
+    if (position < end) {
+      boolean second = position >= (1L << 30) + (2 << 20);
+      extents.add(
+          new DiffInfo.Extent(position, 1 << 20, second ? DiffInfo.Kind.ZERO : DiffInfo.Kind.DATA));
+      position += 1 << 20;
+    }
+    return CompletableFuture.completedFuture(
+        new DiffInfo(volume, from, to, 64L << 40, extents, position < end ? position : null));
   }
 
   @Override
@@ -102,6 +214,10 @@ final class FakeNode implements NodeControl {
                 new NodeInfo.Listener("nbd", "unix:/run/plinth.sock")),
             1L << 40,
             3L << 29,
+            List.of(
+                new NodeInfo.LogInfo(
+                    0, 0, 64 << 20, 21, 3, 16_360, 1L << 30, 8L << 30, 10L << 30, 5, 7, 12_345),
+                new NodeInfo.LogInfo(1, 1, 64 << 20, 1, 1, 16_382, 8192, 0, 4096, 0, 0, 0)),
             "clean: nothing to replay",
             List.of(new NodeInfo.DutyCycle(0, 0, 850), new NodeInfo.DutyCycle(1, 2, 40_123))));
   }

@@ -40,11 +40,20 @@ class HelpTest {
             "serve",
             "volume",
             "volume create",
+            "volume clone",
             "volume list",
             "volume show",
+            "volume resize",
+            "volume snapshot",
+            "volume snapshot create",
+            "volume snapshot list",
+            "volume snapshot delete",
+            "volume diff",
+            "volume rollback",
             "volume delete",
             "stats",
             "status",
+            "inspect",
             "version");
   }
 
@@ -76,8 +85,8 @@ class HelpTest {
   @ParameterizedTest
   @MethodSource("commands")
   void everyCommandThatDoesSomethingCanWriteJson(String command) {
-    if (command.isEmpty() || command.equals("volume")) {
-      // These two only lead to others.
+    if (command.isEmpty() || command.equals("volume") || command.equals("volume snapshot")) {
+      // These only lead to others.
       return;
     }
     assertThat(Run.of((command + " --help").split(" ")).out()).contains("      --json ");
@@ -96,7 +105,16 @@ class HelpTest {
         "volume create a",
         "volume create a 1G extra",
         "volume shows a",
+        "volume clone a",
+        "volume resize a",
+        "volume rollback a",
+        "volume diff a",
+        "volume snapshot",
+        "volume snapshot create a",
+        "volume snapshot list",
+        "volume snapshot delete a",
         "stats a b",
+        "inspect",
         "version --admin 127.0.0.1:1"
       })
   void badUsageIsTwoLinesAndTwo(String line) {

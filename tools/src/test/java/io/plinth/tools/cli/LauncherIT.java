@@ -31,7 +31,7 @@ class LauncherIT {
   @BeforeEach
   void makeTree() throws IOException {
     tree = Files.createDirectories(directory.resolve("tree"));
-    for (String name : List.of("scripts/plinth", "scripts/lib/jdk.sh")) {
+    for (String name : List.of("scripts/plinth", "scripts/lib/jdk.sh", "scripts/lib/launch.sh")) {
       Path copy = tree.resolve(name);
       Files.createDirectories(copy.getParent());
       Files.copy(Script.root().resolve(name), copy, StandardCopyOption.COPY_ATTRIBUTES);
@@ -61,6 +61,28 @@ class LauncherIT {
     assertThat(unreachable.err())
         .startsWith("plinth: no server at 127.0.0.1:1")
         .doesNotContain("Exception");
+  }
+
+  @Test
+  void theSimulatorTellsCommitSeedsAndTotals() throws Exception {
+    Run run =
+        Script.run(
+            directory,
+            AS_BUILT,
+            output(),
+            List.of(
+                Script.root().resolve("scripts/simulate").toString(),
+                "--seeds",
+                "1..3",
+                "--steps",
+                "50"));
+    assertThat(run.err()).isEmpty();
+    assertThat(run.exitCode()).isZero();
+    List<String> lines = run.out().lines().toList();
+    assertThat(lines.getFirst())
+        .matches("simulate: commit \\S+, seeds 1\\.\\.3, steps 50, threads [0-9]+, bug none");
+    assertThat(lines.getLast())
+        .matches("3 seeds in [0-9.]+ s: [0-9]+ operations; faults: .+; digest \\w{16}; 0 failures");
   }
 
   @Test

@@ -15,6 +15,9 @@ import org.junit.jupiter.api.io.TempDir;
 class FullLogIT {
   private static final int MIB = 1 << 20;
 
+  private static final int TRIMMED = 60;
+  private static final int REWRITTEN = 30;
+
   @RegisterExtension final Servers servers = new Servers();
 
   @TempDir(factory = UnderTarget.class)
@@ -25,7 +28,7 @@ class FullLogIT {
     Path config =
         Files.writeString(
             directory.resolve("plinth.toml"),
-            "[log]\nsegment-size = \"64M\"\ncapacity = \"256M\"\n");
+            "[log]\nsegment-size = \"64M\"\ncapacity = \"512M\"\n");
     fillAndUse(directory.resolve("data"), "--config", config.toString());
   }
 
@@ -42,33 +45,39 @@ class FullLogIT {
     PlinthProcess server = serve(data, withVolumes);
     int written;
     try (NbdClient client = NbdClient.connect(server.nbd(), "demo")) {
-      written = fill(client);
-      assertThat(written).as("MiB written before ENOSPC").isBetween(100, 256);
-      assertReadable(client, written);
+      written = fill(client, 0);
+      assertThat(written).as("MiB written before ENOSPC").isBetween(100, 448);
+      assertReadable(client, 0, written);
       assertThat(client.call(NbdClient.FLUSH, 0, 0)).isZero();
-      assertThat(client.call(NbdClient.TRIM, 0, MIB)).isZero();
-      assertThat(client.call(NbdClient.WRITE_ZEROES, MIB, MIB)).isZero();
-      assertThat(client.write(0, new byte[MIB])).isEqualTo(NbdClient.ENOSPC);
-      byte[] buffer = new byte[MIB];
-      assertThat(client.read(0, buffer, MIB)).isZero();
-      assertThat(buffer).containsOnly(0);
+      assertSpaceComesBack(client, written);
     }
-    assertThat(server.volume("demo").get("mappedBytes").asLong()).isEqualTo((written - 2L) * MIB);
+    assertThat(server.volume("demo").get("mappedBytes").asLong())
+        .isEqualTo((written - TRIMMED + REWRITTEN) * (long) MIB);
     server.cli("volume", "delete", "other");
     assertThat(server.isAlive()).isTrue();
     assertThat(server.terminate()).isZero();
 
     PlinthProcess again = serve(data, List.of(arguments));
     try (NbdClient client = NbdClient.connect(again.nbd(), "demo")) {
-      byte[] buffer = new byte[MIB];
-      for (int i = 2; i < written; i++) {
-        assertThat(client.read((long) i * MIB, buffer, MIB)).isZero();
-        assertThat(buffer).as("MiB %s", i).isEqualTo(content(i));
-      }
-      assertThat(client.write(0, new byte[MIB])).isEqualTo(NbdClient.ENOSPC);
-      assertThat(client.call(NbdClient.TRIM, 2L * MIB, MIB)).isZero();
+      assertReadable(client, 0, REWRITTEN);
+      assertReadable(client, TRIMMED, written - TRIMMED);
+      assertThat(fill(client, written)).as("MiB until it is full again").isPositive();
     }
     assertThat(again.terminate()).isZero();
+  }
+
+  /** Without a restart: what was trimmed can be written again, and not much more. */
+  private static void assertSpaceComesBack(NbdClient client, int written) throws Exception {
+    byte[] buffer = new byte[MIB];
+    assertThat(client.call(NbdClient.TRIM, 0, (TRIMMED - 1) * MIB)).isZero();
+    assertThat(client.call(NbdClient.WRITE_ZEROES, (TRIMMED - 1L) * MIB, MIB)).isZero();
+    assertThat(client.read(0, buffer, MIB)).isZero();
+    assertThat(buffer).containsOnly(0);
+    for (int i = 0; i < REWRITTEN; i++) {
+      assertThat(client.write((long) i * MIB, content(i))).as("MiB %s after the trim", i).isZero();
+    }
+    assertReadable(client, 0, REWRITTEN);
+    assertReadable(client, TRIMMED, written - TRIMMED);
   }
 
   private PlinthProcess serve(Path data, List<String> arguments) throws Exception {
@@ -81,21 +90,21 @@ class FullLogIT {
     return server;
   }
 
-  /** Writes until the log is full; returns how many MiB were taken. */
-  private static int fill(NbdClient client) throws Exception {
-    for (int i = 0; i < 1024; i++) {
+  /** Writes from a MiB on until the log is full; returns how many MiB were taken. */
+  private static int fill(NbdClient client, int first) throws Exception {
+    for (int i = first; i < 1024; i++) {
       int error = client.write((long) i * MIB, content(i));
       if (error != 0) {
         assertThat(error).isEqualTo(NbdClient.ENOSPC);
-        return i;
+        return i - first;
       }
     }
-    throw new AssertionError("1 GiB fits a log of 256 MiB");
+    throw new AssertionError("1 GiB fits a log of half of that");
   }
 
-  private static void assertReadable(NbdClient client, int count) throws Exception {
+  private static void assertReadable(NbdClient client, int first, int count) throws Exception {
     byte[] buffer = new byte[MIB];
-    for (int i = 0; i < count; i++) {
+    for (int i = first; i < first + count; i++) {
       assertThat(client.read((long) i * MIB, buffer, MIB)).isZero();
       assertThat(buffer).as("MiB %s", i).isEqualTo(content(i));
     }

@@ -1,0 +1,32 @@
+package io.plinth.log.journal;
+
+/**
+ * Mistakes that can be switched on in tests, each at the place where a programmer would make it, to
+ * prove that the simulator's checkers can fail. Production passes an empty set.
+ */
+public enum PlantedBug {
+  /** The journal calls batches durable without having synced them. */
+  SKIP_FDATASYNC,
+  /** A failed sync is tried again until it succeeds, though the kernel has dropped the pages. */
+  RETRY_FAILED_SYNC,
+  /** A writing request is acknowledged before its batch is sealed. */
+  ACK_BEFORE_APPEND,
+  /** A request that asks for durability is acknowledged when it is appended. */
+  ACK_FUA_EARLY,
+  /** The records of one request go into several batches, so that a crash can tear it. */
+  SPLIT_WRITE,
+  /** Recovery cuts the log where it should refuse to open it. */
+  CUT_DURABLE_TAIL,
+  /** Recovery leaves out what was trimmed and zeroed. */
+  FORGET_UNMAP_ON_REPLAY,
+  /** A block is returned though it does not match its checksum. */
+  SKIP_READ_CHECKSUM,
+  /** Recovery takes a batch that does not continue the chain, such as one of an earlier life. */
+  IGNORE_CHAIN_CRC,
+  /** Segments are freed before the checkpoint that does without them is durable. */
+  FREE_BEFORE_SWITCH,
+  /** A page that a checkpoint has not written yet is changed without a copy. */
+  CHANGE_PENDING_PAGE,
+  /** A snapshot's pages are not counted as shared. */
+  LOSE_SNAPSHOT_REFERENCE
+}

@@ -1,0 +1,202 @@
+package io.plinth.target.admin;
+
+import static io.plinth.target.admin.AdminRoutes.done;
+import static io.plinth.target.admin.AdminRoutes.wrongMethod;
+
+import io.netty.handler.codec.http.FullHttpRequest;
+import io.netty.handler.codec.http.HttpMethod;
+import io.netty.handler.codec.http.QueryStringDecoder;
+import io.plinth.target.volume.FlushPolicy;
+import io.plinth.target.volume.Volume;
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+
+/** The part of the API below {@code /v1/volumes}. */
+final class VolumeRoutes {
+  private static final String NEW_VOLUME = "{\"name\": \"demo\", \"size\": \"1G\"}";
+  private static final String NEW_SNAPSHOT = "{\"name\": \"monday\"}";
+  private static final String ROLLBACK = "{\"snapshot\": \"monday\"}";
+  private static final String RESIZE = "{\"size\": \"2G\"}";
+
+  private static final int DEFAULT_EXTENTS = 1000;
+  private static final int MAXIMUM_EXTENTS = 10_000;
+
+  private final NodeControl control;
+
+  private record Volumes(List<VolumeInfo> volumes) {}
+
+  private record Snapshots(List<SnapshotInfo> snapshots) {}
+
+  private record Deleted(String deleted) {}
+
+  VolumeRoutes(NodeControl control) {
+    this.control = control;
+  }
+
+  /**
+   * Answers a request.
+   *
+   * @param path what follows {@code /v1/volumes}
+   * @return null when there is nothing at the path
+   */
+  CompletableFuture<Reply> handle(
+      FullHttpRequest request, QueryStringDecoder uri, List<String> path) {
+    if (path.isEmpty()) {
+      return volumes(request, uri);
+    }
+    String volume = path.get(0);
+    if (path.size() == 1) {
+      return volume(request, uri, volume);
+    }
+    return switch (path.get(1)) {
+      case "snapshots" ->
+          switch (path.size()) {
+            case 2 -> snapshots(request, uri, volume);
+            case 3 -> snapshot(request, uri, volume, path.get(2));
+            default -> null;
+          };
+      case "rollback" -> path.size() == 2 ? rollback(request, uri, volume) : null;
+      case "diff" -> path.size() == 2 ? diff(request, uri, volume) : null;
+      case "resize" -> path.size() == 2 ? resize(request, uri, volume) : null;
+      default -> null;
+    };
+  }
+
+  private CompletableFuture<Reply> volumes(FullHttpRequest request, QueryStringDecoder uri) {
+    if (request.method().equals(HttpMethod.GET)) {
+      Query _ = Query.of(uri);
+      return control.listVolumes().thenApply(list -> Reply.of(200, new Volumes(list)));
+    }
+    if (!request.method().equals(HttpMethod.POST)) {
+      return done(wrongMethod(request.method(), "GET, POST"));
+    }
+    Query _ = Query.of(uri);
+    RequestBody body = body(request, NEW_VOLUME, "name", "size", "flushPolicy", "clone-of");
+    Optional<FlushPolicy> policy =
+        body.has("flushPolicy")
+            ? Optional.of(FlushPolicy.parse(body.string("flushPolicy")))
+            : Optional.empty();
+    return create(body, policy)
+        .thenApply(
+            info -> Reply.of(201, info).withHeader("Location", "/v1/volumes/" + info.name()));
+  }
+
+  private CompletableFuture<VolumeInfo> create(RequestBody body, Optional<FlushPolicy> policy) {
+    String name = body.string("name");
+    if (!body.has("clone-of")) {
+      return control.createVolume(
+          new VolumeSpec(name, body.size("size"), policy.orElse(FlushPolicy.FLUSH)));
+    }
+    if (body.has("size")) {
+      throw new ControlException(
+          ControlException.Kind.INVALID,
+          "field 'size' can't be there together with 'clone-of': a clone has the size of its source");
+    }
+    return control.cloneVolume(new CloneSpec(name, body.string("clone-of"), policy));
+  }
+
+  private CompletableFuture<Reply> volume(
+      FullHttpRequest request, QueryStringDecoder uri, String volume) {
+    if (request.method().equals(HttpMethod.GET)) {
+      Query _ = Query.of(uri);
+      VolumeSpec.checkName(volume);
+      return control.showVolume(volume).thenApply(info -> Reply.of(200, info));
+    }
+    if (!request.method().equals(HttpMethod.DELETE)) {
+      return done(wrongMethod(request.method(), "GET, DELETE"));
+    }
+    boolean force = Query.of(uri, "force").flag("force");
+    VolumeSpec.checkName(volume);
+    return control
+        .deleteVolume(volume, force)
+        .thenApply(nothing -> Reply.of(200, new Deleted(volume)));
+  }
+
+  private CompletableFuture<Reply> snapshots(
+      FullHttpRequest request, QueryStringDecoder uri, String volume) {
+    if (request.method().equals(HttpMethod.GET)) {
+      Query _ = Query.of(uri);
+      VolumeSpec.checkName(volume);
+      return control.listSnapshots(volume).thenApply(list -> Reply.of(200, new Snapshots(list)));
+    }
+    if (!request.method().equals(HttpMethod.POST)) {
+      return done(wrongMethod(request.method(), "GET, POST"));
+    }
+    Query _ = Query.of(uri);
+    VolumeSpec.checkName(volume);
+    String snapshot = body(request, NEW_SNAPSHOT, "name").string("name");
+    VolumeSpec.checkSnapshotName(snapshot);
+    return control.createSnapshot(volume, snapshot).thenApply(info -> Reply.of(201, info));
+  }
+
+  private CompletableFuture<Reply> snapshot(
+      FullHttpRequest request, QueryStringDecoder uri, String volume, String snapshot) {
+    if (!request.method().equals(HttpMethod.DELETE)) {
+      return done(wrongMethod(request.method(), "DELETE"));
+    }
+    boolean force = Query.of(uri, "force").flag("force");
+    VolumeSpec.checkName(volume);
+    VolumeSpec.checkSnapshotName(snapshot);
+    return control
+        .deleteSnapshot(volume, snapshot, force)
+        .thenApply(nothing -> Reply.of(200, new Deleted(volume + "@" + snapshot)));
+  }
+
+  private CompletableFuture<Reply> rollback(
+      FullHttpRequest request, QueryStringDecoder uri, String volume) {
+    if (!request.method().equals(HttpMethod.POST)) {
+      return done(wrongMethod(request.method(), "POST"));
+    }
+    Query _ = Query.of(uri);
+    VolumeSpec.checkName(volume);
+    RequestBody body = body(request, ROLLBACK, "snapshot", "force");
+    String snapshot = body.string("snapshot");
+    VolumeSpec.checkSnapshotName(snapshot);
+    return control
+        .rollback(volume, snapshot, body.flag("force"))
+        .thenApply(info -> Reply.of(200, info));
+  }
+
+  private CompletableFuture<Reply> resize(
+      FullHttpRequest request, QueryStringDecoder uri, String volume) {
+    if (!request.method().equals(HttpMethod.POST)) {
+      return done(wrongMethod(request.method(), "POST"));
+    }
+    Query _ = Query.of(uri);
+    VolumeSpec.checkName(volume);
+    RequestBody body = body(request, RESIZE, "size", "force");
+    long sizeBytes = body.size("size");
+    VolumeSpec.checkSize(sizeBytes);
+    return control
+        .resize(volume, sizeBytes, body.flag("force"))
+        .thenApply(info -> Reply.of(200, info));
+  }
+
+  private CompletableFuture<Reply> diff(
+      FullHttpRequest request, QueryStringDecoder uri, String volume) {
+    if (!request.method().equals(HttpMethod.GET)) {
+      return done(wrongMethod(request.method(), "GET"));
+    }
+    Query query = Query.of(uri, "from", "to", "offset", "limit");
+    VolumeSpec.checkName(volume);
+    String from = query.text("from");
+    if (from == null) {
+      throw new ControlException(
+          ControlException.Kind.INVALID, "parameter 'from' is missing: the name of a snapshot");
+    }
+    VolumeSpec.checkSnapshotName(from);
+    String to = query.text("to");
+    if (to != null) {
+      VolumeSpec.checkSnapshotName(to);
+    }
+    long offset = query.number("offset", 0, 0, VolumeSpec.MAXIMUM_BYTES, Volume.BLOCK_BYTES);
+    int limit = (int) query.number("limit", DEFAULT_EXTENTS, 1, MAXIMUM_EXTENTS, 1);
+    return control.diff(volume, from, to, offset, limit).thenApply(info -> Reply.of(200, info));
+  }
+
+  private static RequestBody body(FullHttpRequest request, String example, String... fields) {
+    return RequestBody.parse(request.content().toString(StandardCharsets.UTF_8), example, fields);
+  }
+}

@@ -1,0 +1,256 @@
+package io.plinth.target.volume;
+
+import java.nio.BufferUnderflowException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.zip.CRC32C;
+
+/**
+ * The description of a checkpoint: where the page table is, the volumes with their trees, and what
+ * the node keeps with it. Little-endian:
+ *
+ * <pre>
+ *  u64 "PLNCHKPT", u32 version, u32 page limit, u32 table blocks, {u64 place, u32 CRC32C} each,
+ *  u32 highest group, u32 groups, {u32 group, u32 family} each,
+ *  u32 volumes, each:
+ *    u32 group, u64 term, u64 index, u8 flushPolicy, u16 length and name, u64 sizeBytes, u32 family, tree,
+ *    u32 snapshots, each: u16 length and name, u64 sizeBytes, u64 epochMs, tree
+ *  u32 length and bytes of the node's part
+ *
+ *  tree: u32 root page, u32 levels, u64 blocks, u64 mapped blocks
+ * </pre>
+ */
+final class CheckpointRoot {
+  private static final long MAGIC = 0x54504b48434e4c50L;
+  private static final int VERSION = 1;
+
+  private final int pageLimit;
+  private final long[] tablePlaces;
+  private final int[] tableChecksums;
+  private final int highestGroup;
+  private final List<int[]> families;
+  private final List<VolumeState> volumes;
+  private final byte[] extension;
+
+  private CheckpointRoot(
+      int pageLimit,
+      long[] tablePlaces,
+      int[] tableChecksums,
+      int highestGroup,
+      List<int[]> families,
+      List<VolumeState> volumes,
+      byte[] extension) {
+    this.pageLimit = pageLimit;
+    this.tablePlaces = tablePlaces;
+    this.tableChecksums = tableChecksums;
+    this.highestGroup = highestGroup;
+    this.families = families;
+    this.volumes = volumes;
+    this.extension = extension;
+  }
+
+  /** Returns the number above all pages. */
+  int pageLimit() {
+    return pageLimit;
+  }
+
+  /** Returns where the blocks of the page table are. */
+  long[] tablePlaces() {
+    return tablePlaces;
+  }
+
+  /** Returns the checksums of the blocks of the page table. */
+  int[] tableChecksums() {
+    return tableChecksums;
+  }
+
+  int highestGroup() {
+    return highestGroup;
+  }
+
+  /** Returns pairs of a group and its family. */
+  List<int[]> families() {
+    return families;
+  }
+
+  List<VolumeState> volumes() {
+    return volumes;
+  }
+
+  /** Returns the node's part. */
+  byte[] extension() {
+    return extension;
+  }
+
+  /** A volume at the cut. */
+  record VolumeState(
+      int group,
+      long term,
+      long index,
+      FlushPolicy flushPolicy,
+      String name,
+      long sizeBytes,
+      int family,
+      BlockIndex.State tree,
+      List<SnapshotState> snapshots) {}
+
+  /** A snapshot at the cut. */
+  record SnapshotState(String name, long sizeBytes, long createdMs, BlockIndex.State tree) {}
+
+  /** Returns the state of a store as it is now; the table is not known yet. */
+  static CheckpointRoot of(VolumeStore store, byte[] extension) {
+    List<int[]> families = new ArrayList<>();
+    store.families().forEachInt((group, family) -> families.add(new int[] {group, family}));
+    List<VolumeState> volumes = new ArrayList<>();
+    for (LogVolume volume : store.volumes()) {
+      List<SnapshotState> snapshots = new ArrayList<>();
+      for (SnapshotVolume snapshot : volume.snapshots()) {
+        snapshots.add(
+            new SnapshotState(
+                snapshot.snapshotName(),
+                snapshot.sizeBytes(),
+                snapshot.createdMs(),
+                snapshot.index().state()));
+      }
+      volumes.add(
+          new VolumeState(
+              volume.group().id(),
+              volume.group().term(),
+              volume.group().lastIndex(),
+              volume.flushPolicy(),
+              volume.name(),
+              volume.sizeBytes(),
+              volume.index().family(),
+              volume.index().state(),
+              snapshots));
+    }
+    return new CheckpointRoot(
+        0, new long[0], new int[0], store.highestGroup(), families, volumes, extension);
+  }
+
+  /** Encodes this state with the table that belongs to it. */
+  byte[] encode(PageTable table, int limit) {
+    ByteBuffer out = ByteBuffer.allocate(encodedBytes(table)).order(ByteOrder.LITTLE_ENDIAN);
+    out.putLong(MAGIC).putInt(VERSION).putInt(limit).putInt(table.blocks());
+    for (int i = 0; i < table.blocks(); i++) {
+      out.putLong(table.place(i)).putInt(table.checksum(i));
+    }
+    out.putInt(highestGroup).putInt(families.size());
+    families.forEach(pair -> out.putInt(pair[0]).putInt(pair[1]));
+    out.putInt(volumes.size());
+    for (VolumeState volume : volumes) {
+      out.putInt(volume.group).putLong(volume.term).putLong(volume.index);
+      out.put((byte) (volume.flushPolicy == FlushPolicy.ALWAYS ? 1 : 0));
+      putName(out, volume.name);
+      out.putLong(volume.sizeBytes).putInt(volume.family);
+      putTree(out, volume.tree);
+      out.putInt(volume.snapshots.size());
+      for (SnapshotState snapshot : volume.snapshots) {
+        putName(out, snapshot.name);
+        out.putLong(snapshot.sizeBytes).putLong(snapshot.createdMs);
+        putTree(out, snapshot.tree);
+      }
+    }
+    out.putInt(extension.length).put(extension);
+    byte[] bytes = new byte[out.position()];
+    out.get(0, bytes);
+    return bytes;
+  }
+
+  /** An upper bound: names have at most 63 characters, of which each is one byte. */
+  private int encodedBytes(PageTable table) {
+    int bytes = 64 + 12 * table.blocks() + 8 * families.size() + extension.length;
+    for (VolumeState volume : volumes) {
+      bytes += 192 + 192 * volume.snapshots.size();
+    }
+    return bytes;
+  }
+
+  /**
+   * Decodes a description.
+   *
+   * @throws IndexException when it is none
+   */
+  static CheckpointRoot decode(byte[] bytes) throws IndexException {
+    ByteBuffer in = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
+    try {
+      if (in.getLong() != MAGIC || in.getInt() != VERSION) {
+        throw new IndexException("it is not one of this version");
+      }
+      int limit = in.getInt();
+      int blocks = count(in, 12);
+      long[] places = new long[blocks];
+      int[] checksums = new int[blocks];
+      for (int i = 0; i < blocks; i++) {
+        places[i] = in.getLong();
+        checksums[i] = in.getInt();
+      }
+      int highest = in.getInt();
+      List<int[]> families = new ArrayList<>();
+      for (int i = count(in, 8); i > 0; i--) {
+        families.add(new int[] {in.getInt(), in.getInt()});
+      }
+      List<VolumeState> volumes = new ArrayList<>();
+      for (int i = count(in, 64); i > 0; i--) {
+        volumes.add(volume(in));
+      }
+      byte[] extension = new byte[count(in, 1)];
+      in.get(extension);
+      return new CheckpointRoot(limit, places, checksums, highest, families, volumes, extension);
+    } catch (BufferUnderflowException e) {
+      throw new IndexException("it is cut short");
+    }
+  }
+
+  private static VolumeState volume(ByteBuffer in) {
+    int group = in.getInt();
+    long term = in.getLong();
+    long index = in.getLong();
+    FlushPolicy policy = in.get() == 1 ? FlushPolicy.ALWAYS : FlushPolicy.FLUSH;
+    String name = name(in);
+    long size = in.getLong();
+    int family = in.getInt();
+    BlockIndex.State tree = tree(in);
+    List<SnapshotState> snapshots = new ArrayList<>();
+    for (int i = count(in, 40); i > 0; i--) {
+      snapshots.add(new SnapshotState(name(in), in.getLong(), in.getLong(), tree(in)));
+    }
+    return new VolumeState(group, term, index, policy, name, size, family, tree, snapshots);
+  }
+
+  private static int count(ByteBuffer in, int entryBytes) {
+    int count = in.getInt();
+    if (count < 0 || (long) count * entryBytes > in.remaining()) {
+      throw new BufferUnderflowException();
+    }
+    return count;
+  }
+
+  private static void putName(ByteBuffer out, String name) {
+    byte[] bytes = name.getBytes(StandardCharsets.UTF_8);
+    out.putShort((short) bytes.length).put(bytes);
+  }
+
+  private static String name(ByteBuffer in) {
+    byte[] bytes = new byte[in.getShort() & 0xFFFF];
+    in.get(bytes);
+    return new String(bytes, StandardCharsets.UTF_8);
+  }
+
+  private static void putTree(ByteBuffer out, BlockIndex.State tree) {
+    out.putInt(tree.root()).putInt(tree.levels()).putLong(tree.blocks()).putLong(tree.mapped());
+  }
+
+  private static BlockIndex.State tree(ByteBuffer in) {
+    return new BlockIndex.State(in.getInt(), in.getInt(), in.getLong(), in.getLong());
+  }
+
+  static int checksum(byte[] bytes) {
+    CRC32C crc = new CRC32C();
+    crc.update(bytes);
+    return (int) crc.getValue();
+  }
+}

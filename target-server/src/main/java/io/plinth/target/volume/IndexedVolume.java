@@ -1,0 +1,290 @@
+package io.plinth.target.volume;
+
+import io.plinth.engine.api.Core;
+import io.plinth.engine.api.Status;
+import io.plinth.engine.memory.BufferPool;
+import io.plinth.log.journal.Journal;
+import io.plinth.log.journal.PlantedBug;
+import java.util.ArrayList;
+import java.util.List;
+
+/** What a volume and a snapshot of one have in common: an index, and reads through it. */
+public abstract class IndexedVolume implements Volume {
+  private static final int BLOCK = BLOCK_BYTES;
+
+  final VolumeStore store;
+  final BlockIndex index;
+  private final VolumeStatistics statistics = new VolumeStatistics();
+  private final List<Attachment> attachments = new ArrayList<>();
+  private volatile int attachmentCount;
+  private volatile long corruptReads;
+  private boolean closed;
+
+  IndexedVolume(VolumeStore store, BlockIndex index) {
+    this.store = store;
+    this.index = index;
+  }
+
+  @Override
+  public Core core() {
+    return store.core();
+  }
+
+  /** Returns whether this volume is one of a store's; any thread. */
+  public boolean isIn(VolumeStore candidate) {
+    return store.equals(candidate);
+  }
+
+  /** Returns the counts and latencies; any thread. */
+  public VolumeStatistics statistics() {
+    return statistics;
+  }
+
+  /** Returns how many bytes have a place or a claim on space; on the core. */
+  public long mappedBytes() {
+    return index.mappedBlocks() * BLOCK;
+  }
+
+  /** Returns how many clients use the volume; any thread. */
+  public int attachmentCount() {
+    return attachmentCount;
+  }
+
+  /** Returns how many reads have failed because of damaged blocks; any thread. */
+  public long corruptReads() {
+    return corruptReads;
+  }
+
+  @Override
+  public void attach(Attachment attachment) {
+    attachments.add(attachment);
+    attachmentCount = attachments.size();
+  }
+
+  @Override
+  public void detach(Attachment attachment) {
+    attachments.remove(attachment);
+    attachmentCount = attachments.size();
+  }
+
+  @Override
+  public void awaitReady(ReadyListener listener) {
+    store.awaitReady(listener);
+  }
+
+  @Override
+  public void cancelReady(ReadyListener listener) {
+    store.cancelReady(listener);
+  }
+
+  BlockIndex index() {
+    return index;
+  }
+
+  @SuppressWarnings("NonAtomicVolatileUpdate") // only this core writes it
+  void countCorruptRead() {
+    corruptReads++;
+  }
+
+  boolean isClosed() {
+    return closed;
+  }
+
+  /** Disconnects all clients. */
+  void disconnect() {
+    for (Attachment attachment : List.copyOf(attachments)) {
+      attachment.onVolumeClosed();
+    }
+  }
+
+  /** Is gone: clients are disconnected and the pages of the index given up. */
+  void close() {
+    closed = true;
+    disconnect();
+    index.clear();
+  }
+
+  boolean blockStatus(VolumeRequest request) {
+    long position = request.offset;
+    long end = request.offset + request.length;
+    request.extents.clear();
+    int limit = request.singleExtent ? 1 : request.extentLimit;
+    while (position < end) {
+      long block = position / BLOCK;
+      long next;
+      int state;
+      if (index.hasLeaf(block)) {
+        next = (block + 1) * BLOCK;
+        long place = index.place(block);
+        state = place == IndexSpace.UNMAPPED ? ExtentList.HOLE | ExtentList.ZERO : 0;
+        state = place == IndexSpace.ALLOCATED_ZERO ? ExtentList.ZERO : state;
+      } else {
+        next = index.nextPresentLeaf(block) * BLOCK;
+        next = next <= position ? (block + BlockIndex.blocksLeftInLeaf(block)) * BLOCK : next;
+        state = ExtentList.HOLE | ExtentList.ZERO;
+      }
+      next = Math.min(next, end);
+      int count = request.extents.count();
+      if (count == limit && request.extents.state(count - 1) != state) {
+        break;
+      }
+      request.extents.add(next - position, state);
+      position = next;
+    }
+    store.complete(request, Status.OK);
+    return true;
+  }
+
+  boolean read(VolumeRequest request) {
+    request.pendingReads = 0;
+    request.failure = Status.OK;
+    request.data.clear();
+    request.coldBuffer = 0;
+    if (!hasReadBuffers(request)) {
+      return false;
+    }
+    long position = request.offset;
+    long end = request.offset + request.length;
+    while (position < end && request.failure == Status.OK) {
+      position = readRun(request, position, end);
+    }
+    if (request.pendingReads == 0) {
+      finishRead(request);
+    }
+    return true;
+  }
+
+  /**
+   * Returns whether the pool has the buffers that blocks outside of memory need; when not, asks to
+   * be told.
+   */
+  private boolean hasReadBuffers(VolumeRequest request) {
+    long first = request.offset / BLOCK;
+    long last = (request.offset + request.length - 1) / BLOCK;
+    Journal journal = store.journal();
+    int cold = 0;
+    for (long block = first; block <= last; block++) {
+      long place = index.place(block);
+      boolean data = place != IndexSpace.UNMAPPED && place != IndexSpace.ALLOCATED_ZERO;
+      if (data && journal.residentAddress(place) == 0) {
+        cold++;
+      }
+    }
+    int perBuffer = store.reads().blocksPerBuffer();
+    // Runs never straddle buffers in the worst case that each run leaves a buffer's rest unused:
+    // they are split instead.
+    int needed = (cold + perBuffer - 1) / perBuffer;
+    if (store.readBuffers().available() >= needed) {
+      return true;
+    }
+    if (needed > store.readBuffers().capacity()) {
+      throw new IllegalArgumentException(
+          "a read of " + request.length + " bytes is more than the front end may ask for");
+    }
+    store.awaitReadBuffers(needed);
+    return false;
+  }
+
+  /**
+   * Adds the longest run of equal kind from {@code position} to the request's data; returns where
+   * it ends.
+   */
+  private long readRun(VolumeRequest request, long position, long end) {
+    Journal journal = store.journal();
+    long block = position / BLOCK;
+    int skip = (int) (position % BLOCK);
+    long place = index.place(block);
+    if (place == IndexSpace.UNMAPPED || place == IndexSpace.ALLOCATED_ZERO) {
+      return readZeroes(request, position, end);
+    }
+    long address = journal.residentAddress(place);
+    if (address == 0) {
+      return readCold(request, position, end);
+    }
+    long next = Math.min(end, (block + 1) * BLOCK);
+    if (!journal.isResidentGood(place, address, index.checksum(block))
+        && !store.isPlanted(PlantedBug.SKIP_READ_CHECKSUM)) {
+      store.reads().report(this, block, place, "does not match its checksum");
+      request.failure = Status.EIO;
+      return next;
+    }
+    IoVector data = request.data;
+    int length = (int) (next - position);
+    int last = data.count() - 1;
+    if (last >= 0
+        && data.address(last) + data.length(last) == address + skip
+        && journal.equals(data.owner(last))) {
+      // Neighbouring addresses are in one segment: each begins with a header block, which is never
+      // data.
+      data.extendLast(length);
+    } else {
+      data.add(address + skip, length, journal, journal.pin(place));
+    }
+    return next;
+  }
+
+  private long readZeroes(VolumeRequest request, long position, long end) {
+    long next = position;
+    while (next < end && isZero(next / BLOCK)) {
+      next = Math.min(end, (next / BLOCK + 1) * BLOCK);
+    }
+    request.data.add(0, (int) (next - position), null, 0);
+    return next;
+  }
+
+  private boolean isZero(long block) {
+    long place = index.place(block);
+    return place == IndexSpace.UNMAPPED || place == IndexSpace.ALLOCATED_ZERO;
+  }
+
+  private long readCold(VolumeRequest request, long position, long end) {
+    Journal journal = store.journal();
+    long block = position / BLOCK;
+    int skip = (int) (position % BLOCK);
+    long place = index.place(block);
+    long lastBlock = (end - 1) / BLOCK;
+    BufferPool pool = store.readBuffers();
+    boolean newBuffer =
+        request.coldBuffer == 0 || request.coldBlocks == store.reads().blocksPerBuffer();
+    if (newBuffer) {
+      request.coldBuffer = pool.acquire();
+      request.coldBlocks = 0;
+    }
+    int room = store.reads().blocksPerBuffer() - request.coldBlocks;
+    int blocks = 1;
+    while (blocks < room
+        && block + blocks <= lastBlock
+        && journal.areNeighbours(place + blocks - 1, index.place(block + blocks))) {
+      blocks++;
+    }
+    long address = request.coldBuffer + (long) request.coldBlocks * BLOCK;
+    request.coldBlocks += blocks;
+    long next = Math.min(end, (block + blocks) * BLOCK);
+    if (!newBuffer) {
+      request.data.dropOwner(request.coldOwner);
+    }
+    request.coldOwner = request.data.count();
+    request.data.add(address + skip, (int) (next - position), pool, request.coldBuffer);
+    request.pendingReads++;
+    store.reads().start(this, block, place, blocks, address, request);
+    return next;
+  }
+
+  /** One of a request's reads has ended. */
+  void onRequestRead(VolumeRequest request, int status) {
+    request.pendingReads--;
+    if (status != Status.OK) {
+      request.failure = status;
+    }
+    if (request.pendingReads == 0) {
+      finishRead(request);
+    }
+  }
+
+  private void finishRead(VolumeRequest request) {
+    if (request.failure != Status.OK) {
+      request.data.releaseAll();
+    }
+    store.complete(request, request.failure);
+  }
+}

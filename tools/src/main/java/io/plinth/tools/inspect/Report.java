@@ -1,0 +1,123 @@
+package io.plinth.tools.inspect;
+
+import io.plinth.target.volume.CheckpointContent;
+import io.plinth.target.volume.IndexWalk;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * What was found in a data directory.
+ *
+ * @param dataDir its path
+ * @param logs log 0 first
+ * @param problem the first broken thing; null when nothing is broken
+ */
+public record Report(String dataDir, List<Log> logs, Problem problem) {
+  /**
+   * Something that is broken.
+   *
+   * @param log the name of the log
+   * @param segment its slot; null when it is not in a segment
+   * @param offset in the segment, in bytes; null as well
+   * @param message one line that names the place too
+   */
+  public record Problem(String log, Integer segment, Long offset, String message) {}
+
+  /**
+   * One log. What could not be found out, because of a problem, is null.
+   *
+   * @param name {@code log-0}
+   * @param segmentBytes the size of a segment; null without a superblock
+   * @param superblocks both copies
+   * @param segments in the order of their slots
+   * @param records how many records of each type the segments hold
+   * @param checkpoint the newest; null when there is none
+   * @param recovery what a start would find
+   * @param index the pages, own count
+   * @param volumes and their snapshots, as a start would serve them
+   * @param verified what was read and is good; null when that was not asked for
+   */
+  public record Log(
+      String name,
+      Integer segmentBytes,
+      List<SuperblockCopy> superblocks,
+      List<Segment> segments,
+      Map<String, Count> records,
+      Checkpoint checkpoint,
+      Recovery recovery,
+      IndexWalk.Pages index,
+      List<IndexWalk.Tree> volumes,
+      Verified verified) {}
+
+  /**
+   * A copy of the superblock; of one that is not good only the state is told.
+   *
+   * @param state {@code current}, {@code older}, {@code empty}, {@code damaged}, or {@code version
+   *     N}
+   */
+  public record SuperblockCopy(int copy, String state, Superblock values) {}
+
+  /** The fields of a good copy. */
+  public record Superblock(
+      long generation,
+      String logId,
+      String nodeId,
+      String bootId,
+      long starts,
+      boolean clean,
+      long durableBatch,
+      long firstBatch,
+      long firstSegment,
+      int firstOffset) {}
+
+  /**
+   * A segment's file.
+   *
+   * @param sequence its place in the order of segments; zero without a header
+   * @param state {@code log} (replayed at a start), {@code older} (from before the checkpoint), or
+   *     {@code spare} (without a header: not in use)
+   * @param usedBytes how far the chain of its batches reaches
+   * @param freeBytes what is behind that
+   * @param liveData blocks that volumes and snapshots refer to; null when the index is not known
+   * @param liveMeta blocks of the checkpoint
+   */
+  public record Segment(
+      int slot,
+      long sequence,
+      String state,
+      int usedBytes,
+      int freeBytes,
+      long batches,
+      long records,
+      long firstBatch,
+      long lastBatch,
+      Integer liveData,
+      Integer liveMeta) {}
+
+  /** Records of one type, and the blocks that they are about. */
+  public record Count(long records, long blocks) {}
+
+  /**
+   * The newest checkpoint.
+   *
+   * @param segment where its description is
+   * @param offset where in the segment, in bytes
+   * @param bytes length of the description
+   * @param content what it says
+   */
+  public record Checkpoint(int segment, long offset, int bytes, CheckpointContent content) {}
+
+  /**
+   * What recovery would do.
+   *
+   * @param batches replayed
+   * @param records replayed
+   * @param cutBytes length of an unfinished tail
+   * @param damagedBlocks of the tail, which a start would report
+   */
+  public record Recovery(
+      String summary, long batches, long records, long cutBytes, long damagedBlocks) {}
+
+  /** How many live blocks were read. */
+  public record Verified(long dataBlocks, long checkpointBlocks) {}
+}

@@ -1,0 +1,378 @@
+package io.plinth.tools.simulator.check;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.function.LongConsumer;
+
+/**
+ * What one volume may read as: for each sector the acknowledged version, those on their way, and
+ * those that the loss of power may bring back; for each block whether the disk may have damaged it.
+ *
+ * <p>At most one change touches a sector at a time, so the order of changes of a sector is known.
+ */
+public final class VolumeModel {
+  /** Damage has the size of a block of the volume. */
+  public static final int SECTORS_PER_BLOCK = 8;
+
+  private final String name;
+  private final int sectors;
+  private final SectorHistory[] histories;
+  private final boolean[] busy;
+
+  // By block. Damage to the newest version shows in reads; damage to an older one may show once
+  // the loss of power brings that version back.
+  private final boolean[] damaged;
+  private final boolean[] oldDamaged;
+
+  private final List<PendingRead> reads = new ArrayList<>();
+  private final List<Change> pending = new ArrayList<>();
+
+  // Acknowledged and not known to be durable: the loss of power takes each as a whole or not.
+  private final List<Change> undurable = new ArrayList<>();
+
+  /** What was acknowledged when a FLUSH began. */
+  public static final class Flush {
+    private final long[] versions;
+    private final boolean[] healthy;
+    private final List<Change> changes;
+
+    private Flush(long[] versions, boolean[] healthy, List<Change> changes) {
+      this.versions = versions;
+      this.healthy = healthy;
+      this.changes = changes;
+    }
+  }
+
+  /** Creates the model of a new volume, which reads as zeroes. */
+  public VolumeModel(String name, int sectors) {
+    this.name = name;
+    this.sectors = sectors;
+    this.histories = new SectorHistory[sectors];
+    Arrays.setAll(histories, i -> new SectorHistory());
+    this.busy = new boolean[sectors];
+    int blocks = (sectors + SECTORS_PER_BLOCK - 1) / SECTORS_PER_BLOCK;
+    this.damaged = new boolean[blocks];
+    this.oldDamaged = new boolean[blocks];
+  }
+
+  /** Returns the size in sectors. */
+  public int sectors() {
+    return sectors;
+  }
+
+  /** Returns whether a change to any of these sectors is on its way. */
+  public boolean isBusy(int first, int count) {
+    for (int s = first; s < first + count; s++) {
+      if (busy[s]) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /**
+   * A change is about to be submitted.
+   *
+   * @param version a positive number that no other change has; the stamp of a WRITE
+   * @param durable whether the acknowledgement will promise durability
+   */
+  public Change beginChange(Change.Kind kind, int first, int count, long version, boolean durable) {
+    int from = first;
+    int to = first + count;
+    if (kind == Change.Kind.TRIM) {
+      // What is less than a block at the edges stays; the end of the volume counts as whole.
+      from = (first + SECTORS_PER_BLOCK - 1) / SECTORS_PER_BLOCK * SECTORS_PER_BLOCK;
+      to = to == sectors ? to : to / SECTORS_PER_BLOCK * SECTORS_PER_BLOCK;
+      from = Math.min(from, to);
+    }
+    Change change = new Change(kind, from, to - from, version, durable, mustMerge(kind, from, to));
+    for (int s = from; s < to; s++) {
+      histories[s].add(versionOf(change));
+      busy[s] = true;
+      for (PendingRead read : reads) {
+        read.allow(s, SectorHistory.contentOf(versionOf(change)));
+      }
+    }
+    pending.add(change);
+    return change;
+  }
+
+  /** The change was acknowledged. */
+  public void acknowledge(Change change) {
+    end(change);
+    for (int s = change.first; s < change.first + change.count; s++) {
+      histories[s].acknowledge(versionOf(change));
+      if (change.durable) {
+        histories[s].dropOlderThan(versionOf(change));
+      }
+    }
+    for (int block = 0; block < damaged.length; block++) {
+      if (change.count > 0 && change.touches(block)) {
+        damaged[block] = false;
+        oldDamaged[block] &= !change.durable;
+      }
+    }
+    if (!change.durable && change.kind != Change.Kind.TRIM) {
+      undurable.add(change);
+    }
+  }
+
+  /** The change was refused and has no effect. */
+  public void refuse(Change change) {
+    end(change);
+    for (int s = change.first; s < change.first + change.count; s++) {
+      histories[s].remove(versionOf(change));
+    }
+  }
+
+  /** The change has failed in a way that leaves open whether it has an effect. */
+  public void leaveOpen(Change change) {
+    end(change);
+  }
+
+  /** A FLUSH is about to be submitted. */
+  public Flush beginFlush() {
+    long[] versions = new long[sectors];
+    Arrays.setAll(versions, s -> histories[s].acknowledged());
+    boolean[] healthy = new boolean[damaged.length];
+    for (int block = 0; block < healthy.length; block++) {
+      healthy[block] = !damaged[block];
+    }
+    return new Flush(versions, healthy, List.copyOf(undurable));
+  }
+
+  /** The FLUSH was acknowledged; the disk has not been damaged since it began. */
+  public void endFlush(Flush flush) {
+    for (int s = 0; s < sectors; s++) {
+      histories[s].dropOlderThan(flush.versions[s]);
+    }
+    for (int block = 0; block < damaged.length; block++) {
+      oldDamaged[block] &= !flush.healthy[block];
+    }
+    undurable.removeAll(flush.changes);
+  }
+
+  /** A read is about to be submitted. */
+  public PendingRead beginRead(int first, int count) {
+    PendingRead read = new PendingRead(first, count);
+    read.mayFail = mayFail(first, count);
+    for (int s = first; s < first + count; s++) {
+      for (int i = 0; i < histories[s].readableCount(); i++) {
+        read.allow(s, histories[s].readable(i));
+      }
+    }
+    reads.add(read);
+    return read;
+  }
+
+  /** The read has returned the stamps of its sectors. */
+  public void endRead(PendingRead read, long[] stamps) {
+    reads.remove(read);
+    for (int i = 0; i < read.count; i++) {
+      if (!read.possible.get(i).contains(stamps[i])) {
+        throw new Violation(
+            Guarantee.G1,
+            sector(read.first + i)
+                + " reads "
+                + stamps[i]
+                + " where "
+                + read.possible.get(i)
+                + " was possible");
+      }
+    }
+  }
+
+  /** The read has failed with EIO. */
+  public void failRead(PendingRead read) {
+    reads.remove(read);
+    if (!read.mayFail && !mayFail(read.first, read.count)) {
+      throw new Violation(
+          Guarantee.G5,
+          "a read of "
+              + read.count
+              + " sectors from "
+              + sector(read.first)
+              + " failed, though nothing there was damaged");
+    }
+  }
+
+  /** Returns whether any of the blocks of these sectors may be damaged. */
+  public boolean mayFail(int first, int count) {
+    for (int block = first / SECTORS_PER_BLOCK;
+        block <= (first + count - 1) / SECTORS_PER_BLOCK;
+        block++) {
+      if (damaged[block]) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /**
+   * The disk has damaged a durable version of a block.
+   *
+   * @param isNewest whether that version is the one that is read now
+   */
+  public void damage(int block, boolean isNewest) {
+    oldDamaged[block] = true;
+    if (!isNewest) {
+      return;
+    }
+    damaged[block] = true;
+    int start = block * SECTORS_PER_BLOCK;
+    for (PendingRead read : reads) {
+      read.mayFail |= read.first < start + SECTORS_PER_BLOCK && read.first + read.count > start;
+    }
+    for (Change change : pending) {
+      change.mayFail |= change.touches(block);
+    }
+  }
+
+  /**
+   * A sync has failed, and the kernel has forgotten what it could not write: blocks that are not
+   * known to be durable may read as damaged once they have left the page cache.
+   */
+  public void syncFailed() {
+    for (int s = 0; s < sectors; s++) {
+      damaged[s / SECTORS_PER_BLOCK] |= !histories[s].isDurable();
+    }
+  }
+
+  /** The log was closed in order: all that was acknowledged is durable. */
+  public void closed() {
+    endFlush(beginFlush());
+  }
+
+  /** The process has died or the machine has lost power; nothing that was on its way will end. */
+  public void crashed(boolean power) {
+    reads.clear();
+    Arrays.fill(busy, false);
+    if (power) {
+      for (int block = 0; block < damaged.length; block++) {
+        damaged[block] |= oldDamaged[block];
+      }
+    }
+  }
+
+  /**
+   * Judges what is there after a crash, and goes on from it.
+   *
+   * @param stamps of all sectors
+   * @param failed for each block, whether it can't be read
+   */
+  public void recovered(boolean power, long[] stamps, boolean[] failed) {
+    for (int s = 0; s < sectors; s++) {
+      int block = s / SECTORS_PER_BLOCK;
+      if (failed[block]) {
+        if (!damaged[block]) {
+          throw new Violation(Guarantee.G5, sector(s) + " can't be read, though it was undamaged");
+        }
+      } else if (power && !histories[s].mayBeFound(stamps[s])) {
+        throw new Violation(
+            Guarantee.G2,
+            sector(s) + " reads " + stamps[s] + " after a power cut, possible was " + histories[s]);
+      } else if (!power && !histories[s].mayBeRead(stamps[s])) {
+        throw new Violation(
+            Guarantee.G3,
+            sector(s) + " reads " + stamps[s] + " after a kill, possible was " + histories[s]);
+      }
+    }
+    checkAtomic(stamps, failed);
+    settle(power, stamps, failed);
+  }
+
+  /** Gives what the volume reads as to a digest. */
+  public void digest(LongConsumer into) {
+    for (int s = 0; s < sectors; s++) {
+      into.accept(histories[s].acknowledged());
+    }
+    for (int block = 0; block < damaged.length; block++) {
+      into.accept(damaged[block] ? 1 : 0);
+    }
+  }
+
+  private void checkAtomic(long[] stamps, boolean[] failed) {
+    List<Change> suspects = new ArrayList<>(undurable);
+    suspects.addAll(pending);
+    for (Change change : suspects) {
+      if (change.kind == Change.Kind.TRIM) {
+        continue;
+      }
+      int there = -1;
+      int missing = -1;
+      for (int s = change.first; s < change.first + change.count; s++) {
+        if (!failed[s / SECTORS_PER_BLOCK]) {
+          there = histories[s].proves(stamps[s], versionOf(change)) ? s : there;
+          missing = histories[s].refutes(stamps[s], versionOf(change)) ? s : missing;
+        }
+      }
+      if (there >= 0 && missing >= 0) {
+        throw new Violation(
+            Guarantee.G4,
+            "of request "
+                + change.version
+                + " ("
+                + change.kind
+                + " of "
+                + change.count
+                + " sectors from "
+                + sector(change.first)
+                + ") sector "
+                + there
+                + " is there and sector "
+                + missing
+                + " is not");
+      }
+    }
+  }
+
+  private void settle(boolean power, long[] stamps, boolean[] failed) {
+    for (int s = 0; s < sectors; s++) {
+      if (!failed[s / SECTORS_PER_BLOCK]) {
+        histories[s].found(stamps[s], power);
+      } else if (power) {
+        histories[s].forgetAcknowledged();
+      }
+    }
+    if (power) {
+      // What is there after a power cut is on the disk, and what can be read was not damaged.
+      for (int block = 0; block < damaged.length; block++) {
+        damaged[block] = failed[block];
+        oldDamaged[block] = failed[block];
+      }
+      undurable.clear();
+    } else {
+      // What was on its way is there or gone; where it is there it counts as acknowledged.
+      for (Change change : pending) {
+        if (change.kind != Change.Kind.TRIM) {
+          undurable.add(change);
+        }
+      }
+    }
+    pending.clear();
+  }
+
+  private void end(Change change) {
+    pending.remove(change);
+    Arrays.fill(busy, change.first, change.first + change.count, false);
+  }
+
+  /** Returns whether a change must read what it overwrites a part of, and that may be damaged. */
+  private boolean mustMerge(Change.Kind kind, int from, int to) {
+    if (kind == Change.Kind.TRIM || from >= to) {
+      return false;
+    }
+    boolean head = from % SECTORS_PER_BLOCK != 0;
+    boolean tail = to % SECTORS_PER_BLOCK != 0 && to != sectors;
+    return (head && mayFail(from, 1)) || (tail && mayFail(to - 1, 1));
+  }
+
+  private static long versionOf(Change change) {
+    return change.kind == Change.Kind.WRITE ? change.version : -change.version;
+  }
+
+  private String sector(int number) {
+    return "volume " + name + " sector " + number;
+  }
+}

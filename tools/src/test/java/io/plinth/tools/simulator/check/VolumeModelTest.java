@@ -1,0 +1,177 @@
+package io.plinth.tools.simulator.check;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.plinth.tools.simulator.check.Change.Kind;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
+import org.junit.jupiter.api.Test;
+
+/** What the model of a volume accepts, and that it refuses everything else. */
+class VolumeModelTest {
+  private static final int SECTORS = 19;
+
+  private final VolumeModel model = new VolumeModel("v", SECTORS);
+  private long nextVersion = 1;
+
+  @Test
+  void aReadReturnsWhatWasAcknowledged() {
+    acknowledged(Kind.WRITE, 0, 4);
+    model.endRead(model.beginRead(0, 5), new long[] {1, 1, 1, 1, 0});
+    PendingRead stale = model.beginRead(0, 1);
+    broken(Guarantee.G1, () -> model.endRead(stale, new long[] {0}));
+  }
+
+  @Test
+  void aReadMayReturnWhatIsConcurrentWithIt() {
+    acknowledged(Kind.WRITE, 0, 1);
+    Change during = begin(Kind.WRITE, 0, 1);
+    PendingRead first = model.beginRead(0, 1);
+    PendingRead second = model.beginRead(0, 1);
+    model.endRead(first, new long[] {1});
+    model.acknowledge(during);
+    acknowledged(Kind.ZERO, 0, 1);
+    model.endRead(second, new long[] {2});
+    PendingRead third = model.beginRead(0, 1);
+    broken(Guarantee.G1, () -> model.endRead(third, new long[] {2}));
+  }
+
+  @Test
+  void aKillTakesNothingThatWasAcknowledged() {
+    acknowledged(Kind.WRITE, 0, 8);
+    begin(Kind.WRITE, 8, 8);
+    model.crashed(false);
+    broken(Guarantee.G3, () -> recovered(false, found(0, 0)));
+    recovered(false, found(1, 2));
+    // It was found there: from now on it is as good as acknowledged.
+    model.crashed(false);
+    broken(Guarantee.G3, () -> recovered(false, found(1, 0)));
+  }
+
+  @Test
+  void aPowerCutTakesWhatWasNotFlushed() {
+    acknowledged(Kind.WRITE, 0, 8);
+    VolumeModel.Flush flush = model.beginFlush();
+    acknowledged(Kind.WRITE, 0, 8);
+    model.endFlush(flush);
+    model.crashed(true);
+    broken(Guarantee.G2, () -> recovered(true, found(0, 0)));
+    recovered(true, found(1, 0));
+    // What is there after a power cut is on the disk.
+    model.crashed(true);
+    broken(Guarantee.G2, () -> recovered(true, found(2, 0)));
+  }
+
+  @Test
+  void aDurableChangeNeedsNoFlush() {
+    model.acknowledge(model.beginChange(Kind.WRITE, 0, 8, nextVersion++, true));
+    model.crashed(true);
+    broken(Guarantee.G2, () -> recovered(true, found(0, 0)));
+  }
+
+  @Test
+  void aRequestIsThereAsAWholeOrNotAtAll() {
+    acknowledged(Kind.WRITE, 0, 16);
+    acknowledged(Kind.WRITE, 0, 16);
+    acknowledged(Kind.WRITE, 4, 4);
+    model.crashed(true);
+    broken(Guarantee.G4, () -> recovered(true, found(2, 1)));
+    long[] overwritten = found(2, 2);
+    java.util.Arrays.fill(overwritten, 4, 8, 3);
+    recovered(true, overwritten);
+  }
+
+  @Test
+  void zeroingIsAtomicAndTrimmingIsNot() {
+    acknowledged(Kind.WRITE, 0, 16);
+    model.endFlush(model.beginFlush());
+    Change zero = begin(Kind.ZERO, 0, 16);
+    model.crashed(false);
+    broken(Guarantee.G4, () -> recovered(false, found(0, 1)));
+    assertThat(zero.mayFail()).isFalse();
+    recovered(false, found(1, 1));
+    begin(Kind.TRIM, 0, 16);
+    model.crashed(false);
+    recovered(false, found(0, 1));
+  }
+
+  @Test
+  void trimmingLeavesPartsOfBlocksButTakesTheEndOfTheVolume() {
+    acknowledged(Kind.WRITE, 0, SECTORS);
+    acknowledged(Kind.TRIM, 3, SECTORS - 3);
+    long[] expected = found(1, 0);
+    model.endRead(model.beginRead(0, SECTORS), expected);
+    acknowledged(Kind.TRIM, 1, 6);
+    model.endRead(model.beginRead(0, SECTORS), expected);
+  }
+
+  @Test
+  void onlyDamagedBlocksMayFail() {
+    acknowledged(Kind.WRITE, 0, 16);
+    model.damage(1, true);
+    model.failRead(model.beginRead(7, 2));
+    PendingRead other = model.beginRead(0, 8);
+    broken(Guarantee.G5, () -> model.failRead(other));
+    assertThat(begin(Kind.WRITE, 7, 2).mayFail()).as("merges with a damaged block").isTrue();
+  }
+
+  @Test
+  void writingHealsABlockUntilAPowerCutBringsItsDamagedVersionBack() {
+    acknowledged(Kind.WRITE, 0, 8);
+    model.endFlush(model.beginFlush());
+    model.damage(0, true);
+    acknowledged(Kind.WRITE, 0, 8);
+    PendingRead healed = model.beginRead(0, 8);
+    broken(Guarantee.G5, () -> model.failRead(healed));
+    model.crashed(true);
+    model.recovered(true, found(0, 0), new boolean[] {true, false, false});
+    model.failRead(model.beginRead(0, 8));
+    acknowledged(Kind.WRITE, 0, 8);
+    model.endFlush(model.beginFlush());
+    model.crashed(true);
+    broken(
+        Guarantee.G5, () -> model.recovered(true, found(3, 0), new boolean[] {true, false, false}));
+  }
+
+  @Test
+  void aRefusedChangeHasNoEffect() {
+    acknowledged(Kind.WRITE, 0, 8);
+    model.refuse(begin(Kind.WRITE, 0, 8));
+    PendingRead read = model.beginRead(0, 1);
+    broken(Guarantee.G1, () -> model.endRead(read, new long[] {2}));
+  }
+
+  @Test
+  void aChangeThatIsLeftOpenMayHaveAnEffect() {
+    acknowledged(Kind.WRITE, 0, 8);
+    model.leaveOpen(begin(Kind.WRITE, 0, 8));
+    model.endRead(model.beginRead(0, 1), new long[] {2});
+    model.endRead(model.beginRead(0, 1), new long[] {1});
+  }
+
+  private Change begin(Kind kind, int first, int count) {
+    return model.beginChange(kind, first, count, nextVersion++, false);
+  }
+
+  private void acknowledged(Kind kind, int first, int count) {
+    model.acknowledge(begin(kind, first, count));
+  }
+
+  /** Returns stamps: of the first block, of the second, and zeroes. */
+  private static long[] found(long first, long second) {
+    long[] stamps = new long[SECTORS];
+    java.util.Arrays.fill(stamps, 0, 8, first);
+    java.util.Arrays.fill(stamps, 8, 16, second);
+    return stamps;
+  }
+
+  private void recovered(boolean power, long[] stamps) {
+    model.recovered(power, stamps, new boolean[3]);
+  }
+
+  private static void broken(Guarantee guarantee, ThrowingCallable action) {
+    assertThatThrownBy(action)
+        .isInstanceOfSatisfying(
+            Violation.class, e -> assertThat(e.guarantee()).isEqualTo(guarantee));
+  }
+}
