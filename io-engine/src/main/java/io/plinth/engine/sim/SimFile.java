@@ -113,6 +113,9 @@ final class SimFile {
   /** What the file held is not wanted any more: all of it is going to be written over in memory. */
   void beginAnew() {
     inCache = true;
+    // Writing mends, also where the same bytes happen to be written again.
+    unreadablePages.clear();
+    damage.clear();
   }
 
   /** Brings all pages into memory; returns whether all could be read. */
