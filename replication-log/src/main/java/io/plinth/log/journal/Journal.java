@@ -359,6 +359,11 @@ public final class Journal implements CycleTask, Completion, Releasable {
     return nextSequence;
   }
 
+  /** Returns the sequence of the batch with the newest record, sealed or not. */
+  public long pendingSequence() {
+    return openRecords > 0 ? nextSequence : nextSequence - 1;
+  }
+
   /** Returns up to which batch everything is durable. */
   public long durableSequence() {
     return durableSequence;

@@ -23,8 +23,10 @@ public enum PlantedBug {
   SKIP_READ_CHECKSUM,
   /** Recovery takes a batch that does not continue the chain, such as one of an earlier life. */
   IGNORE_CHAIN_CRC,
-  /** Segments are freed before the checkpoint that does without them is durable. */
-  FREE_BEFORE_SWITCH,
+  /** Segments are freed that are replayed as long as there is no newer checkpoint. */
+  FREE_BEFORE_CHECKPOINT,
+  /** Segments are freed before that is durable by which nothing in them is needed. */
+  FREE_BEFORE_DURABLE,
   /** A page that a checkpoint has not written yet is changed without a copy. */
   CHANGE_PENDING_PAGE,
   /** A snapshot's pages are not counted as shared. */

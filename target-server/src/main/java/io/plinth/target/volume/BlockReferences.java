@@ -106,6 +106,11 @@ final class BlockReferences {
     return liveMeta[slot];
   }
 
+  /** Returns whether nothing refers to any block of a segment. */
+  boolean isDead(int slot) {
+    return liveData[slot] == 0 && liveMeta[slot] == 0;
+  }
+
   /** Returns how many blocks of the log are needed, data and checkpoint. */
   long liveBlocks() {
     return live;

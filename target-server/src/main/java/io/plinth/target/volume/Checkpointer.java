@@ -7,10 +7,8 @@ import io.plinth.log.format.RecordHeader;
 import io.plinth.log.format.Superblock;
 import io.plinth.log.journal.Journal;
 import io.plinth.log.journal.PlantedBug;
-import io.plinth.log.segment.Segment;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.BitSet;
 import java.util.List;
 import java.util.function.IntConsumer;
 import org.agrona.concurrent.UnsafeBuffer;
@@ -21,8 +19,8 @@ import org.agrona.concurrent.UnsafeBuffer;
  * <p>A checkpoint is the state at its cut, a position between two batches. In this order: pages
  * that have changed since the checkpoint before, the table of where each page is, and the
  * description (see {@link CheckpointRoot}) are appended; all of it is made durable; the superblock
- * is switched. If the node dies before the switch, recovery finds the checkpoint before, and
- * everything that it refers to, because segments are freed only after the switch.
+ * is switched. If the node dies before the switch, recovery finds the checkpoint before, and its
+ * pages, because their segments are freed only after the switch.
  */
 public final class Checkpointer {
   private static final int BLOCK = Volume.BLOCK_BYTES;
@@ -37,8 +35,8 @@ public final class Checkpointer {
 
   private static final long MAX_INTERVAL_BYTES = 4L << 30;
 
-  /** So that writing the index costs at most an eighth of what is written anyway. */
-  private static final int INTERVAL_INDEX_FACTOR = 8;
+  /** So that writing the index adds a few percent to what is written anyway. */
+  private static final int INTERVAL_INDEX_FACTOR = 32;
 
   /** Switches the superblock; NodeLog has the rest of what is in it. */
   public interface Superblocks {
@@ -80,11 +78,6 @@ public final class Checkpointer {
   private final PageTable table = new PageTable();
   private final List<IntConsumer> waiting = new ArrayList<>();
   private final List<IntConsumer> waitingForNext = new ArrayList<>();
-  private final BitSet deadAtCut = new BitSet();
-
-  /** Segments that nothing durable refers to; freed when nothing in flight does either. */
-  private final IntList freeable = new IntList();
-
   private final int[] run = new int[PAGES_PER_CYCLE];
 
   private Journal journal;
@@ -120,33 +113,9 @@ public final class Checkpointer {
     rootBlocks = blocks;
   }
 
-  /**
-   * Notes which segments nothing in the durable checkpoint refers to; before anything is replayed.
-   * What was not freed before the node died is freed at once: it may be all the room there is.
-   */
-  void noteDead(int slots) {
-    deadAtCut.clear();
-    for (int slot = 0; slot < slots; slot++) {
-      if (references.liveData(slot) == 0) {
-        deadAtCut.set(slot);
-      }
-    }
-  }
-
   void start(Journal openJournal, Superblocks openSuperblocks) {
     journal = openJournal;
     superblocks = openSuperblocks;
-    collectFreeable();
-  }
-
-  /** Returns whether a segment is freed as soon as nothing in flight refers to it. */
-  boolean isFreeable(int slot) {
-    for (int i = 0; i < freeable.size(); i++) {
-      if (freeable.get(i) == slot) {
-        return true;
-      }
-    }
-    return false;
   }
 
   /**
@@ -164,9 +133,17 @@ public final class Checkpointer {
     return completed;
   }
 
-  /** Returns whether one is being written, or segments wait to be freed after one. */
+  /** Returns whether one is being written or about to begin. */
   boolean isBusy() {
-    return stage != Stage.IDLE || wanted || !freeable.isEmpty();
+    return stage != Stage.IDLE || wanted;
+  }
+
+  /** Returns the sequence of the segment in which replay would begin now. */
+  long replayedFrom() {
+    if (store.isPlanted(PlantedBug.FREE_BEFORE_CHECKPOINT)) {
+      return Long.MAX_VALUE;
+    }
+    return durableStart.segmentSequence();
   }
 
   /** Returns how many blocks of the log a checkpoint needs that begins now. */
@@ -193,7 +170,7 @@ public final class Checkpointer {
   /**
    * Asks for a checkpoint of the state as it is now.
    *
-   * @param done told OK when it is durable and segments have been freed, or why it failed
+   * @param done told OK when it is durable, or why it failed
    */
   public void request(IntConsumer done) {
     if (journal.failure() != Status.OK) {
@@ -232,20 +209,19 @@ public final class Checkpointer {
   }
 
   private int doIdleWork() {
-    int freed = freeSome();
     if (journal.failure() != Status.OK) {
       if (!waiting.isEmpty()) {
         end(journal.failure());
       }
-      return freed;
+      return 0;
     }
     wanted |= appendedBytes() - appendedAtCut >= intervalBytes();
     if (!wanted || !superblocks.isSettled()) {
-      return freed;
+      return 0;
     }
     wanted = false;
     begin();
-    return freed + 1;
+    return 1;
   }
 
   private long appendedBytes() {
@@ -263,12 +239,6 @@ public final class Checkpointer {
     start = journal.mark();
     pages.cut();
     root = CheckpointRoot.of(store, superblocks.extension());
-    noteDead(journal.slotCount());
-    if (store.isPlanted(PlantedBug.FREE_BEFORE_SWITCH)) {
-      durableStart = start;
-      collectFreeable();
-      int _ = freeSome();
-    }
     appendedAtCut = appendedBytes();
     staleCount = 0;
     stage = Stage.PAGES;
@@ -400,6 +370,11 @@ public final class Checkpointer {
   private void complete() {
     durableStart = start;
     completed++;
+    releaseStale();
+    end(Status.OK);
+  }
+
+  private void releaseStale() {
     for (int i = 0; i < staleCount; i++) {
       references.releaseMeta(stalePlaces[i]);
     }
@@ -408,40 +383,6 @@ public final class Checkpointer {
     }
     staleCount = 0;
     staleRootBlocks = 0;
-    collectFreeable();
-    end(Status.OK);
-    int _ = freeSome();
-  }
-
-  private void collectFreeable() {
-    freeable.clear();
-    for (int slot = deadAtCut.nextSetBit(0); slot >= 0; slot = deadAtCut.nextSetBit(slot + 1)) {
-      Segment segment = journal.segment(slot);
-      if (segment != null
-          && segment.sequence() < durableStart.segmentSequence()
-          && segment != journal.active()
-          && references.liveMeta(slot) == 0
-          && references.liveData(slot) == 0) {
-        freeable.add(slot);
-      }
-    }
-  }
-
-  /** Frees segments that are not referred to any more; those on loan have to wait. */
-  private int freeSome() {
-    int freed = 0;
-    for (int i = freeable.size() - 1; i >= 0; i--) {
-      int slot = freeable.get(i);
-      if (!journal.segment(slot).isUnpinned()) {
-        continue;
-      }
-      freeable.removeUnordered(i);
-      long first = slot * store.blocksPerSegment();
-      store.merges().forget(first, first + store.blocksPerSegment());
-      journal.free(slot);
-      freed++;
-    }
-    return freed;
   }
 
   private void end(int status) {

@@ -14,8 +14,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Wins space back: copies what is alive in mostly dead segments to the end of the log, so that the
- * next checkpoint can free them.
+ * Wins space back: copies what is alive in mostly dead segments to the end of the log, so that
+ * {@link DeadSegments} can free them.
  *
  * <p>Which segment is cleaned next is decided by cost and benefit (Rosenblum and Ousterhout 1992):
  * free space won, times age, by what has to be read and written. A copied block is a record of its
@@ -30,10 +30,14 @@ public final class Cleaner implements Completion {
   /** Bytes of a segment read at a time. */
   private static final int READ_BYTES = 256 << 10;
 
-  /** Blocks looked at in one duty cycle, when there is time and when there is not. */
+  /** Blocks moved in one duty cycle, when there is time and when there is not. */
   private static final int BLOCKS_PER_CYCLE = 24;
 
   private static final int BLOCKS_PER_URGENT_CYCLE = 192;
+
+  /** With room for so many segments there is time. */
+  private static final double CALM_SEGMENTS = 2;
+
   private static final int LOOKED_PER_CYCLE = 2048;
   private static final int MOVES = 64;
 
@@ -57,10 +61,12 @@ public final class Cleaner implements Completion {
   /** Segments are scarce when only one of so many is left beside those that are reserved. */
   private static final int SEGMENTS_PER_SCARCE = 64;
 
-  /** Dead segments are freed by a checkpoint when they are one of so many, or that many. */
-  private static final int SEGMENTS_PER_DEAD = 32;
+  /** A checkpoint that frees space is worth so many times what it takes. */
+  private static final int CHECKPOINT_WORTH = 8;
 
-  private static final int MAX_DEAD_SEGMENTS = 4;
+  /** The same when space is scarce. */
+  private static final int CHECKPOINT_WORTH_NOW = 3;
+
   private static final long LOOK_NS = TimeUnit.MILLISECONDS.toNanos(1);
   private static final long LOOK_NS_PER_SLOT = 1000;
 
@@ -80,7 +86,6 @@ public final class Cleaner implements Completion {
   private long checkpointsSeen;
   private NativeMemory copy;
   private long lastLookNs;
-  private int dead;
   private long garbageBlocks;
   private long usedSegments;
   private long reclaimableBlocks;
@@ -146,27 +151,46 @@ public final class Cleaner implements Completion {
     if (victim >= 0 || store.checkpointer().isBusy()) {
       return true;
     }
+    store.deadSegments().look();
     look();
-    return dead > 0 || best >= 0;
+    return store.deadSegments().count() > 0
+        || store.deadSegments().awaitingCheckpoint() > 0
+        || best >= 0;
+  }
+
+  /** Returns whether nothing but the next checkpoint can free a segment without data. */
+  boolean isCleaned(int slot) {
+    return cleaned.get(slot);
   }
 
   int doWork(long nowNs) {
     if (store.journal().failure() != Status.OK) {
       return 0;
     }
-    if (victim >= 0) {
-      return reading ? 0 : clean();
-    }
+    int work = 0;
     long interval = LOOK_NS + store.journal().slotCount() * LOOK_NS_PER_SLOT;
-    if (nowNs - lastLookNs < interval) {
-      return 0;
+    if (nowNs - lastLookNs >= interval) {
+      lastLookNs = nowNs;
+      work = store.deadSegments().doWork(slackSegments() < CALM_SEGMENTS);
+      if (victim < 0) {
+        work += decide(nowNs - store.lastCompletedNs() > IDLE_NS);
+      }
     }
-    lastLookNs = nowNs;
-    return decide(nowNs - store.lastCompletedNs() > IDLE_NS);
+    return victim < 0 || reading ? work : work + clean();
   }
 
-  private boolean isUrgent() {
-    return store.journal().availableSegments() <= store.journal().reservedSegments() + 1;
+  /** Returns how many segments clients could fill before they had to wait. */
+  private double slackSegments() {
+    Journal journal = store.journal();
+    return journal.availableSegments()
+        - journal.reservedSegments()
+        + (double) Math.max(0, journal.roomBlocks()) / store.blocksPerSegment();
+  }
+
+  /** The less room there is for clients, the more is moved in each duty cycle. */
+  private int budget() {
+    double pressed = Math.clamp(1 - slackSegments() / CALM_SEGMENTS, 0, 1);
+    return BLOCKS_PER_CYCLE + (int) (pressed * (BLOCKS_PER_URGENT_CYCLE - BLOCKS_PER_CYCLE));
   }
 
   private int decide(boolean idle) {
@@ -178,12 +202,17 @@ public final class Cleaner implements Completion {
         usedSegments > SMALL_LOG_SEGMENTS
             && garbageBlocks
                 > (idle ? GARBAGE : MUCH_GARBAGE) * usedSegments * store.blocksPerSegment();
-    int batch = Math.clamp(journal.limitSegments() / SEGMENTS_PER_DEAD, 1, MAX_DEAD_SEGMENTS);
-    if (dead >= batch || (dead > 0 && isUrgent())) {
+    // What is dead already will be free without further copying.
+    DeadSegments dead = store.deadSegments();
+    boolean running = store.checkpointer().isBusy();
+    int coming = dead.count() + (running ? dead.awaitingCheckpoint() : 0);
+    boolean needed = journal.availableSegments() + coming < low;
+    long worth = dead.awaitingCheckpoint() * store.blocksPerSegment();
+    long cost = store.checkpointer().neededBlocks();
+    boolean worthIt = worth > cost * (needed ? CHECKPOINT_WORTH_NOW : CHECKPOINT_WORTH);
+    if (!running && worth > 0 && (worthIt || (needed && best < 0))) {
       store.checkpointer().requestSoon();
     }
-    // What is dead already will be free without further copying.
-    boolean needed = journal.availableSegments() + dead < low;
     if (best < 0 || !(needed || (wasteful && utilization(best) < WORTHWHILE))) {
       return 0;
     }
@@ -196,7 +225,7 @@ public final class Cleaner implements Completion {
         / (double) store.blocksPerSegment();
   }
 
-  /** Looks at all segments: how many are dead, and which is the best to clean. */
+  /** Looks at all segments: which is the best to clean. */
   private void look() {
     Journal journal = store.journal();
     Segment active = journal.active();
@@ -204,7 +233,6 @@ public final class Cleaner implements Completion {
       checkpointsSeen = store.checkpointer().completed();
       cleaned.clear();
     }
-    dead = 0;
     usedSegments = 0;
     best = -1;
     reclaimableBlocks = 0;
@@ -222,8 +250,6 @@ public final class Cleaner implements Completion {
       }
       boolean hasMeta = references.liveMeta(slot) > 0 && !cleaned.get(slot);
       if (references.liveData(slot) == 0 && !hasMeta) {
-        // Another checkpoint would not free what waits for a reader.
-        dead += store.checkpointer().isFreeable(slot) ? 0 : 1;
         continue;
       }
       double live = utilization(slot);
@@ -311,7 +337,7 @@ public final class Cleaner implements Completion {
       }
       return 1;
     }
-    int budget = isUrgent() ? BLOCKS_PER_URGENT_CYCLE : BLOCKS_PER_CYCLE;
+    int budget = budget();
     int done = 0;
     for (int looked = 0; done < budget && looked < LOOKED_PER_CYCLE; looked++) {
       if (recordsLeft == 0) {
@@ -475,7 +501,6 @@ public final class Cleaner implements Completion {
     cleanedInVain++;
     LOG.debug("segment {} of slot {} was cleaned", victimSequence, victim);
     victim = -1;
-    lastLookNs = 0;
   }
 
   void close() {

@@ -58,6 +58,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
   private final List<DurableTask> durableTasks = new ArrayList<>();
   private final Int2IntHashMap familyByGroup = new Int2IntHashMap(NO_FAMILY);
   private final Checkpointer checkpointer;
+  private final DeadSegments deadSegments;
   private final Cleaner cleaner;
   private long lastCompletedNs;
   private int awaitedReadBuffers;
@@ -82,6 +83,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
     this.reads = new BlockReads(this);
     this.merges = new MergeBlocks(this);
     this.checkpointer = new Checkpointer(this);
+    this.deadSegments = new DeadSegments(this, segments);
     this.cleaner = new Cleaner(this);
   }
 
@@ -97,7 +99,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
         place.bytes() == 0
             ? new byte[0]
             : new CheckpointLoader(name, this, storage).load(place, checkpointer);
-    checkpointer.noteDead(storage.maxSegments());
+    deadSegments.loaded();
     return extension;
   }
 
@@ -193,6 +195,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
   public void start(Journal openJournal, Checkpointer.Superblocks superblocks) {
     journal = openJournal;
     checkpointer.start(openJournal, superblocks);
+    deadSegments.start(openJournal);
     for (LogVolume volume : volumes.values()) {
       volume.lead();
     }
@@ -485,6 +488,10 @@ public final class VolumeStore implements JournalListener, CycleTask {
   /** Returns the cleaner of this log. */
   public Cleaner cleaner() {
     return cleaner;
+  }
+
+  DeadSegments deadSegments() {
+    return deadSegments;
   }
 
   BufferPool readBuffers() {

@@ -21,7 +21,7 @@ import tools.jackson.databind.JsonNode;
 class OverwriteIT {
   private static final int BLOCK = 4096;
   private static final int DEPTH = 32;
-  private static final int CAPACITY_MIB = 2048;
+  private static final int CAPACITY_MIB = Integer.getInteger("plinth.overwrite-capacity-mib", 2048);
   private static final int VOLUME_MIB = CAPACITY_MIB * 7 / 10;
   private static final int BLOCKS = VOLUME_MIB * 256;
 
