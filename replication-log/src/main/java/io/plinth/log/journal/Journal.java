@@ -52,7 +52,7 @@ public final class Journal implements CycleTask, Completion, Releasable {
   private static final long RETRY_NS = TimeUnit.SECONDS.toNanos(2);
 
   /** The most segments that clients' data leaves to others, see {@link #reservedSegments}. */
-  private static final int MAX_RESERVED_SEGMENTS = 3;
+  private static final int MAX_RESERVED_SEGMENTS = 2;
 
   /** Blocks beside those that a checkpoint needs without which not even a trim is recorded. */
   private static final int COMMAND_MARGIN_BLOCKS = 8;
