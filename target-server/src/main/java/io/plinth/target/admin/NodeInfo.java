@@ -90,6 +90,8 @@ public record NodeInfo(
    * @param checkpoints how many became durable
    * @param cleanedSegments how many segments the cleaner has emptied
    * @param movedBlocks how many blocks it has moved for that
+   * @param indexBytes memory that the index takes: pages, and a byte for each block of segments in
+   *     use
    */
   public record LogInfo(
       int log,
@@ -103,7 +105,8 @@ public record NodeInfo(
       long appendedBytes,
       long checkpoints,
       long cleanedSegments,
-      long movedBlocks) {}
+      long movedBlocks,
+      long indexBytes) {}
 
   /** Copies the lists. */
   public NodeInfo {

@@ -398,7 +398,8 @@ public final class PlinthServer {
               log.appendedBlocks() * Volume.BLOCK_BYTES,
               log.checkpoints(),
               log.cleanedSegments(),
-              log.movedBlocks()));
+              log.movedBlocks(),
+              log.indexBytes()));
     }
     return logs;
   }

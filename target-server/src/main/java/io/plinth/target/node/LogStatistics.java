@@ -14,6 +14,7 @@ package io.plinth.target.node;
  * @param checkpoints how many became durable
  * @param cleanedSegments how many segments the cleaner has emptied
  * @param movedBlocks how many blocks it has moved for that
+ * @param indexBytes memory that the index takes
  */
 public record LogStatistics(
     int core,
@@ -26,4 +27,5 @@ public record LogStatistics(
     long appendedBlocks,
     long checkpoints,
     long cleanedSegments,
-    long movedBlocks) {}
+    long movedBlocks,
+    long indexBytes) {}

@@ -101,7 +101,8 @@ final class NodeLog implements CycleTask, Checkpointer.Superblocks {
         journal.counters().payloadBlocks() + journal.counters().headerBlocks(),
         store.checkpointer().completed(),
         store.cleaner().cleanedSegments(),
-        store.cleaner().movedBlocks());
+        store.cleaner().movedBlocks(),
+        store.indexBytes());
   }
 
   UUID nodeId() {

@@ -358,9 +358,12 @@ public final class VolumeStore implements JournalListener, CycleTask {
     return space.references().liveBlocks();
   }
 
-  /** Returns how much memory the indexes take, in bytes. */
+  /**
+   * Returns how much memory the indexes take, in bytes: pages, and a byte for each block of a
+   * segment in use; any thread, approximately.
+   */
   public long indexBytes() {
-    return space.pages().usedBytes();
+    return space.pages().usedBytes() + journal.segmentsInUse() * blocksPerSegment;
   }
 
   /**

@@ -64,7 +64,9 @@ final class StatusCommand implements Callable<Integer> {
         + " available; "
         + Sizes.format(log.liveBytes())
         + " live of "
-        + Sizes.format(bytesInUse);
+        + Sizes.format(bytesInUse)
+        + "; index "
+        + Sizes.format(log.indexBytes());
   }
 
   private static String appended(NodeInfo.LogInfo log) {

@@ -292,10 +292,10 @@ class ClientCommandsTest {
             nbd             127.0.0.1:10809
             nbd             unix:/run/plinth.sock
             log             1.5 GiB of 1 TiB
-            log-0 segments  21 in use, 3 spare, 16360 available; 1 GiB live of 1.3 GiB
+            log-0 segments  21 in use, 3 spare, 16360 available; 1 GiB live of 1.3 GiB; index 9 MiB
             log-0 appended  10 GiB for 8 GiB written by clients (1.25 times)
             log-0 cleaning  checkpoints: 5, segments cleaned: 7, blocks moved: 12345
-            log-1 segments  1 in use, 1 spare, 16382 available; 8 KiB live of 64 MiB
+            log-1 segments  1 in use, 1 spare, 16382 available; 8 KiB live of 64 MiB; index 4 KiB
             log-1 appended  4 KiB for 0 B written by clients
             log-1 cleaning  checkpoints: 0, segments cleaned: 0, blocks moved: 0
             recovery        clean: nothing to replay
