@@ -13,6 +13,7 @@ public final class Status {
   public static final int EAGAIN = -11;
   public static final int ENOMEM = -12;
   public static final int EACCES = -13;
+  public static final int EFAULT = -14;
   public static final int EEXIST = -17;
   public static final int EINVAL = -22;
   public static final int EMFILE = -24;
@@ -47,6 +48,7 @@ public final class Status {
       case EAGAIN -> "EAGAIN";
       case ENOMEM -> "ENOMEM";
       case EACCES -> "EACCES";
+      case EFAULT -> "EFAULT";
       case EEXIST -> "EEXIST";
       case EINVAL -> "EINVAL";
       case EMFILE -> "EMFILE";

@@ -397,6 +397,10 @@ public final class SegmentDirectory implements LogStorage {
     if (result == Status.OK) {
       result = memory.populateForWrite(from, to - from);
     }
+    if (result == Status.EFAULT) {
+      // What a store would get as SIGBUS.
+      result = isFileSystemFull() ? Status.ENOSPC : Status.EIO;
+    }
     if (result < 0 && file.isSealed()) {
       // The segment was sealed meanwhile, and its mapping is not writable any more.
       return result;
@@ -414,6 +418,14 @@ public final class SegmentDirectory implements LogStorage {
     file.setWritableBytes(to);
     driver.wakeup();
     return Status.OK;
+  }
+
+  private boolean isFileSystemFull() {
+    try {
+      return Files.getFileStore(folder).getUsableSpace() < POPULATE_STEP;
+    } catch (IOException e) {
+      return false;
+    }
   }
 
   private int writeZeroes(int descriptor, long position, int length) {

@@ -39,6 +39,76 @@ class FullLogIT {
     }
   }
 
+  @Test
+  void aFullExt4OnALoopDeviceIsAFullLog() throws Exception {
+    try (Mount mount = Mount.ext4(directory.resolve("mnt"), 400L * MIB)) {
+      fillAndUse(mount.path().resolve("data"));
+    }
+  }
+
+  @Test
+  void snapshotsFillAnExt4AndTheirDeletionMakesRoom() throws Exception {
+    try (Mount mount = Mount.ext4(directory.resolve("mnt"), 700L * MIB)) {
+      Path data = mount.path().resolve("data");
+      PlinthProcess server = serve(data, List.of("--volume", "demo=64M"));
+      int snapshots = 0;
+      try (NbdClient client = NbdClient.connect(server.nbd(), "demo")) {
+        while (overwrite(client, snapshots)) {
+          server.cli("volume", "snapshot", "create", "demo", "s" + snapshots++);
+          assertThat(snapshots).as("snapshots of 64 MiB in 700 MiB").isLessThan(12);
+        }
+        assertThat(snapshots).isGreaterThan(3);
+        for (int i = 0; i < snapshots; i++) {
+          assertSnapshot(server, i);
+        }
+        server.cli("volume", "snapshot", "delete", "demo", "s0");
+        server.cli("volume", "snapshot", "delete", "demo", "s1");
+        assertThat(overwrite(client, 100)).as("after two snapshots were deleted").isTrue();
+        assertThat(client.call(NbdClient.FLUSH, 0, 0)).isZero();
+      }
+      server.kill();
+      server = serve(data, List.of());
+      for (int i = 2; i < snapshots; i++) {
+        assertSnapshot(server, i);
+        server.cli("volume", "snapshot", "delete", "demo", "s" + i);
+      }
+      try (NbdClient client = NbdClient.connect(server.nbd(), "demo")) {
+        assertContent(client, 100);
+        for (int i = 0; i < 10; i++) {
+          assertThat(overwrite(client, i)).as("overwritten once more, without snapshots").isTrue();
+        }
+        assertContent(client, 9);
+      }
+      assertThat(server.terminate()).isZero();
+    }
+  }
+
+  /** Writes all of a volume of 64 MiB; false when the log is full. */
+  private static boolean overwrite(NbdClient client, int version) throws Exception {
+    for (int i = 0; i < 64; i++) {
+      int error = client.write((long) i * MIB, content(version * 64 + i));
+      if (error != 0) {
+        assertThat(error).isEqualTo(NbdClient.ENOSPC);
+        return false;
+      }
+    }
+    return true;
+  }
+
+  private static void assertSnapshot(PlinthProcess server, int number) throws Exception {
+    try (NbdClient client = NbdClient.connect(server.nbd(), "demo@s" + number)) {
+      assertContent(client, number);
+    }
+  }
+
+  private static void assertContent(NbdClient client, int version) throws Exception {
+    byte[] buffer = new byte[MIB];
+    for (int i = 0; i < 64; i++) {
+      assertThat(client.read((long) i * MIB, buffer, MIB)).isZero();
+      assertThat(buffer).as("MiB %s of %s", i, version).isEqualTo(content(version * 64 + i));
+    }
+  }
+
   private void fillAndUse(Path data, String... arguments) throws Exception {
     List<String> withVolumes = new ArrayList<>(List.of(arguments));
     withVolumes.addAll(List.of("--volume", "demo=1G", "--volume", "other=64M"));

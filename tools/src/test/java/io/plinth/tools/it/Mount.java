@@ -1,6 +1,7 @@
 package io.plinth.tools.it;
 
 import java.io.IOException;
+import java.io.RandomAccessFile;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
@@ -15,6 +16,16 @@ final class Mount implements AutoCloseable {
   /** Mounts a file system in memory. */
   static Mount tmpfs(Path path, long sizeBytes) throws IOException {
     return mount(path, "-t", "tmpfs", "-o", "size=" + sizeBytes, "tmpfs");
+  }
+
+  /** Makes an ext4 file system in a file beside the mount point and mounts it by a loop device. */
+  static Mount ext4(Path path, long sizeBytes) throws IOException {
+    Path image = path.resolveSibling(path.getFileName() + ".img");
+    try (RandomAccessFile file = new RandomAccessFile(image.toFile(), "rw")) {
+      file.setLength(sizeBytes);
+    }
+    Shell.ok(60, "mkfs.ext4", "-q", "-F", "-m", "0", image.toString());
+    return mount(path, "-o", "loop", image.toString());
   }
 
   /** Mounts a device. */
