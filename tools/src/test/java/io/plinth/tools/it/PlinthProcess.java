@@ -6,7 +6,10 @@ import java.io.BufferedReader;
 import java.io.File;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.net.HttpURLConnection;
 import java.net.InetSocketAddress;
+import java.net.URI;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -140,6 +143,24 @@ final class PlinthProcess {
     command.addAll(List.of(arguments));
     command.addAll(List.of("--admin", matcher.group(1)));
     return Shell.run(60, command);
+  }
+
+  /** Sends a request to the admin API, which must accept it. */
+  void api(String method, String path, String body) throws IOException, InterruptedException {
+    Matcher matcher = ADMIN.matcher(readyLine());
+    assertThat(matcher.find()).as("an admin address in: %s", readyLine()).isTrue();
+    HttpURLConnection connection =
+        (HttpURLConnection)
+            URI.create("http://" + matcher.group(1) + path).toURL().openConnection();
+    connection.setRequestMethod(method);
+    connection.setReadTimeout((int) TimeUnit.SECONDS.toMillis(READY_TIMEOUT_S));
+    if (!body.isEmpty()) {
+      connection.setDoOutput(true);
+      connection.setRequestProperty("Content-Type", "application/json");
+      connection.getOutputStream().write(body.getBytes(StandardCharsets.UTF_8));
+    }
+    assertThat(connection.getResponseCode()).as("%s %s", method, path).isBetween(200, 299);
+    connection.disconnect();
   }
 
   /** Returns {@code plinth volume show --json}. */
