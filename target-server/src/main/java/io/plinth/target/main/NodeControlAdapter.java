@@ -222,6 +222,7 @@ final class NodeControlAdapter implements NodeControl {
   private static ControlException.Kind kind(NodeException e) {
     return switch (e.reason()) {
       case NOT_FOUND -> ControlException.Kind.NOT_FOUND;
+      case INVALID -> ControlException.Kind.INVALID;
       case EXISTS -> ControlException.Kind.ALREADY_EXISTS;
       case IN_USE -> ControlException.Kind.IN_USE;
       case NO_SPACE -> ControlException.Kind.NO_SPACE;

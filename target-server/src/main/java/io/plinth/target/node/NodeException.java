@@ -14,6 +14,8 @@ public final class NodeException extends Exception {
     EXISTS,
     /** Clients are using it, it is being changed, or data would be lost. */
     IN_USE,
+    /** What was asked for can't be. */
+    INVALID,
     /** The log is full. */
     NO_SPACE,
     /** The node is stopping or has failed. */

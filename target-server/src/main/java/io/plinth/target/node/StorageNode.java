@@ -26,6 +26,7 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
+import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
 import java.util.function.IntConsumer;
 
@@ -427,34 +428,33 @@ public final class StorageNode implements VolumeDirectory {
   public CompletableFuture<Void> createSnapshot(String name, String snapshot) {
     return change(
         name,
-        (volume, result) -> {
+        volume -> {
           if (volume.snapshot(snapshot) != null) {
             throw new NodeException(
                 NodeException.Reason.EXISTS,
                 "volume " + name + " has a snapshot " + snapshot + " already");
           }
         },
-        (volume, done) -> store(volume).snapshot(volume, snapshot, done));
+        (volume, allowed, done) -> store(volume).snapshot(volume, snapshot, allowed, done));
   }
 
   /** Deletes a snapshot; any thread. Completes when that is durable; its space comes back later. */
   public CompletableFuture<Void> deleteSnapshot(String name, String snapshot, boolean force) {
     return change(
         name,
-        (volume, result) ->
-            requireIdle(requireSnapshot(volume, snapshot), "snapshot " + snapshot, force),
-        (volume, done) -> store(volume).deleteSnapshot(volume, snapshot, done));
+        volume -> requireIdle(requireSnapshot(volume, snapshot), "snapshot " + snapshot, force),
+        (volume, allowed, done) -> store(volume).deleteSnapshot(volume, snapshot, allowed, done));
   }
 
   /** Lets a volume be what it was at a snapshot; any thread. Clients are disconnected if forced. */
   public CompletableFuture<Void> rollback(String name, String snapshot, boolean force) {
     return change(
         name,
-        (volume, result) -> {
+        volume -> {
           requireSnapshot(volume, snapshot);
           requireIdle(volume, "volume " + name, force);
         },
-        (volume, done) -> store(volume).rollback(volume, snapshot, done));
+        (volume, allowed, done) -> store(volume).rollback(volume, snapshot, allowed, done));
   }
 
   /**
@@ -465,14 +465,24 @@ public final class StorageNode implements VolumeDirectory {
   public CompletableFuture<Void> resizeVolume(String name, long sizeBytes, boolean force) {
     return change(
         name,
-        (volume, result) -> {
+        volume -> {
+          // Else what is cut off of the last block would be there again after growing.
+          if (sizeBytes < volume.sizeBytes() && sizeBytes % Volume.BLOCK_BYTES != 0) {
+            throw new NodeException(
+                NodeException.Reason.INVALID,
+                "bad volume size "
+                    + sizeBytes
+                    + ": a volume shrinks to multiples of "
+                    + Volume.BLOCK_BYTES
+                    + " bytes only");
+          }
           if (volume.isMappedBeyond(sizeBytes) && !force) {
             throw new NodeException(
                 NodeException.Reason.IN_USE,
                 "volume " + name + " has data beyond " + sizeBytes + " bytes; trim it or force it");
           }
         },
-        (volume, done) -> store(volume).resize(volume, sizeBytes, done));
+        (volume, allowed, done) -> store(volume).resize(volume, sizeBytes, allowed, done));
   }
 
   /**
@@ -523,14 +533,14 @@ public final class StorageNode implements VolumeDirectory {
     }
   }
 
-  /** Judges a change on the volume's core. */
+  /** Judges a change on the volume's core, each time when it could begin. */
   private interface Judgement {
-    void check(LogVolume volume, CompletableFuture<Void> result) throws NodeException;
+    void check(LogVolume volume) throws NodeException;
   }
 
   /** Makes a change on the volume's core. */
   private interface Change {
-    void make(LogVolume volume, IntConsumer done);
+    void make(LogVolume volume, BooleanSupplier allowed, IntConsumer done);
   }
 
   /** Changes a volume; one change of it at a time. */
@@ -541,27 +551,32 @@ public final class StorageNode implements VolumeDirectory {
       boolean accepted =
           volume
               .core()
-              .execute(() -> {
-                try {
-                  judgement.check(volume, result);
-                } catch (NodeException e) {
-                  result.completeExceptionally(e);
-                  return;
-                }
-                change.make(
-                    volume,
-                    status -> {
-                      if (status == Status.OK) {
-                        result.complete(null);
-                      } else {
-                        result.completeExceptionally(NodeException.ofStatus(status));
-                      }
-                    });
-              });
+              .execute(() ->
+                  change.make(
+                      volume,
+                      () -> isAllowed(judgement, volume, result),
+                      status -> {
+                        if (status == Status.OK) {
+                          result.complete(null);
+                        } else {
+                          result.completeExceptionally(NodeException.ofStatus(status));
+                        }
+                      }));
       if (!accepted) {
         result.completeExceptionally(NodeException.unavailable());
       }
     });
+  }
+
+  private static boolean isAllowed(
+      Judgement judgement, LogVolume volume, CompletableFuture<Void> result) {
+    try {
+      judgement.check(volume);
+      return true;
+    } catch (NodeException e) {
+      result.completeExceptionally(e);
+      return false;
+    }
   }
 
   private VolumeStore store(LogVolume volume) {

@@ -139,7 +139,10 @@ final class BlockIndex {
     IndexSpace.newestIndex(address, raftIndex);
   }
 
-  /** Makes blocks read as zeroes; {@code keepAllocated} keeps their claim on space. */
+  /**
+   * Makes blocks read as zeroes; {@code keepAllocated} keeps their claim on space. Pages that are
+   * needed no more are freed by {@link IndexSpace#freeSome}.
+   */
   void unmap(long firstBlock, long count, boolean keepAllocated, long raftIndex) {
     long block = firstBlock;
     long end = Math.min(blocks, firstBlock + count);
@@ -294,7 +297,6 @@ final class BlockIndex {
     if (levels == 0) {
       space.doom(root, 0);
       root = 0;
-      space.freeSome(1);
       return;
     }
     int page = ownRoot(leaf);
@@ -305,7 +307,6 @@ final class BlockIndex {
     int child = space.child(page, entry);
     space.setChild(page, entry, 0);
     space.doom(child, 0);
-    space.freeSome(1);
   }
 
   private void fill(long address, long firstBlock, int count, long place, long raftIndex) {

@@ -304,8 +304,12 @@ public final class LogVolume extends IndexedVolume {
     }
     Journal journal = store.journal();
     int count = (int) (last - first + 1);
-    if (!store.hasRoomFor(count)) {
-      store.complete(request, Status.ENOSPC);
+    int room = store.judgeRoom(count);
+    if (room == Status.EAGAIN) {
+      return false;
+    }
+    if (room != Status.OK) {
+      store.complete(request, room);
       return true;
     }
     if (!journal.begin(RecordHeader.WRITE, 0, group, first, count)) {

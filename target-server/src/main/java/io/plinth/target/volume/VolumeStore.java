@@ -17,6 +17,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Set;
+import java.util.function.BooleanSupplier;
 import java.util.function.IntConsumer;
 import java.util.zip.CRC32C;
 import org.agrona.collections.Int2IntHashMap;
@@ -62,6 +63,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
   private final Cleaner cleaner;
   private long lastCompletedNs;
   private int awaitedReadBuffers;
+  private boolean awaitsFreeing;
   private int highestGroup;
   private Journal journal;
 
@@ -253,6 +255,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
     run(
         volume,
         command,
+        () -> true,
         status -> {
           if (status == Status.OK) {
             done.created(volume, status);
@@ -270,33 +273,49 @@ public final class VolumeStore implements JournalListener, CycleTask {
     void created(LogVolume volume, int status);
   }
 
-  /** Takes a snapshot; {@code done} is told a status when it is durable. */
-  public void snapshot(LogVolume volume, String name, IntConsumer done) {
-    run(volume, VolumeCommand.snapshot(name, core.clock().epochMs()), done);
+  /**
+   * Takes a snapshot.
+   *
+   * @param allowed asked each time when the command could go into the log, which may have to wait
+   *     for room; when it says no, nothing happens and {@code done} is not told
+   * @param done told a status when it is durable
+   */
+  public void snapshot(LogVolume volume, String name, BooleanSupplier allowed, IntConsumer done) {
+    run(volume, VolumeCommand.snapshot(name, core.clock().epochMs()), allowed, done);
   }
 
-  /** Deletes a snapshot and disconnects its readers. */
-  public void deleteSnapshot(LogVolume volume, String name, IntConsumer done) {
-    run(volume, VolumeCommand.deleteSnapshot(name), done);
+  /** Deletes a snapshot and disconnects its readers; see {@link #snapshot}. */
+  public void deleteSnapshot(
+      LogVolume volume, String name, BooleanSupplier allowed, IntConsumer done) {
+    run(volume, VolumeCommand.deleteSnapshot(name), allowed, done);
   }
 
-  /** Lets a volume be what it was at a snapshot; its clients are disconnected. */
-  public void rollback(LogVolume volume, String snapshot, IntConsumer done) {
-    volume.disconnect();
-    run(volume, VolumeCommand.rollback(snapshot), done);
+  /**
+   * Lets a volume be what it was at a snapshot; its clients are disconnected; see {@link
+   * #snapshot}.
+   */
+  public void rollback(
+      LogVolume volume, String snapshot, BooleanSupplier allowed, IntConsumer done) {
+    run(volume, VolumeCommand.rollback(snapshot), allowed, done);
   }
 
-  /** Changes the size of a volume; what lies beyond is gone. */
-  public void resize(LogVolume volume, long sizeBytes, IntConsumer done) {
-    run(volume, VolumeCommand.resize(sizeBytes), done);
+  /** Changes the size of a volume; what lies beyond is gone; see {@link #snapshot}. */
+  public void resize(LogVolume volume, long sizeBytes, BooleanSupplier allowed, IntConsumer done) {
+    run(volume, VolumeCommand.resize(sizeBytes), allowed, done);
   }
 
-  private void run(LogVolume volume, VolumeCommand command, IntConsumer done) {
-    CommandRequest request = new CommandRequest(command, done);
-    submit(volume, request);
+  private void run(
+      LogVolume volume, VolumeCommand command, BooleanSupplier allowed, IntConsumer done) {
+    submit(volume, new CommandRequest(command, allowed, done));
   }
 
   private void submit(LogVolume volume, CommandRequest request) {
+    if (!request.allowed.getAsBoolean()) {
+      return;
+    }
+    if (request.command.kind() == VolumeCommand.Kind.ROLLBACK) {
+      volume.disconnect();
+    }
     if (!volume.begin(request)) {
       awaitReady(() -> submit(volume, request));
     }
@@ -304,10 +323,12 @@ public final class VolumeStore implements JournalListener, CycleTask {
 
   /** A command on its way through the log. */
   private static final class CommandRequest extends VolumeRequest {
+    private final BooleanSupplier allowed;
     private final IntConsumer done;
 
-    CommandRequest(VolumeCommand command, IntConsumer done) {
+    CommandRequest(VolumeCommand command, BooleanSupplier allowed, IntConsumer done) {
       this.command = command;
+      this.allowed = allowed;
       this.done = done;
       this.fua = true;
     }
@@ -335,10 +356,17 @@ public final class VolumeStore implements JournalListener, CycleTask {
     return familyByGroup;
   }
 
-  /** Returns whether blocks may be added, or must be refused because the log is full. */
-  boolean hasRoomFor(int blocks) {
+  /**
+   * Returns whether blocks may be added: OK; ENOSPC because the log is full; or EAGAIN, because it
+   * is not certain before what was trimmed or deleted is freed.
+   */
+  int judgeRoom(int blocks) {
     long usable = (journal.limitSegments() - journal.reservedSegments()) * blocksPerSegment;
-    return space.references().liveBlocks() + blocks <= usable * FULL;
+    if (space.references().liveBlocks() + blocks <= usable * FULL) {
+      return Status.OK;
+    }
+    awaitsFreeing |= space.isFreeing();
+    return space.isFreeing() ? Status.EAGAIN : Status.ENOSPC;
   }
 
   /** Returns when the newest request of a client was completed. */
@@ -385,13 +413,25 @@ public final class VolumeStore implements JournalListener, CycleTask {
   public int doWork(long nowNs) {
     journal.needBlocks(checkpointer.neededBlocks());
     int work = checkpointer.doWork() + cleaner.doWork(nowNs);
-    work += space.isFreeing() ? space.freeSome(FREED_PAGES_PER_CYCLE) : 0;
+    work += freeSome();
     if (awaitedReadBuffers > 0 && readBuffers.available() >= awaitedReadBuffers) {
       awaitedReadBuffers = 0;
       notifyReady();
       work++;
     }
     return work;
+  }
+
+  private int freeSome() {
+    if (!space.isFreeing()) {
+      return 0;
+    }
+    int freed = space.freeSome(FREED_PAGES_PER_CYCLE);
+    if (awaitsFreeing && !space.isFreeing()) {
+      awaitsFreeing = false;
+      notifyReady();
+    }
+    return freed;
   }
 
   /** Asks that the waiting are told when {@code count} read buffers are free. */
@@ -434,7 +474,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
 
   @Override
   public boolean mayFreeSegments() {
-    return cleaner.mayFreeSegments();
+    return space.isFreeing() || cleaner.mayFreeSegments();
   }
 
   @Override

@@ -179,6 +179,9 @@ class SnapshotsIT {
         server.tryCli("volume", "resize", "demo", "4G"), "demo has data beyond 4294967296 bytes");
     assertThat(qemuIo(server, "demo", "discard 6G 1M").exitCode()).isZero();
     server.cli("volume", "resize", "demo", "4G");
+    assertFails(
+        server.tryCli("volume", "resize", "demo", "65009664", "--force"),
+        "bad volume size 65009664: a volume shrinks to multiples of 4096 bytes only");
     assertThat(server.cli("volume", "resize", "demo", "62M", "--force"))
         .isEqualTo("resized demo to 62 MiB");
     server.kill();
