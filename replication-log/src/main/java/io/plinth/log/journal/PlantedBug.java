@@ -23,7 +23,7 @@ public enum PlantedBug {
   SKIP_READ_CHECKSUM,
   /** Recovery takes a batch that does not continue the chain, such as one of an earlier life. */
   IGNORE_CHAIN_CRC,
-  /** Segments are freed that are replayed as long as there is no newer checkpoint. */
+  /** Segments are freed that hold the durable checkpoint. */
   FREE_BEFORE_CHECKPOINT,
   /** Segments are freed before that is durable by which nothing in them is needed. */
   FREE_BEFORE_DURABLE,

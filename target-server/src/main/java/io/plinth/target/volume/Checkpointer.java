@@ -6,7 +6,6 @@ import io.plinth.engine.memory.NativeMemory;
 import io.plinth.log.format.RecordHeader;
 import io.plinth.log.format.Superblock;
 import io.plinth.log.journal.Journal;
-import io.plinth.log.journal.PlantedBug;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -140,9 +139,6 @@ public final class Checkpointer {
 
   /** Returns the sequence of the segment in which replay would begin now. */
   long replayedFrom() {
-    if (store.isPlanted(PlantedBug.FREE_BEFORE_CHECKPOINT)) {
-      return Long.MAX_VALUE;
-    }
     return durableStart.segmentSequence();
   }
 

@@ -1,15 +1,12 @@
 package io.plinth.target.volume;
 
-import io.plinth.engine.api.Completion;
 import io.plinth.engine.api.Status;
 import io.plinth.engine.memory.NativeMemory;
-import io.plinth.log.format.BatchHeader;
 import io.plinth.log.format.RecordHeader;
 import io.plinth.log.journal.Journal;
 import io.plinth.log.segment.Segment;
 import java.util.BitSet;
 import java.util.concurrent.TimeUnit;
-import java.util.zip.CRC32C;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -23,12 +20,9 @@ import org.slf4j.LoggerFactory;
  * does not match its checksum is moved with the checksum that it ought to have, so that reads of it
  * go on to fail.
  */
-public final class Cleaner implements Completion {
+public final class Cleaner {
   private static final Logger LOG = LoggerFactory.getLogger(Cleaner.class);
   private static final int BLOCK = Volume.BLOCK_BYTES;
-
-  /** Bytes of a segment read at a time. */
-  private static final int READ_BYTES = 256 << 10;
 
   /** Blocks moved in one duty cycle, when there is time and when there is not. */
   private static final int BLOCKS_PER_CYCLE = 24;
@@ -73,9 +67,7 @@ public final class Cleaner implements Completion {
   private final VolumeStore store;
   private final IndexPages pages;
   private final BlockReferences references;
-  private final CRC32C crc = new CRC32C();
-  private final BatchHeader batch = new BatchHeader();
-  private final RecordHeader record = new RecordHeader();
+  private final SegmentRecords records;
 
   /** Segments that hold a block which can't be moved. */
   private final BitSet stuck = new BitSet();
@@ -84,35 +76,14 @@ public final class Cleaner implements Completion {
   private final BitSet cleaned = new BitSet();
 
   private long checkpointsSeen;
-  private NativeMemory copy;
   private long lastLookNs;
   private long garbageBlocks;
   private long usedSegments;
   private long reclaimableBlocks;
   private int best = -1;
 
-  // The segment that is being cleaned.
-  private int victim = -1;
-  private long victimSequence;
-  private long base;
-  private NativeMemory region;
-  private boolean pinned;
-  private boolean reading;
-  private int readBytes;
-
-  /** Up to here blocks are read one by one, because one of them can't be read. */
-  private int singlyUntil;
-
-  /** Up to here the segment was written; what is behind may have no space on the disk. */
-  private int end;
-
-  private int position;
-
-  // The batch at the position.
-  private int batchEnd;
-  private int recordsLeft;
-  private int recordAt;
-  private long payloadAddress;
+  // In the record at which the cleaner is.
+  private boolean inRecord;
   private int blockInRecord;
 
   // Blocks that are about to be moved, all of one family, and all damaged or none.
@@ -134,6 +105,7 @@ public final class Cleaner implements Completion {
     this.store = store;
     this.pages = store.space().pages();
     this.references = store.space().references();
+    this.records = new SegmentRecords(store);
   }
 
   /** Returns how many blocks were copied since the start. */
@@ -148,7 +120,7 @@ public final class Cleaner implements Completion {
 
   /** Returns whether space will be won back without anybody asking. */
   boolean mayFreeSegments() {
-    if (victim >= 0 || store.checkpointer().isBusy()) {
+    if (records.isActive() || store.checkpointer().isBusy()) {
       return true;
     }
     store.deadSegments().look();
@@ -172,11 +144,11 @@ public final class Cleaner implements Completion {
     if (nowNs - lastLookNs >= interval) {
       lastLookNs = nowNs;
       work = store.deadSegments().doWork(slackSegments() < CALM_SEGMENTS);
-      if (victim < 0) {
+      if (!records.isActive()) {
         work += decide(nowNs - store.lastCompletedNs() > IDLE_NS);
       }
     }
-    return victim < 0 || reading ? work : work + clean();
+    return records.isActive() ? work + clean() : work;
   }
 
   /** Returns how many segments clients could fill before they had to wait. */
@@ -286,123 +258,48 @@ public final class Cleaner implements Completion {
   }
 
   private void begin(int slot) {
-    Segment segment = store.journal().segment(slot);
-    victim = slot;
-    victimSequence = segment.sequence();
-    segment.pin();
-    pinned = segment.isReadable() && segment.file().isPinned();
-    position = BLOCK;
-    recordsLeft = 0;
+    records.begin(slot);
+    inRecord = false;
     moveCount = 0;
-    readBytes = 0;
-    singlyUntil = 0;
-    end = segment.usedBytes();
-    if (pinned) {
-      region = segment.file().memory();
-      readBytes = end;
-    } else {
-      if (copy == null) {
-        copy = NativeMemory.reserve(store.blocksPerSegment() * BLOCK);
-      }
-      region = copy;
-      readMore();
-    }
-    base = region.address();
-  }
-
-  private void readMore() {
-    Segment segment = store.journal().segment(victim);
-    int length = readBytes < singlyUntil ? BLOCK : Math.min(READ_BYTES, end - readBytes);
-    reading = segment.file().read(copy.address() + readBytes, length, readBytes, this, length);
-  }
-
-  /** A part of the segment has been read; where that fails, its blocks are read one by one. */
-  @Override
-  public void onComplete(long length, int result) {
-    reading = false;
-    if (result != length && length > BLOCK) {
-      singlyUntil = readBytes + (int) length;
-      return;
-    }
-    if (result != length) {
-      NativeMemory.zero(copy.address() + readBytes, length);
-    }
-    readBytes += (int) length;
+    boolean _ = records.isLoaded();
   }
 
   private int clean() {
-    if (readBytes < end) {
-      if (!reading) {
-        readMore();
-      }
-      return 1;
+    if (!records.isLoaded()) {
+      return 0;
     }
     int budget = budget();
     int done = 0;
     for (int looked = 0; done < budget && looked < LOOKED_PER_CYCLE; looked++) {
-      if (recordsLeft == 0) {
-        if (!flushMoves()) {
-          return done;
-        }
-        if (position >= end) {
+      if (!inRecord) {
+        SegmentRecords.Step step = records.next(LOOKED_PER_CYCLE - looked);
+        if (step == SegmentRecords.Step.END && flushMoves()) {
           finish();
+        }
+        if (step != SegmentRecords.Step.RECORD) {
           return done + 1;
         }
-        done += nextBatch();
-      } else {
-        if (moveCount == MOVES && !flushMoves()) {
-          return done;
-        }
-        done += nextBlock();
+        inRecord = true;
+        blockInRecord = 0;
       }
+      if (moveCount == MOVES && !flushMoves()) {
+        return done;
+      }
+      done += nextBlock();
     }
     boolean _ = flushMoves();
     return done + 1;
   }
 
-  /** Looks for a batch at the position; what is none is passed over. */
-  private int nextBatch() {
-    long address = base + position;
-    batch.wrap(address, BLOCK);
-    boolean valid =
-        batch.isBatch()
-            && batch.hasPossibleLengths((end - position) / BLOCK)
-            && hasRightChecksum(address);
-    if (!valid) {
-      position += BLOCK;
-      return 0;
-    }
-    recordsLeft = batch.recordCount();
-    recordAt = position + BatchHeader.BYTES;
-    payloadAddress = address + (long) batch.headerBlocks() * BLOCK;
-    batchEnd = position + (batch.headerBlocks() + batch.payloadBlocks()) * BLOCK;
-    blockInRecord = 0;
-    if (recordsLeft == 0) {
-      position = batchEnd;
-    }
-    return 1;
-  }
-
-  /** Computed over a copy of the fixed part, because a segment in memory may not be written. */
-  private boolean hasRightChecksum(long address) {
-    int stored = batch.headerCrc();
-    return stored == batch.checksum(region, crc, address);
-  }
-
   private int nextBlock() {
-    record.wrap(base + recordAt, batchEnd - recordAt);
+    RecordHeader record = records.record();
     int count = RecordHeader.hasPayload(record.type()) ? record.blockCount() : 0;
     if (blockInRecord >= count) {
-      recordAt += RecordHeader.encodedBytes(record.type(), record.blockCount());
-      blockInRecord = 0;
-      if (--recordsLeft == 0) {
-        position = batchEnd;
-      }
+      inRecord = false;
       return 0;
     }
     int i = blockInRecord++;
-    long address = payloadAddress + (record.payloadBlock() + (long) i) * BLOCK;
-    long place = victim * store.blocksPerSegment() + (address - base) / BLOCK;
+    long place = records.payloadPlace(i);
     if (record.type() == RecordHeader.META) {
       rewriteMeta(record.flags(), record.number(i), place);
       return 0;
@@ -413,7 +310,7 @@ public final class Cleaner implements Completion {
     boolean first = record.type() == RecordHeader.WRITE;
     int family = first ? store.family(record.group()) : record.group();
     long block = first ? record.firstBlock() + i : record.block(i);
-    boolean good = region.crc32c(crc, address, BLOCK) == record.checksum(i);
+    boolean good = records.isGood(i);
     boolean differs = family != moveFamily || good == moveDamaged;
     if (moveCount > 0 && differs && !flushMoves()) {
       blockInRecord--;
@@ -429,7 +326,7 @@ public final class Cleaner implements Completion {
           "{} does not match its checksum; reads of it fail until it is written again",
           store.journal().describe(place));
     }
-    moveAddresses[moveCount++] = address;
+    moveAddresses[moveCount++] = records.payloadAddress(i);
     return 1;
   }
 
@@ -488,24 +385,19 @@ public final class Cleaner implements Completion {
   }
 
   private void finish() {
-    store.journal().segment(victim).unpin();
-    if (references.liveData(victim) > 0) {
-      stuck.set(victim);
+    int slot = records.slot();
+    if (references.liveData(slot) > 0) {
+      stuck.set(slot);
     } else {
-      cleaned.set(victim);
-    }
-    if (!pinned) {
-      int _ = copy.discard(0, copy.sizeBytes());
+      cleaned.set(slot);
     }
     cleanedSegments++;
     cleanedInVain++;
-    LOG.debug("segment {} of slot {} was cleaned", victimSequence, victim);
-    victim = -1;
+    LOG.debug("segment {} of slot {} was cleaned", records.sequence(), slot);
+    records.finish();
   }
 
   void close() {
-    if (copy != null) {
-      copy.close();
-    }
+    records.close();
   }
 }

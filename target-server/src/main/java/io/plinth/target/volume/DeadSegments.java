@@ -93,7 +93,7 @@ final class DeadSegments {
     long replayedFrom = store.checkpointer().replayedFrom();
     for (int slot = 0; slot < deadSince.length; slot++) {
       Segment segment = journal.segment(slot);
-      if (segment == null || segment == active || !references.isDead(slot)) {
+      if (segment == null || segment == active || !isDead(slot)) {
         deadSince[slot] = ALIVE;
         boolean hasOnlyMeta =
             segment != null && segment != active && references.liveData(slot) == 0;
@@ -110,6 +110,11 @@ final class DeadSegments {
         awaitingCheckpoint++;
       }
     }
+  }
+
+  private boolean isDead(int slot) {
+    return references.isDead(slot)
+        || (store.isPlanted(PlantedBug.FREE_BEFORE_CHECKPOINT) && references.liveData(slot) == 0);
   }
 
   private int free() {

@@ -1,0 +1,202 @@
+package io.plinth.target.volume;
+
+import io.plinth.engine.api.Completion;
+import io.plinth.engine.memory.NativeMemory;
+import io.plinth.log.format.BatchHeader;
+import io.plinth.log.format.RecordHeader;
+import io.plinth.log.segment.Segment;
+import java.util.zip.CRC32C;
+
+/**
+ * Reads a segment of the open log, from memory where it is pinned there, and goes through its
+ * records. The segment is not freed before {@link #finish}. What is no batch with an intact header
+ * is passed over.
+ */
+final class SegmentRecords implements Completion {
+  private static final int BLOCK = Volume.BLOCK_BYTES;
+
+  /** Bytes of a segment read at a time. */
+  private static final int READ_BYTES = 256 << 10;
+
+  enum Step {
+    /** There is a next record. */
+    RECORD,
+    /** There is none. */
+    END,
+    /** As much was looked at as was allowed. */
+    LATER
+  }
+
+  private final VolumeStore store;
+  private final CRC32C crc = new CRC32C();
+  private final BatchHeader batch = new BatchHeader();
+  private final RecordHeader record = new RecordHeader();
+  private NativeMemory copy;
+  private int slot = -1;
+  private long sequence;
+  private NativeMemory region;
+  private long base;
+  private boolean reading;
+  private int readBytes;
+
+  /** Up to here blocks are read one by one, because one of them can't be read. */
+  private int singlyUntil;
+
+  /** Up to here the segment was written; what is behind may have no space on the disk. */
+  private int end;
+
+  private int position;
+
+  // The batch at the position.
+  private int batchEnd;
+  private int recordsLeft;
+  private int recordAt;
+  private long payloadAddress;
+
+  SegmentRecords(VolumeStore store) {
+    this.store = store;
+  }
+
+  /** Begins with a segment that is in use. */
+  void begin(int segmentSlot) {
+    slot = segmentSlot;
+    Segment segment = store.journal().segment(slot);
+    segment.pin();
+    sequence = segment.sequence();
+    end = segment.usedBytes();
+    position = BLOCK;
+    recordsLeft = 0;
+    singlyUntil = 0;
+    if (segment.isReadable() && segment.file().isPinned()) {
+      region = segment.file().memory();
+      readBytes = end;
+    } else {
+      if (copy == null) {
+        copy = NativeMemory.reserve(store.blocksPerSegment() * BLOCK);
+      }
+      region = copy;
+      readBytes = 0;
+    }
+    base = region.address();
+  }
+
+  /** Returns whether a segment is being gone through. */
+  boolean isActive() {
+    return slot >= 0;
+  }
+
+  /** Returns the slot of the segment, or -1. */
+  int slot() {
+    return slot;
+  }
+
+  /** Returns the place of the segment in the order of segments. */
+  long sequence() {
+    return sequence;
+  }
+
+  /** Returns whether all of the segment is there; when not, reads on. */
+  boolean isLoaded() {
+    if (readBytes < end && !reading) {
+      Segment segment = store.journal().segment(slot);
+      int length = readBytes < singlyUntil ? BLOCK : Math.min(READ_BYTES, end - readBytes);
+      reading = segment.file().read(copy.address() + readBytes, length, readBytes, this, length);
+    }
+    return readBytes >= end;
+  }
+
+  /** A part of the segment has been read; where that fails, its blocks are read one by one. */
+  @Override
+  public void onComplete(long length, int result) {
+    reading = false;
+    if (result != length && length > BLOCK) {
+      singlyUntil = readBytes + (int) length;
+      return;
+    }
+    if (result != length) {
+      NativeMemory.zero(copy.address() + readBytes, length);
+    }
+    readBytes += (int) length;
+  }
+
+  /** Goes on to the next record, looking at so many blocks and records at most. */
+  Step next(int limit) {
+    for (int looked = 0; looked < limit; looked++) {
+      if (recordsLeft > 0) {
+        record.wrap(base + recordAt, batchEnd - recordAt);
+        recordAt += RecordHeader.encodedBytes(record.type(), record.blockCount());
+        if (--recordsLeft == 0) {
+          position = batchEnd;
+        }
+        return Step.RECORD;
+      }
+      if (position >= end) {
+        return Step.END;
+      }
+      nextBatch();
+    }
+    return Step.LATER;
+  }
+
+  /** Looks for a batch at the position; what is none is passed over. */
+  private void nextBatch() {
+    long address = base + position;
+    batch.wrap(address, BLOCK);
+    boolean valid =
+        batch.isBatch()
+            && batch.hasPossibleLengths((end - position) / BLOCK)
+            // Computed over a copy, because a segment in memory may not be written.
+            && batch.headerCrc() == batch.checksum(region, crc, address);
+    if (!valid) {
+      position += BLOCK;
+      return;
+    }
+    recordsLeft = batch.recordCount();
+    recordAt = position + BatchHeader.BYTES;
+    payloadAddress = address + (long) batch.headerBlocks() * BLOCK;
+    batchEnd = position + (batch.headerBlocks() + batch.payloadBlocks()) * BLOCK;
+    if (recordsLeft == 0) {
+      position = batchEnd;
+    }
+  }
+
+  /** Returns the batch of the record. */
+  BatchHeader batch() {
+    return batch;
+  }
+
+  /** Returns the record that {@link #next} has gone on to. */
+  RecordHeader record() {
+    return record;
+  }
+
+  /** Returns where block {@code i} of the record's payload is in memory. */
+  long payloadAddress(int i) {
+    return payloadAddress + (record.payloadBlock() + (long) i) * BLOCK;
+  }
+
+  /** Returns where block {@code i} of the record's payload is in the log. */
+  long payloadPlace(int i) {
+    return slot * store.blocksPerSegment() + (payloadAddress(i) - base) / BLOCK;
+  }
+
+  /** Returns whether block {@code i} of the record's payload matches its checksum. */
+  boolean isGood(int i) {
+    return region.crc32c(crc, payloadAddress(i), BLOCK) == record.checksum(i);
+  }
+
+  /** Lets the segment go; nothing may be being read. */
+  void finish() {
+    store.journal().segment(slot).unpin();
+    if (region.equals(copy)) {
+      int _ = copy.discard(0, copy.sizeBytes());
+    }
+    slot = -1;
+  }
+
+  void close() {
+    if (copy != null) {
+      copy.close();
+    }
+  }
+}
