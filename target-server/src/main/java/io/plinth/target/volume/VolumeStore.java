@@ -39,6 +39,9 @@ public final class VolumeStore implements JournalListener, CycleTask {
   /** Pages of trees that are freed in one duty cycle: some tens of microseconds. */
   private static final int FREED_PAGES_PER_CYCLE = 2;
 
+  /** Clients' requests completed in one duty cycle from which on a scrub stands back. */
+  private static final int BUSY_REQUESTS = 4;
+
   /** How much of the log may be needed at most, so that the cleaner does not work in vain. */
   private static final double FULL = 0.93;
 
@@ -59,6 +62,8 @@ public final class VolumeStore implements JournalListener, CycleTask {
   private final Int2IntHashMap familyByGroup = new Int2IntHashMap(NO_FAMILY);
   private final Checkpointer checkpointer;
   private final Cleaner cleaner;
+  private final Scrubber scrubber;
+  private int completedInCycle;
   private long lastCompletedNs;
   private int awaitedReadBuffers;
   private int highestGroup;
@@ -83,6 +88,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
     this.merges = new MergeBlocks(this);
     this.checkpointer = new Checkpointer(this);
     this.cleaner = new Cleaner(this);
+    this.scrubber = new Scrubber(this, segmentBytes);
   }
 
   /**
@@ -379,6 +385,8 @@ public final class VolumeStore implements JournalListener, CycleTask {
   public int doWork(long nowNs) {
     journal.needBlocks(checkpointer.neededBlocks());
     int work = checkpointer.doWork() + cleaner.doWork(nowNs);
+    work += scrubber.doWork(nowNs, completedInCycle > BUSY_REQUESTS);
+    completedInCycle = 0;
     work += space.isFreeing() ? space.freeSome(FREED_PAGES_PER_CYCLE) : 0;
     if (awaitedReadBuffers > 0 && readBuffers.available() >= awaitedReadBuffers) {
       awaitedReadBuffers = 0;
@@ -457,6 +465,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
   public void close() {
     space.close();
     cleaner.close();
+    scrubber.close();
     readBuffers.close();
     merges.close();
   }
@@ -485,6 +494,11 @@ public final class VolumeStore implements JournalListener, CycleTask {
   /** Returns the cleaner of this log. */
   public Cleaner cleaner() {
     return cleaner;
+  }
+
+  /** Returns the scrubs of this log. */
+  public Scrubber scrubber() {
+    return scrubber;
   }
 
   BufferPool readBuffers() {
@@ -546,6 +560,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
       return;
     }
     lastCompletedNs = core.clock().nowNs();
+    completedInCycle++;
     IndexedVolume volume = request.volume;
     long latencyNs = core.clock().preciseNs() - request.receivedNs;
     volume

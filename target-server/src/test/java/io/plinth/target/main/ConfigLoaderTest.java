@@ -63,6 +63,8 @@ class ConfigLoaderTest {
             capacity = "10GiB"
             resident-memory = "64M"
             spare-segments = 3
+            scrub-rate = "1M"
+            scrub-interval = "12h"
 
             [engine]
             spin-us = 0
@@ -80,7 +82,7 @@ class ConfigLoaderTest {
                     Optional.of("demo"),
                     7),
                 new ListenAddress("localhost", 0),
-                new ServerConfig.Log(128L << 20, 10L << 30, 64L << 20, 3),
+                new ServerConfig.Log(128L << 20, 10L << 30, 64L << 20, 3, 1 << 20, 12 * 3600),
                 new ServerConfig.Engine(0, true, FlushPolicy.ALWAYS),
                 List.of(
                     new VolumeSpec("demo", 1L << 30, FlushPolicy.ALWAYS),
