@@ -333,7 +333,8 @@ public final class Scrubber {
       segmentScrub.close();
     }
     LOG.info(
-        "scrub {}: {} bytes read, {} damaged blocks",
+        "{}: scrub {}, {} bytes read, damaged blocks: {}",
+        store.journal().name(),
         complete ? "completed" : "stopped",
         bytesRead,
         last.damagedBlocks());

@@ -54,9 +54,7 @@ final class ScrubTable {
         + " of "
         + pass.segmentsTotal()
         + " segments, "
-        + Sizes.format(pass.bytesRead())
-        + " read from "
-        + source(log)
+        + read(log, pass)
         + (pass.remainingMs() == null ? "" : ", " + Durations.uptime(pass.remainingMs()) + " left")
         + ", "
         + blocks(pass.damagedBlocks());
@@ -69,15 +67,16 @@ final class ScrubTable {
         + " after "
         + Durations.uptime(pass.endedMs() - pass.startedMs())
         + ", "
-        + Sizes.format(pass.bytesRead())
-        + " read from "
-        + source(log)
+        + read(log, pass)
         + ", "
         + blocks(pass.damagedBlocks());
   }
 
-  private static String source(ScrubInfo.LogScrub log) {
-    return log.pastPageCache() ? "the disk" : "the page cache";
+  private static String read(ScrubInfo.LogScrub log, ScrubInfo.Pass pass) {
+    String source = log.pastPageCache() ? "the disk" : "the page cache";
+    return pass.bytesRead() == 0
+        ? "nothing read"
+        : Sizes.format(pass.bytesRead()) + " read from " + source;
   }
 
   private static String blocks(long count) {

@@ -4,11 +4,13 @@ import io.plinth.target.admin.ScrubInfo;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 import tools.jackson.databind.JsonNode;
 
 /** Waits for the end of a scrub. */
 final class ScrubWait {
-  private static final long ASK_MS = 200;
+  private static final long ASK_NS = TimeUnit.MILLISECONDS.toNanos(200);
 
   private ScrubWait() {}
 
@@ -34,7 +36,7 @@ final class ScrubWait {
         options.out().flush();
         shown = percents;
       }
-      sleep();
+      pause();
       answer = options.client().get("/v1/scrub");
       info = ScrubTable.read(answer);
     }
@@ -51,12 +53,10 @@ final class ScrubWait {
         : ExitCodes.OK;
   }
 
-  private static void sleep() {
-    try {
-      Thread.sleep(ASK_MS);
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new CliException(ExitCodes.FAILED, "interrupted", "interrupted while waiting", e);
+  private static void pause() {
+    LockSupport.parkNanos(ASK_NS);
+    if (Thread.currentThread().isInterrupted()) {
+      throw new CliException(ExitCodes.FAILED, "interrupted", "interrupted while waiting", null);
     }
   }
 }
