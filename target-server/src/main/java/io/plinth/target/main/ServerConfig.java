@@ -44,8 +44,17 @@ public record ServerConfig(
   /** The fewest segments that a log can work with: some are left to the cleaner. */
   public static final int MINIMUM_SEGMENTS = 8;
 
-  private static final long MINIMUM_SCRUB_RATE = 64L << 10;
-  private static final long MAXIMUM_SCRUB_INTERVAL_S = TimeUnit.DAYS.toSeconds(365);
+  /** How fast a scrub may be at least and at most, in bytes per second. */
+  public static final long MINIMUM_SCRUB_RATE = 64L << 10;
+
+  /** See {@link #MINIMUM_SCRUB_RATE}. */
+  public static final long MAXIMUM_SCRUB_RATE = 1L << 40;
+
+  /** How often scrubs may begin at most, and must at least. */
+  public static final long MINIMUM_SCRUB_INTERVAL_S = 60;
+
+  /** See {@link #MINIMUM_SCRUB_INTERVAL_S}. */
+  public static final long MAXIMUM_SCRUB_INTERVAL_S = TimeUnit.DAYS.toSeconds(365);
 
   private static final int MINIMUM_PROCESSORS_TO_PIN = 4;
 
@@ -335,10 +344,14 @@ public record ServerConfig(
       }
       sizeRange("log.resident-memory", residentMemoryBytes, 1L << 20, 1L << 42);
       if (scrubBytesPerSecond != 0) {
-        sizeRange("log.scrub-rate", scrubBytesPerSecond, MINIMUM_SCRUB_RATE, 1L << 40);
+        sizeRange("log.scrub-rate", scrubBytesPerSecond, MINIMUM_SCRUB_RATE, MAXIMUM_SCRUB_RATE);
       }
       if (scrubIntervalS != 0) {
-        range("log.scrub-interval", scrubIntervalS, 60, MAXIMUM_SCRUB_INTERVAL_S);
+        range(
+            "log.scrub-interval",
+            scrubIntervalS,
+            MINIMUM_SCRUB_INTERVAL_S,
+            MAXIMUM_SCRUB_INTERVAL_S);
       }
     }
 
