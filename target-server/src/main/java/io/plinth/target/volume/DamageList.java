@@ -37,11 +37,13 @@ final class DamageList {
 
     final String what;
     private long place;
+    private long life;
     private long pass;
 
-    private Entry(Kind kind, long place, int family, long number, String what) {
+    private Entry(Kind kind, long place, long life, int family, long number, String what) {
       this.kind = kind;
       this.place = place;
+      this.life = life;
       this.family = family;
       this.number = number;
       this.what = what;
@@ -50,6 +52,11 @@ final class DamageList {
     /** Returns where it is now: the cleaner may have moved it. */
     long place() {
       return place;
+    }
+
+    /** Returns the sequence of its segment: the place may be used anew for something good. */
+    long life() {
+      return life;
     }
   }
 
@@ -85,16 +92,21 @@ final class DamageList {
     }
   }
 
-  /** Adds what was found at a place; returns whether it was not in the list, and is now. */
-  boolean add(Kind kind, long place, int family, long number, String what) {
+  /**
+   * Adds what was found at a place.
+   *
+   * @param life the sequence of the segment
+   * @return whether it was not in the list, and is now
+   */
+  boolean add(Kind kind, long place, long life, int family, long number, String what) {
     Entry known = find(place);
-    if (known != null && known.kind == kind && known.number == number) {
+    if (known != null && known.kind == kind && known.life == life && known.number == number) {
       count += known.pass < pass ? weight(known) : 0;
       known.pass = pass;
       return false;
     }
     entries.remove(known);
-    Entry entry = new Entry(kind, place, family, number, what);
+    Entry entry = new Entry(kind, place, life, family, number, what);
     entry.pass = pass;
     count += weight(entry);
     if (entries.size() == LIMIT && !dropOld()) {
@@ -117,11 +129,14 @@ final class DamageList {
     return false;
   }
 
-  /** The cleaner has moved a block that does not match its checksum. */
-  void moved(int family, long block, long from, long to) {
+  /**
+   * The cleaner has moved a block that does not match its checksum, out of one life into another.
+   */
+  void moved(int family, long block, long from, long fromLife, long to, long toLife) {
     Entry known = find(from);
-    if (known != null) {
+    if (known != null && known.life == fromLife) {
       known.place = to;
+      known.life = toLife;
       if (running && known.pass < pass) {
         // The pass may not have been there yet, and it does not come to the new place.
         known.pass = pass;
@@ -130,7 +145,7 @@ final class DamageList {
       return;
     }
     long before = count;
-    boolean _ = add(Kind.DATA, to, family, block, MISMATCH);
+    boolean _ = add(Kind.DATA, to, toLife, family, block, MISMATCH);
     // What is beside a pass is not of its number.
     count = running ? count : before;
   }

@@ -94,6 +94,9 @@ public final class DamageReport implements BackgroundJob {
   }
 
   private void add(DamageList.Entry current) {
+    if (current.life() != store.scrubber().life(current.place())) {
+      return;
+    }
     IndexPages pages = store.space().pages();
     int number = (int) current.number;
     long place = current.place();

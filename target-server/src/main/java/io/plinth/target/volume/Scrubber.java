@@ -196,7 +196,13 @@ public final class Scrubber {
 
   /** The cleaner has moved a block that does not match its checksum. */
   void moved(int family, long block, long from, long to) {
-    damage.moved(family, block, from, to);
+    damage.moved(family, block, from, life(from), to, life(to));
+  }
+
+  /** Returns the sequence of the segment that a place is in, which tells its lives apart. */
+  long life(long place) {
+    Segment segment = store.journal().segment((int) (place / store.blocksPerSegment()));
+    return segment == null ? -1 : segment.sequence();
   }
 
   private void begin() {

@@ -384,7 +384,7 @@ final class SegmentScrub implements Completion {
             : IndexSpace.checksum(
                 space.pages().address(leaf), (int) (block % IndexSpace.LEAF_BLOCKS));
     String what = judge(offset, expected);
-    if (what != null && damage.add(Kind.DATA, place, family, block, what)) {
+    if (what != null && damage.add(Kind.DATA, place, segment.sequence(), family, block, what)) {
       LOG.error(
           "{} {} on the disk; it is lost unless it is written again",
           store.journal().describe(place),
@@ -438,7 +438,7 @@ final class SegmentScrub implements Completion {
           case RecordHeader.TABLE -> Kind.TABLE;
           default -> Kind.DESCRIPTION;
         };
-    if (damage.add(kind, place, 0, number, what)) {
+    if (damage.add(kind, place, segment.sequence(), 0, number, what)) {
       Journal journal = store.journal();
       LOG.error(
           "{} {} on the disk; a new checkpoint does without it", journal.describe(place), what);
@@ -482,7 +482,7 @@ final class SegmentScrub implements Completion {
     stage = Stage.DONE;
     if (unchecked > 0) {
       String what = "can't be checked: the header of its batch is damaged";
-      if (damage.add(Kind.UNCHECKED, firstUnchecked, 0, unchecked, what)) {
+      if (damage.add(Kind.UNCHECKED, firstUnchecked, segment.sequence(), 0, unchecked, what)) {
         LOG.error("{} and more blocks {}", store.journal().describe(firstUnchecked), what);
       }
     }

@@ -306,6 +306,10 @@ class ScrubSimTest {
           checkpoint.entrySet().stream()
               .noneMatch(entry -> isDamaged(entry.getKey(), entry.getValue()));
       if (isGood && isAllDurable()) {
+        // What the superblock names may still be the one before.
+        boolean[] switched = new boolean[1];
+        sim.node().store(0).checkpointer().request(status -> switched[0] = true);
+        sim.await(() -> switched[0]);
         return;
       }
     }
