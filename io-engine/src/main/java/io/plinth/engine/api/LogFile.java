@@ -46,4 +46,33 @@ public interface LogFile extends BlockFile {
    * memory holds is not read from the disk again.
    */
   boolean isPinned();
+
+  /**
+   * Gets ready for {@link #readDisk}, which takes a moment; whoever asks for it ends it with {@link
+   * #endDiskReads}.
+   */
+  default void beginDiskReads() {}
+
+  /** Returns whether {@link #readDisk} may be used now. */
+  default boolean isReadyForDiskReads() {
+    return true;
+  }
+
+  /** Returns whether {@link #readDisk} sees the disk and not the kernel's page cache. */
+  default boolean readsPastCache() {
+    return false;
+  }
+
+  /**
+   * Reads as {@link #read} does, but what the disk holds, where the file system offers that (see
+   * {@link #readsPastCache}); what the page cache holds and has not written is written first.
+   * Address, length and position are multiples of 4096.
+   */
+  default boolean readDisk(
+      long address, int length, long position, Completion completion, long context) {
+    return read(address, length, position, completion, context);
+  }
+
+  /** Ends what {@link #beginDiskReads} began; no such read may be in flight. */
+  default void endDiskReads() {}
 }

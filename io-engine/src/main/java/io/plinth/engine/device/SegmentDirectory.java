@@ -44,6 +44,7 @@ public final class SegmentDirectory implements LogStorage {
   private final int initialPopulateBytes;
   private final int superblock;
   private final NativeMemory zeroes = NativeMemory.reserve(POPULATE_STEP);
+  private final NativeMemory probe = NativeMemory.reserve(NativeMemory.PAGE_BYTES);
   private final Thread helper;
   private final Thread populator;
   private final MpscVarHandleArrayQueue<Runnable> commands = new MpscVarHandleArrayQueue<>(1024);
@@ -266,6 +267,7 @@ public final class SegmentDirectory implements LogStorage {
     kept.set(segment.slot(), keep);
     submit(() -> {
       unmap(segment);
+      closeDiskDescriptor(segment);
       Posix.close(segment.descriptor());
       if (!keep) {
         deleteQuietly(Path.of(path(segment.slot())));
@@ -303,11 +305,13 @@ public final class SegmentDirectory implements LogStorage {
     }
     for (SegmentFile file : files.values()) {
       unmap(file);
+      closeDiskDescriptor(file);
       Posix.close(file.descriptor());
     }
     files.clear();
     Posix.close(superblock);
     zeroes.close();
+    probe.close();
   }
 
   private static void joinUninterruptibly(Thread thread) {
@@ -328,8 +332,37 @@ public final class SegmentDirectory implements LogStorage {
     files.remove(file.slot());
     submit(() -> {
       unmap(file);
+      closeDiskDescriptor(file);
       Posix.close(file.descriptor());
     });
+  }
+
+  void openPastCache(SegmentFile file) {
+    submit(() -> {
+      if (file.diskDescriptor() == SegmentFile.NONE) {
+        int opened = Posix.open(path(file.slot()), Posix.O_RDONLY | Posix.O_DIRECT, 0);
+        // Some file systems let a file be opened so and refuse to read it.
+        boolean works =
+            opened >= 0
+                && Posix.read(opened, probe.address(), NativeMemory.PAGE_BYTES, 0) != Status.EINVAL;
+        if (opened >= 0 && !works) {
+          Posix.close(opened);
+        }
+        file.setDiskDescriptor(works ? opened : file.descriptor());
+      }
+      driver.wakeup();
+    });
+  }
+
+  void closePastCache(SegmentFile file) {
+    submit(() -> closeDiskDescriptor(file));
+  }
+
+  private static void closeDiskDescriptor(SegmentFile file) {
+    if (file.readsPastCache()) {
+      Posix.close(file.diskDescriptor());
+    }
+    file.setDiskDescriptor(SegmentFile.NONE);
   }
 
   /** Lets the helper populate a file up to its target; only the file that is being written asks. */

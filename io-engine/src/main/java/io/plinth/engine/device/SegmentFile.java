@@ -9,6 +9,9 @@ import io.plinth.engine.memory.NativeMemory;
  * A segment in a file of its own, mapped while it is written and as long as it is kept in memory.
  */
 final class SegmentFile implements LogFile {
+  /** Stands for a descriptor that is not open. */
+  static final int NONE = -1;
+
   private final SegmentDirectory directory;
   private final IoDriver driver;
   private final int slot;
@@ -20,6 +23,9 @@ final class SegmentFile implements LogFile {
   private volatile NativeMemory memory;
   private volatile int writableBytes;
   private volatile boolean resident;
+
+  /** Of the file past the page cache; the ordinary one where there is no such thing. */
+  private volatile int diskDescriptor = NONE;
 
   // Written by the core, read by the helpers.
   private volatile boolean sealed;
@@ -96,8 +102,43 @@ final class SegmentFile implements LogFile {
   }
 
   @Override
+  public void beginDiskReads() {
+    directory.openPastCache(this);
+  }
+
+  @Override
+  public boolean isReadyForDiskReads() {
+    return diskDescriptor != NONE;
+  }
+
+  @Override
+  public boolean readsPastCache() {
+    int current = diskDescriptor;
+    return current != NONE && current != descriptor;
+  }
+
+  @Override
+  public boolean readDisk(
+      long address, int length, long position, Completion completion, long context) {
+    return driver.read(diskDescriptor, address, length, position, completion, context);
+  }
+
+  @Override
+  public void endDiskReads() {
+    directory.closePastCache(this);
+  }
+
+  @Override
   public void close() {
     directory.closeFile(this);
+  }
+
+  int diskDescriptor() {
+    return diskDescriptor;
+  }
+
+  void setDiskDescriptor(int value) {
+    diskDescriptor = value;
   }
 
   int descriptor() {

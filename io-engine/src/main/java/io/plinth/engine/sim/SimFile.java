@@ -141,6 +141,25 @@ final class SimFile {
   }
 
   /**
+   * Reads past the page cache: what the disk holds, and of dirty pages what is in memory, because
+   * they are written first.
+   *
+   * @return how many bytes could be read, up to {@code length}
+   */
+  int readDisk(long address, int offset, int length) {
+    int end = Math.min(durable.length, offset + length);
+    for (int at = offset; at < end; at += PAGE_BYTES) {
+      boolean clean = isClean(at);
+      if (clean && unreadablePages.get(at / PAGE_BYTES)) {
+        return at - offset;
+      }
+      byte[] content = clean ? diskContent(at, PAGE_BYTES) : page;
+      new UnsafeBuffer(address + at - offset, PAGE_BYTES).putBytes(0, content);
+    }
+    return Math.max(0, end - offset);
+  }
+
+  /**
    * Returns whether the page at an offset holds in memory what the disk was told; leaves it in the
    * scratch array.
    */

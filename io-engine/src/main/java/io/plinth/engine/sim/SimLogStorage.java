@@ -327,6 +327,20 @@ public final class SimLogStorage implements LogStorage {
     }
 
     @Override
+    public boolean readsPastCache() {
+      return true;
+    }
+
+    @Override
+    public boolean readDisk(
+        long address, int length, long position, Completion completion, long context) {
+      int count = content.readDisk(address, (int) position, length);
+      int result = count == 0 && length > 0 ? Status.EIO : count;
+      core.complete(delay(slowReadNs, Fault.SLOW_READ), completion, context, result);
+      return true;
+    }
+
+    @Override
     public boolean write(
         long address, int length, long position, Completion completion, long context) {
       NativeMemory.copy(address, content.cached.address() + position, length);

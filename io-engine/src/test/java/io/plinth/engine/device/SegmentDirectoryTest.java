@@ -101,6 +101,28 @@ class SegmentDirectoryTest {
   }
 
   @Test
+  void aReadOfTheDiskSeesWhatWasStoredInMemoryBefore() {
+    LogFile file = prepare(1);
+    file.memory().buffer(8192, 6).putBytes(0, "append".getBytes(StandardCharsets.US_ASCII));
+
+    assertThat(file.isReadyForDiskReads()).isFalse();
+    file.beginDiskReads();
+    await(file::isReadyForDiskReads);
+    assertThat(run(() -> file.readDisk(memory.address(), 4096, 8192, completion, 0)))
+        .isEqualTo(4096);
+    assertThat(text()).isEqualTo("append");
+    // Asked for again, it is still one.
+    file.beginDiskReads();
+    file.endDiskReads();
+    await(() -> !file.isReadyForDiskReads());
+    assertThat(file.readsPastCache()).isFalse();
+    file.beginDiskReads();
+    await(file::isReadyForDiskReads);
+    directory.free(file, false);
+    await(() -> !file.isReadyForDiskReads());
+  }
+
+  @Test
   void anEvictedSegmentIsNotInMemoryAndCanStillBeReadAndMadeResidentAgain() {
     LogFile file = prepare(0);
     file.memory().buffer(0, 6).putBytes(0, "append".getBytes(StandardCharsets.US_ASCII));

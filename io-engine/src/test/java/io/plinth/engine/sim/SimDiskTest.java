@@ -56,6 +56,38 @@ class SimDiskTest {
   }
 
   @Test
+  void aReadOfTheDiskSeesDamageThatThePageCacheHides() {
+    write(0, 1);
+    write(1, 2);
+    file.syncRange(0, 2 * PAGE, (context, result) -> {}, 0);
+    core.cycle(LONG_NS);
+    write(2, 3);
+    assertThat(readDisk(0, 3)).isEqualTo(3 * PAGE);
+    assertThat(UnsafeApi.getLong(memory.address() + 2 * PAGE)).as("dirty").isEqualTo(3);
+    disk.rotBit(0, 0, 2);
+    disk.failReads(0, PAGE);
+    assertThat(readDisk(0, 3)).isEqualTo(PAGE);
+    assertThat(UnsafeApi.getLong(memory.address())).isEqualTo(1 ^ 4);
+    assertThat(UnsafeApi.getLong(disk.content(0).address())).as("in the cache").isEqualTo(1);
+    assertThat(readDisk(1, 1)).isEqualTo(Status.EIO);
+    assertThat(readDisk(2, 1)).isEqualTo(PAGE);
+  }
+
+  private int readDisk(int page, int pages) {
+    int[] results = new int[1];
+    boolean accepted =
+        file.readDisk(
+            memory.address(),
+            pages * PAGE,
+            (long) page * PAGE,
+            (context, result) -> results[0] = result,
+            0);
+    assertThat(accepted).isTrue();
+    core.cycle(LONG_NS);
+    return results[0];
+  }
+
+  @Test
   void theLossOfPowerKeepsSomeOfWhatWasNotSyncedInWholeSectors() {
     int kept = 0;
     int lost = 0;

@@ -196,6 +196,11 @@ public final class Journal implements CycleTask, Completion, Releasable {
     }
   }
 
+  /** Returns what to call the log in messages. */
+  public String name() {
+    return name;
+  }
+
   /** Returns the counters of this journal; on its core. */
   public JournalCounters counters() {
     return counters;

@@ -30,5 +30,9 @@ public enum PlantedBug {
   /** A page that a checkpoint has not written yet is changed without a copy. */
   CHANGE_PENDING_PAGE,
   /** A snapshot's pages are not counted as shared. */
-  LOSE_SNAPSHOT_REFERENCE
+  LOSE_SNAPSHOT_REFERENCE,
+  /** A scrub passes over what it can't read. */
+  SCRUB_SKIPS_UNREADABLE,
+  /** A scrub does not ask whether a block is still alive. */
+  SCRUB_REPORTS_DEAD
 }

@@ -4,6 +4,7 @@ import io.netty.handler.codec.http.FullHttpRequest;
 import io.netty.handler.codec.http.HttpHeaderNames;
 import io.netty.handler.codec.http.HttpMethod;
 import io.netty.handler.codec.http.QueryStringDecoder;
+import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
@@ -78,6 +79,7 @@ final class AdminRoutes {
           case "volumes" -> volumes.handle(request, uri, rest);
           case "stats" ->
               rest.size() > 1 ? null : stats(method, rest.isEmpty() ? null : rest.getFirst());
+          case "scrub" -> rest.isEmpty() ? scrub(request, uri) : null;
           default -> null;
         };
     return reply == null ? done(unknownRoute(uri)) : reply;
@@ -88,6 +90,24 @@ final class AdminRoutes {
       return done(wrongMethod(method, "GET"));
     }
     return control.nodeInfo().thenApply(info -> Reply.of(200, info));
+  }
+
+  private CompletableFuture<Reply> scrub(FullHttpRequest request, QueryStringDecoder uri) {
+    Query _ = Query.of(uri);
+    CompletableFuture<ScrubInfo> info;
+    if (request.method().equals(HttpMethod.GET)) {
+      info = control.scrubInfo();
+    } else if (request.method().equals(HttpMethod.DELETE)) {
+      info = control.stopScrub();
+    } else if (request.method().equals(HttpMethod.POST)) {
+      if (request.content().isReadable()) {
+        RequestBody _ = RequestBody.parse(request.content().toString(StandardCharsets.UTF_8), "{}");
+      }
+      info = control.startScrub();
+    } else {
+      return done(wrongMethod(request.method(), "GET, POST, DELETE"));
+    }
+    return info.thenApply(answer -> Reply.of(200, answer));
   }
 
   private CompletableFuture<Reply> stats(HttpMethod method, String name) {

@@ -27,8 +27,12 @@ public interface NodeControl {
   /** Returns all volumes in the order of their names. Fails with UNAVAILABLE. */
   CompletableFuture<List<VolumeInfo>> listVolumes();
 
-  /** Returns one volume. Fails with NOT_FOUND or UNAVAILABLE. */
-  CompletableFuture<VolumeInfo> showVolume(String name);
+  /**
+   * Returns one volume. Fails with NOT_FOUND or UNAVAILABLE.
+   *
+   * @param space whether to count what it shares
+   */
+  CompletableFuture<VolumeInfo> showVolume(String name, boolean space);
 
   /**
    * Deletes a volume with its data and snapshots. Completes when that is durable.
@@ -40,8 +44,12 @@ public interface NodeControl {
    */
   CompletableFuture<Void> deleteVolume(String name, boolean force);
 
-  /** Returns the snapshots of a volume, the oldest first. Fails with NOT_FOUND or UNAVAILABLE. */
-  CompletableFuture<List<SnapshotInfo>> listSnapshots(String volume);
+  /**
+   * Returns the snapshots of a volume, the oldest first. Fails with NOT_FOUND or UNAVAILABLE.
+   *
+   * @param space whether to count what each shares
+   */
+  CompletableFuture<List<SnapshotInfo>> listSnapshots(String volume, boolean space);
 
   /**
    * Takes a snapshot. Completes when it is durable.
@@ -101,6 +109,18 @@ public interface NodeControl {
    * @param name the volume, or null for all
    */
   CompletableFuture<List<VolumeStats>> stats(String name);
+
+  /**
+   * Begins to look for rotten blocks in every log where that is not at work already; returns how it
+   * stands. Fails with UNAVAILABLE.
+   */
+  CompletableFuture<ScrubInfo> startScrub();
+
+  /** Ends the search before its time; returns how it stands. Fails with UNAVAILABLE. */
+  CompletableFuture<ScrubInfo> stopScrub();
+
+  /** Returns how it stands with the search for rotten blocks. Fails with UNAVAILABLE. */
+  CompletableFuture<ScrubInfo> scrubInfo();
 
   /** Returns what the node is and how it is. Must work in every state. */
   CompletableFuture<NodeInfo> nodeInfo();

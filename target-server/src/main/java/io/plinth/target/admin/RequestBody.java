@@ -42,7 +42,9 @@ final class RequestBody {
       if (!known.contains(field)) {
         String shown =
             field.length() > LONGEST_ECHO ? field.substring(0, LONGEST_ECHO) + "..." : field;
-        throw invalid("unknown field '" + shown + "': expected " + String.join(", ", known));
+        String expected =
+            known.isEmpty() ? "there are none here" : "expected " + String.join(", ", known);
+        throw invalid("unknown field '" + shown + "': " + expected);
       }
     }
     return new RequestBody(root);

@@ -8,6 +8,12 @@ package io.plinth.target.admin;
  * @param sizeBytes the size that the volume had
  * @param mappedBytes the part that has space, shared with the volume or not
  * @param connections clients attached to it now
+ * @param space what it shares; null unless asked for, because that is counted first
  */
 public record SnapshotInfo(
-    String name, long createdMs, long sizeBytes, long mappedBytes, int connections) {}
+    String name,
+    long createdMs,
+    long sizeBytes,
+    long mappedBytes,
+    int connections,
+    SpaceInfo space) {}

@@ -8,13 +8,14 @@ import io.plinth.target.volume.FlushPolicy;
  * @param name its name
  * @param id its identity in the log, never used again after the volume is deleted
  * @param sizeBytes the size that clients see
- * @param mappedBytes the part that has space of its own
+ * @param mappedBytes the part that has space, shared with snapshots and clones or not
  * @param snapshots how many there are of it
  * @param connections clients attached now
  * @param flushPolicy what its acks mean
  * @param core the index of the core that owns it
  * @param epoch changes of its leader that clients have seen
  * @param corruptReads reads failed with EIO since the start because a checksum did not match
+ * @param space what it shares; null unless asked for, because that is counted first
  */
 public record VolumeInfo(
     String name,
@@ -26,4 +27,5 @@ public record VolumeInfo(
     FlushPolicy flushPolicy,
     int core,
     long epoch,
-    long corruptReads) {}
+    long corruptReads,
+    SpaceInfo space) {}

@@ -100,9 +100,9 @@ final class VolumeRoutes {
   private CompletableFuture<Reply> volume(
       FullHttpRequest request, QueryStringDecoder uri, String volume) {
     if (request.method().equals(HttpMethod.GET)) {
-      Query _ = Query.of(uri);
+      boolean space = Query.of(uri, "space").flag("space");
       VolumeSpec.checkName(volume);
-      return control.showVolume(volume).thenApply(info -> Reply.of(200, info));
+      return control.showVolume(volume, space).thenApply(info -> Reply.of(200, info));
     }
     if (!request.method().equals(HttpMethod.DELETE)) {
       return done(wrongMethod(request.method(), "GET, DELETE"));
@@ -117,9 +117,11 @@ final class VolumeRoutes {
   private CompletableFuture<Reply> snapshots(
       FullHttpRequest request, QueryStringDecoder uri, String volume) {
     if (request.method().equals(HttpMethod.GET)) {
-      Query _ = Query.of(uri);
+      boolean space = Query.of(uri, "space").flag("space");
       VolumeSpec.checkName(volume);
-      return control.listSnapshots(volume).thenApply(list -> Reply.of(200, new Snapshots(list)));
+      return control
+          .listSnapshots(volume, space)
+          .thenApply(list -> Reply.of(200, new Snapshots(list)));
     }
     if (!request.method().equals(HttpMethod.POST)) {
       return done(wrongMethod(request.method(), "GET, POST"));

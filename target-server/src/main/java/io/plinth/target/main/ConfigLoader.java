@@ -16,6 +16,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.concurrent.TimeUnit;
 import org.tomlj.Toml;
 import org.tomlj.TomlArray;
 import org.tomlj.TomlParseError;
@@ -208,6 +209,9 @@ public final class ConfigLoader {
         (loader, value) ->
             loader.builder.spareSegments(
                 (int) number(value, 0, ServerConfig.MAXIMUM_SPARE_SEGMENTS)));
+    keys.put("log.scrub-rate", (loader, value) -> loader.builder.scrubBytesPerSecond(rate(value)));
+    keys.put(
+        "log.scrub-interval", (loader, value) -> loader.builder.scrubIntervalS(interval(value)));
     keys.put(
         "engine.spin-us", (loader, value) -> loader.builder.spinUs(number(value, 0, 1_000_000)));
     keys.put("engine.pin-cores", (loader, value) -> loader.builder.pinCores(flag(value)));
@@ -297,6 +301,50 @@ public final class ConfigLoader {
     }
     throw new IllegalArgumentException(
         "expected a size such as 4096 or \"1G\", not " + describe(value));
+  }
+
+  private static long rate(Object value) {
+    long rate = size(value);
+    if (rate != 0
+        && (rate < ServerConfig.MINIMUM_SCRUB_RATE || rate > ServerConfig.MAXIMUM_SCRUB_RATE)) {
+      throw new IllegalArgumentException(
+          String.format(
+              Locale.ROOT,
+              "expected %s to %s for each second, or 0 for none, not %s",
+              Sizes.formatExact(ServerConfig.MINIMUM_SCRUB_RATE),
+              Sizes.formatExact(ServerConfig.MAXIMUM_SCRUB_RATE),
+              Sizes.formatExact(rate)));
+    }
+    return rate;
+  }
+
+  private static long interval(Object value) {
+    long seconds = seconds(value);
+    if (seconds != 0
+        && (seconds < ServerConfig.MINIMUM_SCRUB_INTERVAL_S
+            || seconds > ServerConfig.MAXIMUM_SCRUB_INTERVAL_S)) {
+      throw new IllegalArgumentException(
+          "expected 1m to 365d, or 0 for only when asked, not " + seconds + "s");
+    }
+    return seconds;
+  }
+
+  private static long seconds(Object value) {
+    if (value instanceof Long number && number >= 0) {
+      return number;
+    }
+    if (value instanceof String string && string.matches("[0-9]{1,9}[smhd]")) {
+      long number = Long.parseLong(string.substring(0, string.length() - 1));
+      return switch (string.charAt(string.length() - 1)) {
+        case 's' -> number;
+        case 'm' -> TimeUnit.MINUTES.toSeconds(number);
+        case 'h' -> TimeUnit.HOURS.toSeconds(number);
+        default -> TimeUnit.DAYS.toSeconds(number);
+      };
+    }
+    throw new IllegalArgumentException(
+        "expected seconds such as 3600 or a time such as \"12h\" or \"7d\", not "
+            + describe(value));
   }
 
   private static long segmentSize(Object value) {

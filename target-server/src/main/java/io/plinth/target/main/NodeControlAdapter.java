@@ -7,13 +7,16 @@ import io.plinth.target.admin.DiffInfo;
 import io.plinth.target.admin.NodeControl;
 import io.plinth.target.admin.NodeInfo;
 import io.plinth.target.admin.OperationStats;
+import io.plinth.target.admin.ScrubInfo;
 import io.plinth.target.admin.SnapshotInfo;
+import io.plinth.target.admin.SpaceInfo;
 import io.plinth.target.admin.VolumeInfo;
 import io.plinth.target.admin.VolumeSpec;
 import io.plinth.target.admin.VolumeStats;
 import io.plinth.target.node.NodeException;
 import io.plinth.target.node.StorageNode;
 import io.plinth.target.volume.FlushPolicy;
+import io.plinth.target.volume.IndexedVolume;
 import io.plinth.target.volume.LogVolume;
 import io.plinth.target.volume.Operation;
 import io.plinth.target.volume.SnapshotVolume;
@@ -40,7 +43,7 @@ final class NodeControlAdapter implements NodeControl {
   public CompletableFuture<VolumeInfo> createVolume(VolumeSpec spec) {
     return translated(
         node.createVolume(spec.name(), spec.sizeBytes(), spec.flushPolicy())
-            .thenCompose(this::info));
+            .thenCompose(volume -> info(volume, false)));
   }
 
   @Override
@@ -50,18 +53,20 @@ final class NodeControlAdapter implements NodeControl {
       return noSuchVolume(spec.sourceVolume());
     }
     FlushPolicy policy = spec.flushPolicy().orElse(source.flushPolicy());
-    return translated(node.cloneVolume(spec.source(), spec.name(), policy).thenCompose(this::info));
+    return translated(
+        node.cloneVolume(spec.source(), spec.name(), policy)
+            .thenCompose(volume -> info(volume, false)));
   }
 
   @Override
   public CompletableFuture<List<VolumeInfo>> listVolumes() {
-    return translated(all(node.volumes(), this::info));
+    return translated(all(node.volumes(), volume -> info(volume, false)));
   }
 
   @Override
-  public CompletableFuture<VolumeInfo> showVolume(String name) {
+  public CompletableFuture<VolumeInfo> showVolume(String name, boolean space) {
     LogVolume volume = find(name);
-    return volume == null ? noSuchVolume(name) : translated(info(volume));
+    return volume == null ? noSuchVolume(name) : translated(info(volume, space));
   }
 
   @Override
@@ -70,9 +75,11 @@ final class NodeControlAdapter implements NodeControl {
   }
 
   @Override
-  public CompletableFuture<List<SnapshotInfo>> listSnapshots(String name) {
+  public CompletableFuture<List<SnapshotInfo>> listSnapshots(String name, boolean space) {
     LogVolume volume = find(name);
-    return volume == null ? noSuchVolume(name) : translated(all(volume.snapshots(), this::info));
+    return volume == null
+        ? noSuchVolume(name)
+        : translated(all(volume.snapshots(), snapshot -> info(snapshot, space)));
   }
 
   @Override
@@ -88,13 +95,14 @@ final class NodeControlAdapter implements NodeControl {
 
   @Override
   public CompletableFuture<VolumeInfo> rollback(String name, String snapshot, boolean force) {
-    return translated(node.rollback(name, snapshot, force).thenCompose(done -> showVolume(name)));
+    return translated(
+        node.rollback(name, snapshot, force).thenCompose(done -> showVolume(name, false)));
   }
 
   @Override
   public CompletableFuture<VolumeInfo> resize(String name, long sizeBytes, boolean force) {
     return translated(
-        node.resizeVolume(name, sizeBytes, force).thenCompose(done -> showVolume(name)));
+        node.resizeVolume(name, sizeBytes, force).thenCompose(done -> showVolume(name, false)));
   }
 
   @Override
@@ -138,37 +146,68 @@ final class NodeControlAdapter implements NodeControl {
     return name.isEmpty() ? null : node.findVolume(name);
   }
 
-  private CompletableFuture<VolumeInfo> info(LogVolume volume) {
-    return node.mappedBytes(volume)
-        .thenApply(mapped ->
+  @Override
+  public CompletableFuture<ScrubInfo> startScrub() {
+    return translated(node.scrub().start().thenCompose(done -> scrubInfo()));
+  }
+
+  @Override
+  public CompletableFuture<ScrubInfo> stopScrub() {
+    return translated(node.scrub().stop().thenCompose(done -> scrubInfo()));
+  }
+
+  @Override
+  public CompletableFuture<ScrubInfo> scrubInfo() {
+    return translated(node.scrub().status().thenApply(ScrubInfos::of));
+  }
+
+  /** What is mapped, and when asked for what is shared. */
+  private record Counted(long mappedBytes, SpaceInfo space) {}
+
+  private CompletableFuture<Counted> count(IndexedVolume volume, boolean space) {
+    if (!space) {
+      return node.mappedBytes(volume).thenApply(mapped -> new Counted(mapped, null));
+    }
+    return node.space(volume)
+        .thenApply(found ->
+            new Counted(
+                found.mappedBytes(),
+                new SpaceInfo(found.uniqueBytes(), found.sharedBytes(), found.exact())));
+  }
+
+  private CompletableFuture<VolumeInfo> info(LogVolume volume, boolean space) {
+    return count(volume, space)
+        .thenApply(counted ->
             new VolumeInfo(
                 volume.name(),
                 volume.group().id(),
                 volume.sizeBytes(),
-                mapped,
+                counted.mappedBytes(),
                 volume.snapshots().size(),
                 volume.attachmentCount(),
                 volume.flushPolicy(),
                 volume.core().id(),
                 node.epoch(volume),
-                volume.corruptReads()));
+                volume.corruptReads(),
+                counted.space()));
   }
 
-  private CompletableFuture<SnapshotInfo> info(SnapshotVolume snapshot) {
-    return node.mappedBytes(snapshot)
-        .thenApply(mapped ->
+  private CompletableFuture<SnapshotInfo> info(SnapshotVolume snapshot, boolean space) {
+    return count(snapshot, space)
+        .thenApply(counted ->
             new SnapshotInfo(
                 snapshot.snapshotName(),
                 snapshot.createdMs(),
                 snapshot.sizeBytes(),
-                mapped,
-                snapshot.attachmentCount()));
+                counted.mappedBytes(),
+                snapshot.attachmentCount(),
+                counted.space()));
   }
 
   private CompletableFuture<SnapshotInfo> snapshotInfo(String name, String snapshot) {
     LogVolume volume = find(name);
     SnapshotVolume found = volume == null ? null : volume.snapshot(snapshot);
-    return found == null ? noSuchVolume(name + "@" + snapshot) : info(found);
+    return found == null ? noSuchVolume(name + "@" + snapshot) : info(found, false);
   }
 
   private static <V, I> CompletableFuture<List<I>> all(

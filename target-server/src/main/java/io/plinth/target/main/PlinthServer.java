@@ -25,6 +25,7 @@ import io.plinth.target.node.LogStatistics;
 import io.plinth.target.node.NodeSettings;
 import io.plinth.target.node.StorageNode;
 import io.plinth.target.volume.LogVolume;
+import io.plinth.target.volume.Scrubber;
 import io.plinth.target.volume.Volume;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -201,6 +202,9 @@ public final class PlinthServer {
             BootId.read(),
             config.log().residentMemoryBytes() / folders.size(),
             config.log().spareSegments(),
+            new Scrubber.Settings(
+                config.log().scrubBytesPerSecond() / folders.size(),
+                TimeUnit.SECONDS.toNanos(config.log().scrubIntervalS())),
             config.nbd().defaultExport(),
             Set.of());
     node = new StorageNode(settings, random::nextLong, resources);

@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.TimeUnit;
 
 /**
  * Everything that a server is told before it starts. Immutable and valid: {@link Builder#build}
@@ -42,6 +43,18 @@ public record ServerConfig(
 
   /** The fewest segments that a log can work with: some are left to the cleaner. */
   public static final int MINIMUM_SEGMENTS = 8;
+
+  /** How fast a scrub may be at least and at most, in bytes per second. */
+  public static final long MINIMUM_SCRUB_RATE = 64L << 10;
+
+  /** See {@link #MINIMUM_SCRUB_RATE}. */
+  public static final long MAXIMUM_SCRUB_RATE = 1L << 40;
+
+  /** How often scrubs may begin at most, and must at least. */
+  public static final long MINIMUM_SCRUB_INTERVAL_S = 60;
+
+  /** See {@link #MINIMUM_SCRUB_INTERVAL_S}. */
+  public static final long MAXIMUM_SCRUB_INTERVAL_S = TimeUnit.DAYS.toSeconds(365);
 
   private static final int MINIMUM_PROCESSORS_TO_PIN = 4;
 
@@ -78,9 +91,17 @@ public record ServerConfig(
    * @param capacityBytes what all logs together may use; 0 means the whole file system
    * @param spareSegments freed segments of each log that keep their files
    * @param residentMemoryBytes memory for the recent tail of all logs together
+   * @param scrubBytesPerSecond how fast all logs together are scrubbed; 0 for never
+   * @param scrubIntervalS seconds from the begin of a scrub to that of the next; 0 for only when
+   *     asked
    */
   public record Log(
-      long segmentSizeBytes, long capacityBytes, long residentMemoryBytes, int spareSegments) {}
+      long segmentSizeBytes,
+      long capacityBytes,
+      long residentMemoryBytes,
+      int spareSegments,
+      long scrubBytesPerSecond,
+      long scrubIntervalS) {}
 
   /**
    * The cores.
@@ -139,6 +160,8 @@ public record ServerConfig(
     private long capacityBytes;
     private long residentMemoryBytes = defaultResidentMemory();
     private int spareSegments = 8;
+    private long scrubBytesPerSecond = 16L << 20;
+    private long scrubIntervalS = TimeUnit.DAYS.toSeconds(7);
     private long spinUs = 50;
     private boolean pinCores = defaultPinCores();
     private FlushPolicy flushPolicy = FlushPolicy.FLUSH;
@@ -225,6 +248,20 @@ public record ServerConfig(
       return this;
     }
 
+    /** Bytes per second; default 16 MiB. */
+    @CanIgnoreReturnValue
+    public Builder scrubBytesPerSecond(long value) {
+      scrubBytesPerSecond = value;
+      return this;
+    }
+
+    /** Seconds; default 7 days. */
+    @CanIgnoreReturnValue
+    public Builder scrubIntervalS(long value) {
+      scrubIntervalS = value;
+      return this;
+    }
+
     /** Microseconds; default 50. */
     @CanIgnoreReturnValue
     public Builder spinUs(long value) {
@@ -284,7 +321,13 @@ public record ServerConfig(
           cores,
           new Nbd(nbdListen, nbdUnix, defaultExport, maxConnections),
           adminListen,
-          new Log(segmentSizeBytes, capacityBytes, residentMemoryBytes, spareSegments),
+          new Log(
+              segmentSizeBytes,
+              capacityBytes,
+              residentMemoryBytes,
+              spareSegments,
+              scrubBytesPerSecond,
+              scrubIntervalS),
           new Engine(spinUs, pinCores, flushPolicy),
           volumes);
     }
@@ -300,6 +343,16 @@ public record ServerConfig(
         sizeRange("log.capacity", capacityBytes, MINIMUM_SEGMENTS * segmentSizeBytes, 1L << 50);
       }
       sizeRange("log.resident-memory", residentMemoryBytes, 1L << 20, 1L << 42);
+      if (scrubBytesPerSecond != 0) {
+        sizeRange("log.scrub-rate", scrubBytesPerSecond, MINIMUM_SCRUB_RATE, MAXIMUM_SCRUB_RATE);
+      }
+      if (scrubIntervalS != 0) {
+        range(
+            "log.scrub-interval",
+            scrubIntervalS,
+            MINIMUM_SCRUB_INTERVAL_S,
+            MAXIMUM_SCRUB_INTERVAL_S);
+      }
     }
 
     private static void range(String key, long value, long minimum, long maximum)

@@ -14,8 +14,9 @@ import io.plinth.log.recovery.RecoveredLog;
 import io.plinth.log.recovery.RecoveryException;
 import io.plinth.log.recovery.RecoveryVisitor;
 import io.plinth.log.recovery.SuperblockStore;
+import io.plinth.target.volume.BackgroundJob;
 import io.plinth.target.volume.Checkpointer;
-import io.plinth.target.volume.VolumeDiff;
+import io.plinth.target.volume.Scrubber;
 import io.plinth.target.volume.VolumeStore;
 import java.util.ArrayDeque;
 import java.util.Locale;
@@ -39,10 +40,10 @@ final class NodeLog implements CycleTask, Checkpointer.Superblocks {
   private boolean isNew;
   private LogContent content;
 
-  /** Comparisons that were asked for; the first one is under way. */
-  private final ArrayDeque<VolumeDiff> diffs = new ArrayDeque<>();
+  /** Work that was asked for; the first one is under way. */
+  private final ArrayDeque<BackgroundJob> jobs = new ArrayDeque<>();
 
-  private final CycleTask diffTask = this::compare;
+  private final CycleTask jobTask = this::work;
 
   /** What is in a log beside the blocks of its volumes. */
   interface LogContent extends RecoveryVisitor {
@@ -181,6 +182,7 @@ final class NodeLog implements CycleTask, Checkpointer.Superblocks {
         recovered.segments().stream().mapToLong(RecoveredLog.Segment::usedBytes).sum();
     store.checkpointer().recovered(found.start(), replayedBytes);
     store.start(journal, this);
+    store.scrubber().configure(settings.scrubPerLog());
     // The journal seals before the store looks for work; both before replies are sent.
     resources.core().addCycleTask(journal);
     resources.core().addCycleTask(store);
@@ -200,6 +202,7 @@ final class NodeLog implements CycleTask, Checkpointer.Superblocks {
           new IllegalStateException(resources.name() + " has failed before"));
       return closed;
     }
+    store.scrubber().configure(Scrubber.Settings.OFF);
     // So that the next start has nothing to replay.
     store.checkpointer().request(status -> stopAndClose(closed));
     return closed;
@@ -260,19 +263,19 @@ final class NodeLog implements CycleTask, Checkpointer.Superblocks {
     return content.extension();
   }
 
-  /** Lets a comparison run when those before it are done; on the core. */
-  void diff(VolumeDiff diff) {
-    diffs.add(diff);
-    if (diffs.size() == 1) {
-      resources.core().addCycleTask(diffTask);
+  /** Lets a job run when those before it are done; on the core. */
+  void run(BackgroundJob job) {
+    jobs.add(job);
+    if (jobs.size() == 1) {
+      resources.core().addCycleTask(jobTask);
     }
   }
 
-  private int compare(long nowNs) {
-    if (diffs.element().step()) {
-      diffs.remove();
-      if (diffs.isEmpty()) {
-        resources.core().removeCycleTask(diffTask);
+  private int work(long nowNs) {
+    if (jobs.element().step()) {
+      jobs.remove();
+      if (jobs.isEmpty()) {
+        resources.core().removeCycleTask(jobTask);
       }
     }
     return 1;

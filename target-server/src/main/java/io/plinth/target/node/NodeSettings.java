@@ -1,6 +1,7 @@
 package io.plinth.target.node;
 
 import io.plinth.log.journal.PlantedBug;
+import io.plinth.target.volume.Scrubber;
 import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
@@ -12,6 +13,7 @@ import java.util.UUID;
  *     cache has survived
  * @param residentBytesPerLog how much of each log to keep in memory for reads
  * @param spareSegmentsPerLog how many freed segments keep their files
+ * @param scrubPerLog how each log is scrubbed
  * @param defaultVolume the volume that clients get who name none
  * @param plantedBugs empty except in tests
  */
@@ -19,5 +21,6 @@ public record NodeSettings(
     UUID bootId,
     long residentBytesPerLog,
     int spareSegmentsPerLog,
+    Scrubber.Settings scrubPerLog,
     Optional<String> defaultVolume,
     Set<PlantedBug> plantedBugs) {}

@@ -16,6 +16,7 @@ import io.plinth.target.volume.SnapshotVolume;
 import io.plinth.target.volume.Volume;
 import io.plinth.target.volume.VolumeDiff;
 import io.plinth.target.volume.VolumeDirectory;
+import io.plinth.target.volume.VolumeSpace;
 import io.plinth.target.volume.VolumeStore;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -41,6 +42,7 @@ public final class StorageNode implements VolumeDirectory {
   private final NodeSettings settings;
   private final RandomSource random;
   private final List<NodeLog> logs = new ArrayList<>();
+  private final NodeScrub scrub = new NodeScrub(logs);
 
   // On log 0's core.
   private final Catalogue catalogue = new Catalogue();
@@ -508,7 +510,7 @@ public final class StorageNode implements VolumeDirectory {
                 SnapshotVolume older = requireSnapshot(volume, from);
                 IndexedVolume newer = to == null ? volume : requireSnapshot(volume, to);
                 log(volume)
-                    .diff(
+                    .run(
                         new VolumeDiff(
                             older, newer, offset, limit, found -> tell(result, volume, found)));
               } catch (NodeException e) {
@@ -583,7 +585,7 @@ public final class StorageNode implements VolumeDirectory {
     return log(volume).store();
   }
 
-  private NodeLog log(LogVolume volume) {
+  private NodeLog log(IndexedVolume volume) {
     for (NodeLog log : logs) {
       if (volume.isIn(log.store())) {
         return log;
@@ -660,6 +662,35 @@ public final class StorageNode implements VolumeDirectory {
       result.completeExceptionally(NodeException.unavailable());
     }
     return result;
+  }
+
+  /** Tells how much space only a volume or snapshot takes; any thread. */
+  public CompletableFuture<VolumeSpace.Space> space(IndexedVolume volume) {
+    CompletableFuture<VolumeSpace.Space> result = new CompletableFuture<>();
+    boolean accepted =
+        volume
+            .core()
+            .execute(() ->
+                log(volume)
+                    .run(
+                        new VolumeSpace(
+                            volume,
+                            found -> {
+                              if (found == null) {
+                                result.completeExceptionally(NodeException.ofStatus(Status.ENOENT));
+                              } else {
+                                result.complete(found);
+                              }
+                            })));
+    if (!accepted) {
+      result.completeExceptionally(NodeException.unavailable());
+    }
+    return result;
+  }
+
+  /** Returns the scrubs of all logs. */
+  public NodeScrub scrub() {
+    return scrub;
   }
 
   /**

@@ -69,6 +69,7 @@ final class BlockIndex {
       space.shareRoot(root);
     }
     cachedIsOwn = false;
+    space.noteChange();
     return new BlockIndex(space, family, state());
   }
 
@@ -90,6 +91,7 @@ final class BlockIndex {
     }
     blocks = newBlocks;
     cachedLeaf = -1;
+    space.noteChange();
   }
 
   /** Returns how many blocks have a place or a claim on space. */
@@ -217,6 +219,7 @@ final class BlockIndex {
     }
     mapped = 0;
     cachedLeaf = -1;
+    space.noteChange();
   }
 
   /** Becomes what another tree of the family is, which goes on to exist. */
@@ -264,6 +267,7 @@ final class BlockIndex {
       }
       cache(leaf, page, true);
     }
+    space.noteChange();
     pages.touch(cachedPage);
     return cachedAddress;
   }

@@ -158,6 +158,11 @@ public final class Checkpointer {
     return block >= 0 && block < table.blocks() && table.place(block) == place;
   }
 
+  /** Returns whether a block of the newest description is at a place. */
+  boolean isRoot(long place) {
+    return place >= rootPlace && place < rootPlace + rootBlocks;
+  }
+
   /** Lets the next checkpoint write a block of the page table anew. */
   void rewriteTable(int block) {
     table.touchBlock(block);

@@ -374,6 +374,9 @@ public final class Cleaner {
     long to = journal.payloadPlace();
     for (int i = 0; i < fits; i++) {
       store.space().relocate(moveFamily, moveBlocks[i], moveFrom[i], to + i);
+      if (moveDamaged) {
+        store.scrubber().moved(moveFamily, moveBlocks[i], moveFrom[i], to + i);
+      }
     }
     movedBlocks += fits;
     moveCount = count - fits;

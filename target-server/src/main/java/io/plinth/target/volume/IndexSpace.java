@@ -58,6 +58,7 @@ final class IndexSpace {
   private final Int2ObjectHashMap<LeafRings> families = new Int2ObjectHashMap<>();
 
   private final Set<PlantedBug> plantedBugs;
+  private long changes;
 
   IndexSpace(int segments, int blocksPerSegment, Set<PlantedBug> plantedBugs) {
     this.plantedBugs = plantedBugs;
@@ -71,6 +72,16 @@ final class IndexSpace {
 
   BlockReferences references() {
     return references;
+  }
+
+  /** A tree begins to change: what was counted of all trees before may be so no more. */
+  void noteChange() {
+    changes++;
+  }
+
+  /** Returns a number that differs whenever a tree has changed; moves of the cleaner are none. */
+  long changes() {
+    return changes;
   }
 
   static boolean isData(long place) {
@@ -151,6 +162,7 @@ final class IndexSpace {
   /** Frees up to {@code limit} pages of doomed trees; returns how many were looked at. */
   int freeSome(int limit) {
     int done = 0;
+    noteChange();
     while (done < limit && !doomedPages.isEmpty()) {
       int page = doomedPages.removeLast();
       int level = doomedLevels.removeLast();
@@ -278,6 +290,24 @@ final class IndexSpace {
       page = pages.sibling(page);
     } while (page != first);
     return changed;
+  }
+
+  /** Returns a leaf page of a family in which a block is at a place, or zero. */
+  int findLeaf(int family, long block, long place) {
+    LeafRings rings = families.get(family);
+    int first = rings == null || block < 0 ? 0 : rings.first(block / LEAF_BLOCKS);
+    if (first == 0) {
+      return 0;
+    }
+    int i = (int) (block % LEAF_BLOCKS);
+    int page = first;
+    do {
+      if (place(pages.address(page), i) == place) {
+        return page;
+      }
+      page = pages.sibling(page);
+    } while (page != first);
+    return 0;
   }
 
   // At start.

@@ -28,6 +28,7 @@ public final class IndexWalk {
   private long inner;
   private long shared;
   private long dataEntries;
+  private long unique;
   private long zeroEntries;
 
   /** Sees what a log has to keep. */
@@ -49,10 +50,17 @@ public final class IndexWalk {
    * @param name {@code volume} or {@code volume@snapshot}
    * @param group of the volume
    * @param family the group of the volume that it descends from
+   * @param uniqueBytes what only this tree refers to; zero before the walk
    * @param levels of inner pages
    */
   public record Tree(
-      String name, int group, int family, long sizeBytes, long mappedBytes, int levels) {}
+      String name,
+      int group,
+      int family,
+      long sizeBytes,
+      long mappedBytes,
+      long uniqueBytes,
+      int levels) {}
 
   /**
    * What the pages are like.
@@ -97,12 +105,24 @@ public final class IndexWalk {
             index.family(),
             volume.sizeBytes(),
             volume.mappedBytes(),
+            0,
             index.state().levels()));
   }
 
   /** Returns the volumes in the order of their groups, each followed by its snapshots. */
   public List<Tree> trees() {
     return List.copyOf(trees);
+  }
+
+  private static Tree withUnique(Tree tree, long blocks) {
+    return new Tree(
+        tree.name,
+        tree.group,
+        tree.family,
+        tree.sizeBytes,
+        tree.mappedBytes,
+        blocks * Volume.BLOCK_BYTES,
+        tree.levels);
   }
 
   /** Returns what the walk found the pages to be like. */
@@ -131,7 +151,10 @@ public final class IndexWalk {
     for (int i = 0; i < trees.size(); i++) {
       BlockIndex.State tree = indexes.get(i).state();
       int root = tree.root();
-      long mapped = root == 0 ? 0 : visit(root, tree.levels(), 0, indexes.get(i).family(), visitor);
+      int family = indexes.get(i).family();
+      unique = 0;
+      long mapped = root == 0 ? 0 : visit(root, tree.levels(), 0, family, true, visitor);
+      trees.set(i, withUnique(trees.get(i), unique));
       if (mapped != tree.mapped()) {
         throw broken(
             String.format(
@@ -165,7 +188,12 @@ public final class IndexWalk {
     }
   }
 
-  private long visit(int page, int level, long firstLeaf, int family, Visitor visitor)
+  /**
+   * Looks at a page and what is below it.
+   *
+   * @param own whether nobody shares the pages above
+   */
+  private long visit(int page, int level, long firstLeaf, int family, boolean own, Visitor visitor)
       throws RecoveryException {
     if (page <= 0 || page >= parents.length) {
       throw broken(String.format(Locale.ROOT, "there is no index page %d", page));
@@ -175,8 +203,9 @@ public final class IndexWalk {
       return mappedBelow[page];
     }
     long mapped = 0;
+    boolean isOwn = own && pages.refs(page) == 1;
     if (level == 0) {
-      mapped = visitLeaf(page, firstLeaf, family, visitor);
+      mapped = visitLeaf(page, firstLeaf, family, isOwn, visitor);
       leaves++;
     } else {
       inner++;
@@ -184,7 +213,7 @@ public final class IndexWalk {
         int child = space.child(page, i);
         if (child != 0) {
           long leaf = firstLeaf + ((long) i << (IndexSpace.INNER_SHIFT * (level - 1)));
-          mapped += visit(child, level - 1, leaf, family, visitor);
+          mapped += visit(child, level - 1, leaf, family, isOwn, visitor);
         }
       }
     }
@@ -192,7 +221,7 @@ public final class IndexWalk {
     return mapped;
   }
 
-  private long visitLeaf(int page, long leaf, int family, Visitor visitor)
+  private long visitLeaf(int page, long leaf, int family, boolean own, Visitor visitor)
       throws RecoveryException {
     long address = pages.address(page);
     if (IndexSpace.leaf(address) != leaf || IndexSpace.family(address) != family) {
@@ -221,6 +250,7 @@ public final class IndexWalk {
         visitor.onData(place, IndexSpace.checksum(address, i));
         dataEntries++;
         mapped++;
+        unique += own && space.references().count(place) == 1 ? 1 : 0;
       } else if (place == IndexSpace.ALLOCATED_ZERO) {
         zeroEntries++;
         mapped++;

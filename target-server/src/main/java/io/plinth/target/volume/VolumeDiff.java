@@ -9,7 +9,7 @@ import java.util.function.Consumer;
  * volume's core, a bit in each duty cycle, while the volume goes on being written: an answer about
  * now is about some moment of the comparison, for each leaf of the index another one.
  */
-public final class VolumeDiff {
+public final class VolumeDiff implements BackgroundJob {
   private static final int BLOCK = Volume.BLOCK_BYTES;
 
   /** Cost of what is compared in one duty cycle: some tens of microseconds. */
@@ -55,7 +55,7 @@ public final class VolumeDiff {
     this.diff = new IndexDiff(from.store.space(), from.index(), to.index(), offset / BLOCK, limit);
   }
 
-  /** Goes on for one duty cycle; returns whether the answer has been given. */
+  @Override
   public boolean step() {
     if (from.isClosed() || to.isClosed()) {
       done.accept(null);

@@ -40,6 +40,9 @@ public final class VolumeStore implements JournalListener, CycleTask {
   /** Pages of trees that are freed in one duty cycle: some tens of microseconds. */
   private static final int FREED_PAGES_PER_CYCLE = 2;
 
+  /** Clients' requests completed in one duty cycle from which on a scrub stands back. */
+  private static final int BUSY_REQUESTS = 4;
+
   /** How much of the log may be needed at most, so that the cleaner does not work in vain. */
   private static final double FULL = 0.93;
 
@@ -61,6 +64,8 @@ public final class VolumeStore implements JournalListener, CycleTask {
   private final Checkpointer checkpointer;
   private final DeadSegments deadSegments;
   private final Cleaner cleaner;
+  private final Scrubber scrubber;
+  private int completedInCycle;
   private long lastCompletedNs;
   private int awaitedReadBuffers;
   private boolean awaitsFreeing;
@@ -87,6 +92,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
     this.checkpointer = new Checkpointer(this);
     this.deadSegments = new DeadSegments(this, segments);
     this.cleaner = new Cleaner(this);
+    this.scrubber = new Scrubber(this, segmentBytes);
   }
 
   /**
@@ -413,6 +419,8 @@ public final class VolumeStore implements JournalListener, CycleTask {
   public int doWork(long nowNs) {
     journal.needBlocks(checkpointer.neededBlocks());
     int work = checkpointer.doWork() + cleaner.doWork(nowNs);
+    work += scrubber.doWork(nowNs, completedInCycle > BUSY_REQUESTS);
+    completedInCycle = 0;
     work += freeSome();
     if (awaitedReadBuffers > 0 && readBuffers.available() >= awaitedReadBuffers) {
       awaitedReadBuffers = 0;
@@ -503,6 +511,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
   public void close() {
     space.close();
     cleaner.close();
+    scrubber.close();
     readBuffers.close();
     merges.close();
   }
@@ -535,6 +544,11 @@ public final class VolumeStore implements JournalListener, CycleTask {
 
   DeadSegments deadSegments() {
     return deadSegments;
+  }
+
+  /** Returns the scrubs of this log. */
+  public Scrubber scrubber() {
+    return scrubber;
   }
 
   BufferPool readBuffers() {
@@ -596,6 +610,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
       return;
     }
     lastCompletedNs = core.clock().nowNs();
+    completedInCycle++;
     IndexedVolume volume = request.volume;
     long latencyNs = core.clock().preciseNs() - request.receivedNs;
     volume

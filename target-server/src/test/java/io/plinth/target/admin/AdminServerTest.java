@@ -125,6 +125,35 @@ class AdminServerTest {
   }
 
   @Test
+  void spaceIsCountedWhenAskedFor() throws Exception {
+    call("POST", "/v1/volumes", "{\"name\":\"demo\",\"size\":\"1G\"}");
+    call("POST", "/v1/volumes/demo/snapshots", "{\"name\":\"s\"}");
+    assertThat(call("GET", "/v1/volumes/demo", null).body().get("space").isNull()).isTrue();
+    Answer counted = call("GET", "/v1/volumes/demo?space=true", null);
+    assertThat(counted.body().at("/space/uniqueBytes").longValue()).isEqualTo(819);
+    assertThat(counted.body().at("/space/sharedBytes").longValue()).isEqualTo(3277);
+    assertThat(counted.body().at("/space/exact").booleanValue()).isTrue();
+    Answer snapshots = call("GET", "/v1/volumes/demo/snapshots?space=true", null);
+    assertThat(snapshots.body().at("/snapshots/0/space/uniqueBytes").longValue()).isEqualTo(819);
+    assertThat(call("GET", "/v1/volumes/demo?space=maybe", null).status()).isEqualTo(400);
+    assertThat(call("GET", "/v1/volumes?space=true", null).status()).isEqualTo(400);
+  }
+
+  @Test
+  void aScrubIsStartedAskedForAndStopped() throws Exception {
+    assertThat(call("GET", "/v1/scrub", null).body().get("state").stringValue()).isEqualTo("idle");
+    Answer started = call("POST", "/v1/scrub", "{}");
+    assertThat(started.status()).isEqualTo(200);
+    assertThat(started.body().at("/logs/0/state").stringValue()).isEqualTo("running");
+    Answer stopped = call("DELETE", "/v1/scrub", null);
+    assertThat(stopped.body().get("state").stringValue()).isEqualTo("idle");
+    assertThat(call("POST", "/v1/scrub", "{\"fast\":true}").status()).isEqualTo(400);
+    assertThat(call("POST", "/v1/scrub?fast=true", "{}").status()).isEqualTo(400);
+    assertThat(call("PUT", "/v1/scrub", "{}").status()).isEqualTo(405);
+    assertThat(call("GET", "/v1/scrub/0", null).status()).isEqualTo(404);
+  }
+
+  @Test
   void aSizeMayBeANumberOfBytesAndThePolicyMayBeLeftOut() throws Exception {
     Answer created = call("POST", "/v1/volumes", "{\"name\":\"a\",\"size\":8192}");
     assertThat(created.body().get("sizeBytes").longValue()).isEqualTo(8192);

@@ -45,11 +45,13 @@ final class FakeNodeControl implements NodeControl {
     put(name, old.sizeBytes(), connections, old.flushPolicy());
   }
 
+  private boolean scrubbing;
+
   private VolumeInfo put(String name, long sizeBytes, int connections, FlushPolicy policy) {
     long id = volumes.containsKey(name) ? volumes.get(name).id() : volumes.size() + 1;
     int count = snapshotsOf(name).size();
     VolumeInfo info =
-        new VolumeInfo(name, id, sizeBytes, 4096, count, connections, policy, 0, 1, 0);
+        new VolumeInfo(name, id, sizeBytes, 4096, count, connections, policy, 0, 1, 0, null);
     volumes.put(name, info);
     return info;
   }
@@ -94,9 +96,11 @@ final class FakeNodeControl implements NodeControl {
   }
 
   @Override
-  public synchronized CompletableFuture<VolumeInfo> showVolume(String name) {
+  public synchronized CompletableFuture<VolumeInfo> showVolume(String name, boolean space) {
     VolumeInfo info = volumes.get(name);
-    return info == null ? notFound(name) : CompletableFuture.completedFuture(info);
+    return info == null
+        ? notFound(name)
+        : CompletableFuture.completedFuture(space ? withSpace(info) : info);
   }
 
   @Override
@@ -113,9 +117,11 @@ final class FakeNodeControl implements NodeControl {
   }
 
   @Override
-  public synchronized CompletableFuture<List<SnapshotInfo>> listSnapshots(String volume) {
+  public synchronized CompletableFuture<List<SnapshotInfo>> listSnapshots(
+      String volume, boolean space) {
     return volumes.containsKey(volume)
-        ? CompletableFuture.completedFuture(snapshotsOf(volume))
+        ? CompletableFuture.completedFuture(
+            snapshotsOf(volume).stream().map(info -> space ? withSpace(info) : info).toList())
         : notFound(volume);
   }
 
@@ -130,7 +136,7 @@ final class FakeNodeControl implements NodeControl {
     if (snapshots.containsKey(name)) {
       return fail(ControlException.Kind.ALREADY_EXISTS, "'" + name + "' exists already");
     }
-    SnapshotInfo made = new SnapshotInfo(snapshot, 1_000_000, info.sizeBytes(), 4096, 0);
+    SnapshotInfo made = new SnapshotInfo(snapshot, 1_000_000, info.sizeBytes(), 4096, 0, null);
     snapshots.put(name, made);
     put(volume, info.sizeBytes(), info.connections(), info.flushPolicy());
     return CompletableFuture.completedFuture(made);
@@ -213,8 +219,60 @@ final class FakeNodeControl implements NodeControl {
   }
 
   @Override
+  public synchronized CompletableFuture<ScrubInfo> startScrub() {
+    scrubbing = true;
+    return scrubInfo();
+  }
+
+  @Override
+  public synchronized CompletableFuture<ScrubInfo> stopScrub() {
+    scrubbing = false;
+    return scrubInfo();
+  }
+
+  @Override
+  public synchronized CompletableFuture<ScrubInfo> scrubInfo() {
+    ScrubInfo.State state = scrubbing ? ScrubInfo.State.RUNNING : ScrubInfo.State.IDLE;
+    return CompletableFuture.completedFuture(
+        new ScrubInfo(
+            state,
+            List.of(new ScrubInfo.LogScrub(0, state, 1 << 20, 3600, true, null, null, null)),
+            List.of()));
+  }
+
+  @Override
   public synchronized CompletableFuture<NodeInfo> nodeInfo() {
     return nodeAnswer;
+  }
+
+  /** A fifth of what is mapped is its own. */
+  private static VolumeInfo withSpace(VolumeInfo info) {
+    return new VolumeInfo(
+        info.name(),
+        info.id(),
+        info.sizeBytes(),
+        info.mappedBytes(),
+        info.snapshots(),
+        info.connections(),
+        info.flushPolicy(),
+        info.core(),
+        info.epoch(),
+        info.corruptReads(),
+        space(info.mappedBytes()));
+  }
+
+  private static SnapshotInfo withSpace(SnapshotInfo info) {
+    return new SnapshotInfo(
+        info.name(),
+        info.createdMs(),
+        info.sizeBytes(),
+        info.mappedBytes(),
+        info.connections(),
+        space(info.mappedBytes()));
+  }
+
+  private static SpaceInfo space(long mapped) {
+    return new SpaceInfo(mapped / 5, mapped - mapped / 5, true);
   }
 
   private static <T> CompletableFuture<T> notFound(String name) {

@@ -63,6 +63,8 @@ class ConfigLoaderTest {
             capacity = "10GiB"
             resident-memory = "64M"
             spare-segments = 3
+            scrub-rate = "1M"
+            scrub-interval = "12h"
 
             [engine]
             spin-us = 0
@@ -80,7 +82,7 @@ class ConfigLoaderTest {
                     Optional.of("demo"),
                     7),
                 new ListenAddress("localhost", 0),
-                new ServerConfig.Log(128L << 20, 10L << 30, 64L << 20, 3),
+                new ServerConfig.Log(128L << 20, 10L << 30, 64L << 20, 3, 1 << 20, 12 * 3600),
                 new ServerConfig.Engine(0, true, FlushPolicy.ALWAYS),
                 List.of(
                     new VolumeSpec("demo", 1L << 30, FlushPolicy.ALWAYS),
@@ -149,6 +151,12 @@ class ConfigLoaderTest {
         "log.capacity = '1X' | 'log.capacity': bad size \"1X\": expected whole bytes with an optional unit K, M, G, T or P (powers of 1024), such as 512, 4K, 1G or 64GiB",
         "log.capacity = -1 | 'log.capacity': expected a size such as 4096 or \"1G\", not the number -1",
         "log.resident-memory = true | 'log.resident-memory': expected a size such as 4096 or \"1G\", not true",
+        "log.scrub-rate = '4K' | 'log.scrub-rate': expected 64K to 1T for each second, or 0 for none, not 4K",
+        "log.scrub-rate = 'fast' | 'log.scrub-rate': bad size \"fast\": expected whole bytes with an optional unit K, M, G, T or P (powers of 1024), such as 512, 4K, 1G or 64GiB",
+        "log.scrub-interval = '1w' | 'log.scrub-interval': expected seconds such as 3600 or a time such as \"12h\" or \"7d\", not the string \"1w\"",
+        "log.scrub-interval = -1 | 'log.scrub-interval': expected seconds such as 3600 or a time such as \"12h\" or \"7d\", not the number -1",
+        "log.scrub-interval = '30s' | 'log.scrub-interval': expected 1m to 365d, or 0 for only when asked, not 30s",
+        "log.scrub-interval = '366d' | 'log.scrub-interval': expected 1m to 365d, or 0 for only when asked, not 31622400s",
         "engine.spin-us = -1 | 'engine.spin-us': expected 0 to 1000000, not -1",
         "engine.pin-cores = 1 | 'engine.pin-cores': expected true or false, not the number 1",
         "engine.flush-policy = 'never' | 'engine.flush-policy': bad flush policy \"never\": expected \"flush\" or \"always\"",

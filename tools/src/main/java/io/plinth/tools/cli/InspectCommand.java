@@ -220,7 +220,8 @@ final class InspectCommand implements Callable<Integer> {
 
   private static void volumes(Report.Log log, PrintWriter out) {
     out.println();
-    Table table = new Table("lrrrrr", "  VOLUME", "GROUP", "FAMILY", "SIZE", "MAPPED", "LEVELS");
+    Table table =
+        new Table("lrrrrrr", "  VOLUME", "GROUP", "FAMILY", "SIZE", "MAPPED", "UNIQUE", "LEVELS");
     for (IndexWalk.Tree tree : log.volumes()) {
       table.row(
           "  " + tree.name(),
@@ -228,6 +229,7 @@ final class InspectCommand implements Callable<Integer> {
           Integer.toString(tree.family()),
           Sizes.format(tree.sizeBytes()),
           Sizes.format(tree.mappedBytes()),
+          Sizes.format(tree.uniqueBytes()),
           Integer.toString(tree.levels()));
     }
     table.print(out);

@@ -65,10 +65,16 @@ final class PlinthCommand implements Runnable {
             .addSubcommand(new VolumeDiffCommand())
             .addSubcommand(new VolumeRollbackCommand())
             .addSubcommand(new VolumeDeleteCommand());
+    CommandLine scrub =
+        new CommandLine(new ScrubCommand())
+            .addSubcommand(new ScrubStartCommand())
+            .addSubcommand(new ScrubStatusCommand())
+            .addSubcommand(new ScrubStopCommand());
     CommandLine root =
         new CommandLine(new PlinthCommand())
             .addSubcommand(new ServeCommand(starter))
             .addSubcommand(volume)
+            .addSubcommand(scrub)
             .addSubcommand(new StatsCommand())
             .addSubcommand(new StatusCommand())
             .addSubcommand(new InspectCommand())

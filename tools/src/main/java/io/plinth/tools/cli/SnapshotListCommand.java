@@ -14,7 +14,10 @@ import tools.jackson.databind.JsonNode;
 /** {@code plinth volume snapshot list}. */
 @Command(
     name = "list",
-    description = "List the snapshots of a volume, the oldest first. MAPPED is shared with others.",
+    description = {
+      "List the snapshots of a volume, the oldest first. MAPPED is shared with others; UNIQUE is what",
+      "deleting this snapshot alone gives back."
+    },
     footer = {
       "",
       "Examples:",
@@ -29,7 +32,7 @@ final class SnapshotListCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    JsonNode answer = options.client().get(AdminClient.volume(volume, "snapshots"));
+    JsonNode answer = options.client().get(AdminClient.volume(volume, "snapshots") + "?space=true");
     options.print(answer, out -> print(answer.path("snapshots"), out));
     return ExitCodes.OK;
   }
@@ -39,7 +42,7 @@ final class SnapshotListCommand implements Callable<Integer> {
       out.println("volume " + volume + " has no snapshots");
       return;
     }
-    Table table = new Table("llrrr", "NAME", "CREATED", "SIZE", "MAPPED", "CLIENTS");
+    Table table = new Table("llrrrr", "NAME", "CREATED", "SIZE", "MAPPED", "UNIQUE", "CLIENTS");
     for (JsonNode node : snapshots) {
       SnapshotInfo snapshot = Json.convert(node, SnapshotInfo.class);
       table.row(
@@ -47,6 +50,7 @@ final class SnapshotListCommand implements Callable<Integer> {
           Instant.ofEpochMilli(snapshot.createdMs()).truncatedTo(ChronoUnit.SECONDS).toString(),
           Sizes.format(snapshot.sizeBytes()),
           Sizes.format(snapshot.mappedBytes()),
+          snapshot.space() == null ? "?" : Sizes.format(snapshot.space().uniqueBytes()),
           Integer.toString(snapshot.connections()));
     }
     table.print(out);

@@ -11,7 +11,7 @@ import tools.jackson.databind.JsonNode;
 /** {@code plinth volume list}. */
 @Command(
     name = "list",
-    description = "List all volumes. MAPPED is what has space of its own.",
+    description = "List all volumes. MAPPED is what has space, shared with others or not.",
     footer = {"", "Examples:", "  plinth volume list", "  plinth volume list --json"})
 final class VolumeListCommand implements Callable<Integer> {
   @Mixin private ClientOptions options;

@@ -15,6 +15,7 @@ import io.plinth.target.node.NodeSettings;
 import io.plinth.target.node.StorageNode;
 import io.plinth.target.volume.CheckpointContent;
 import io.plinth.target.volume.IndexWalk;
+import io.plinth.target.volume.Scrubber;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -209,7 +210,8 @@ public final class Inspector {
     List<LogResources> resources =
         logs.stream().map(log -> new LogResources(log.name, new NoCore(), log.storage)).toList();
     UUID bootId = BootId.read();
-    NodeSettings settings = new NodeSettings(bootId, 0, 0, Optional.empty(), Set.of());
+    NodeSettings settings =
+        new NodeSettings(bootId, 0, 0, Scrubber.Settings.OFF, Optional.empty(), Set.of());
     StorageNode node = new StorageNode(settings, () -> 0, resources);
     LogInspection current = logs.get(0);
     try {

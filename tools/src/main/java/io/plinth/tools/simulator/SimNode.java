@@ -13,6 +13,7 @@ import io.plinth.target.node.NodeSettings;
 import io.plinth.target.node.StorageNode;
 import io.plinth.target.volume.FlushPolicy;
 import io.plinth.target.volume.LogVolume;
+import io.plinth.target.volume.Scrubber;
 import io.plinth.tools.simulator.check.Guarantee;
 import io.plinth.tools.simulator.check.Violation;
 import java.util.List;
@@ -36,6 +37,7 @@ final class SimNode {
   private final NativeMemory payload = NativeMemory.reserve(MAX_PAYLOAD_BYTES);
   private UUID bootId = new UUID(1, 1);
   private long residentBytes = 1 << 30;
+  private Scrubber.Settings scrub = Scrubber.Settings.OFF;
   private int slowSyncNs;
   private int slowReadNs;
   private long cycles;
@@ -53,6 +55,11 @@ final class SimNode {
   /** Limits how much of the log is kept in memory, from the next start on. */
   void residentBytes(long bytes) {
     residentBytes = bytes;
+  }
+
+  /** Sets how the log is scrubbed, from the next start on. */
+  void scrub(Scrubber.Settings settings) {
+    scrub = settings;
   }
 
   /** Lets some syncs and reads take up to so long, from the next start on. */
@@ -87,7 +94,8 @@ final class SimNode {
     storage.slowReads(slowReadNs);
     node =
         new StorageNode(
-            new NodeSettings(bootId, residentBytes, SPARE_SEGMENTS, Optional.empty(), plantedBugs),
+            new NodeSettings(
+                bootId, residentBytes, SPARE_SEGMENTS, scrub, Optional.empty(), plantedBugs),
             random,
             List.of(new LogResources("log-0", core, storage)));
     running = true;

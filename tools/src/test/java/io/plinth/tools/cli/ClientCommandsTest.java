@@ -6,6 +6,7 @@ import com.sun.net.httpserver.HttpServer;
 import io.plinth.target.admin.AdminBindException;
 import io.plinth.target.admin.AdminOptions;
 import io.plinth.target.admin.AdminServer;
+import io.plinth.target.admin.ScrubInfo;
 import io.plinth.target.admin.VolumeInfo;
 import io.plinth.target.volume.FlushPolicy;
 import java.io.IOException;
@@ -14,6 +15,7 @@ import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
+import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -26,9 +28,10 @@ class ClientCommandsTest {
   @BeforeEach
   void start() throws AdminBindException {
     server = AdminServer.start(node, AdminOptions.at("127.0.0.1", 0));
-    node.add(new VolumeInfo("demo", 1, 1L << 30, 5L << 20, 2, 4, FlushPolicy.FLUSH, 0, 1, 0));
+    node.add(new VolumeInfo("demo", 1, 1L << 30, 5L << 20, 2, 4, FlushPolicy.FLUSH, 0, 1, 0, null));
     node.add(
-        new VolumeInfo("a-longer-name", 2, 64L << 40, 512, 0, 0, FlushPolicy.ALWAYS, 11, 3, 2));
+        new VolumeInfo(
+            "a-longer-name", 2, 64L << 40, 512, 0, 0, FlushPolicy.ALWAYS, 11, 3, 2, null));
   }
 
   @AfterEach
@@ -77,6 +80,8 @@ class ClientCommandsTest {
             id             1
             size           1 GiB (1073741824 bytes)
             mapped         5 MiB (5242880 bytes)
+            unique         1 MiB (1048576 bytes)
+            shared         4 MiB (4194304 bytes)
             snapshots      2
             clients        4
             flush policy   flush
@@ -178,9 +183,9 @@ class ClientCommandsTest {
     assertThat(run("volume", "snapshot", "list", "demo").out())
         .isEqualTo(
             """
-            NAME    CREATED                SIZE  MAPPED  CLIENTS
-            monday  2026-01-01T00:00:00Z  1 GiB   5 MiB        0
-            s       2026-01-01T00:00:00Z  1 GiB   5 MiB        0
+            NAME    CREATED                SIZE  MAPPED  UNIQUE  CLIENTS
+            monday  2026-01-01T00:00:00Z  1 GiB   5 MiB   1 MiB        0
+            s       2026-01-01T00:00:00Z  1 GiB   5 MiB   1 MiB        0
             """);
     assertThat(json("volume", "snapshot", "list", "demo").get("snapshots")).hasSize(2);
     assertThat(run("volume", "snapshot", "create", "demo", "s"))
@@ -253,6 +258,96 @@ class ClientCommandsTest {
     assertThat(json("volume", "diff", "demo", "s", "s").get("extents")).isEmpty();
     assertThat(run("volume", "diff", "demo", "none"))
         .isEqualTo(new Run(1, "", "plinth: no volume 'demo@none'\n"));
+  }
+
+  private static ScrubInfo scrub(int percent, long damagedBlocks, boolean complete) {
+    boolean running = percent < 100 && complete;
+    ScrubInfo.State state = running ? ScrubInfo.State.RUNNING : ScrubInfo.State.IDLE;
+    long start = 1_767_225_600_000L;
+    ScrubInfo.Pass pass =
+        new ScrubInfo.Pass(
+            start,
+            running ? null : (Long) (start + 65_000),
+            percent / 10,
+            10,
+            percent * 1024L,
+            100 * 1024,
+            percent,
+            percent << 20,
+            running ? 42_000L : null,
+            damagedBlocks,
+            complete && !running);
+    ScrubInfo.LogScrub log =
+        new ScrubInfo.LogScrub(
+            0,
+            state,
+            16 << 20,
+            3600,
+            true,
+            running ? pass : null,
+            running ? null : pass,
+            start + 3_600_000);
+    ScrubInfo.Damage block =
+        new ScrubInfo.Damage(
+            0,
+            3,
+            40_960,
+            1,
+            "does not match its checksum",
+            List.of(new ScrubInfo.Owner("demo", null, 17), new ScrubInfo.Owner("demo", "s", 17)),
+            "");
+    ScrubInfo.Damage page =
+        new ScrubInfo.Damage(0, 12, 4096, 1, "can't be read", List.of(), "index page 7");
+    List<ScrubInfo.Damage> all = List.of(block, page);
+    return new ScrubInfo(state, List.of(log), all.subList(0, (int) Math.min(2, damagedBlocks)));
+  }
+
+  @Test
+  void aScrubIsShown() {
+    node.answerScrubWith(scrub(100, 2, true));
+    assertThat(run("scrub", "status"))
+        .isEqualTo(
+            new Run(
+                0,
+                """
+                state       idle
+                log-0 last  completed 2026-01-01T00:01:05Z after 1m 05s, 100 MiB read from the disk, damaged blocks: 2
+                log-0 next  2026-01-01T01:00:00Z
+
+                LOG    SEGMENT  OFFSET  DAMAGE                       WHERE
+                log-0        3   40960  does not match its checksum  demo block 17, demo@s block 17
+                log-0       12    4096  can't be read                index page 7
+                """,
+                ""));
+    assertThat(json("scrub", "status").at("/damaged/0/owners/1/snapshot").stringValue())
+        .isEqualTo("s");
+    node.answerScrubWith(scrub(100, 0, true));
+    assertThat(run("scrub", "stop").out())
+        .endsWith(
+            "100 MiB read from the disk, nothing damaged\nlog-0 next  2026-01-01T01:00:00Z\n");
+  }
+
+  @Test
+  void waitingForAScrubShowsHowFarItIsAndEndsWithOneWhenAnythingIsDamaged() {
+    node.answerScrubWith(
+        scrub(30, 0, true), scrub(30, 0, true), scrub(70, 1, true), scrub(100, 1, true));
+    Run run = run("scrub", "start", "--wait");
+    assertThat(run.exitCode()).isEqualTo(1);
+    assertThat(run.err()).isEmpty();
+    assertThat(run.out())
+        .startsWith(
+            """
+            log-0  30%, 3 of 10 segments, 30 MiB read from the disk, 42s left, nothing damaged
+            log-0  70%, 7 of 10 segments, 70 MiB read from the disk, 42s left, damaged blocks: 1
+            state       idle
+            """)
+        .contains("demo block 17, demo@s block 17");
+    node.answerScrubWith(scrub(50, 0, true), scrub(100, 0, true));
+    assertThat(json("scrub", "start", "--wait").get("state").stringValue()).isEqualTo("idle");
+    node.answerScrubWith(scrub(50, 0, false));
+    Run stopped = run("scrub", "status", "--wait");
+    assertThat(stopped.exitCode()).isEqualTo(1);
+    assertThat(stopped.err()).isEqualTo("plinth: no scrub has looked at everything\n");
   }
 
   @Test

@@ -6,11 +6,14 @@ import io.plinth.target.admin.DiffInfo;
 import io.plinth.target.admin.NodeControl;
 import io.plinth.target.admin.NodeInfo;
 import io.plinth.target.admin.OperationStats;
+import io.plinth.target.admin.ScrubInfo;
 import io.plinth.target.admin.SnapshotInfo;
+import io.plinth.target.admin.SpaceInfo;
 import io.plinth.target.admin.VolumeInfo;
 import io.plinth.target.admin.VolumeSpec;
 import io.plinth.target.admin.VolumeStats;
 import io.plinth.target.volume.FlushPolicy;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -21,6 +24,7 @@ import java.util.concurrent.CompletableFuture;
 final class FakeNode implements NodeControl {
   private final Map<String, VolumeInfo> volumes = new TreeMap<>();
   private final Map<String, SnapshotInfo> snapshots = new TreeMap<>();
+  private final ArrayDeque<ScrubInfo> scrubs = new ArrayDeque<>();
 
   synchronized void add(VolumeInfo volume) {
     volumes.put(volume.name(), volume);
@@ -38,7 +42,7 @@ final class FakeNode implements NodeControl {
 
   private VolumeInfo put(String name, long id, long sizeBytes, long mapped, FlushPolicy policy) {
     int count = snapshotsOf(name).size();
-    VolumeInfo info = new VolumeInfo(name, id, sizeBytes, mapped, count, 0, policy, 1, 1, 0);
+    VolumeInfo info = new VolumeInfo(name, id, sizeBytes, mapped, count, 0, policy, 1, 1, 0, null);
     volumes.put(name, info);
     return info;
   }
@@ -70,9 +74,11 @@ final class FakeNode implements NodeControl {
   }
 
   @Override
-  public synchronized CompletableFuture<VolumeInfo> showVolume(String name) {
+  public synchronized CompletableFuture<VolumeInfo> showVolume(String name, boolean space) {
     VolumeInfo info = volumes.get(name);
-    return info == null ? notFound(name) : CompletableFuture.completedFuture(info);
+    return info == null
+        ? notFound(name)
+        : CompletableFuture.completedFuture(space ? withSpace(info) : info);
   }
 
   @Override
@@ -89,9 +95,11 @@ final class FakeNode implements NodeControl {
   }
 
   @Override
-  public synchronized CompletableFuture<List<SnapshotInfo>> listSnapshots(String volume) {
+  public synchronized CompletableFuture<List<SnapshotInfo>> listSnapshots(
+      String volume, boolean space) {
     return volumes.containsKey(volume)
-        ? CompletableFuture.completedFuture(snapshotsOf(volume))
+        ? CompletableFuture.completedFuture(
+            snapshotsOf(volume).stream().map(info -> space ? withSpace(info) : info).toList())
         : notFound(volume);
   }
 
@@ -107,7 +115,8 @@ final class FakeNode implements NodeControl {
       return fail(ControlException.Kind.ALREADY_EXISTS, "snapshot '" + name + "' exists already");
     }
     SnapshotInfo made =
-        new SnapshotInfo(snapshot, 1_767_225_600_000L, info.sizeBytes(), info.mappedBytes(), 0);
+        new SnapshotInfo(
+            snapshot, 1_767_225_600_000L, info.sizeBytes(), info.mappedBytes(), 0, null);
     snapshots.put(name, made);
     return CompletableFuture.completedFuture(made);
   }
@@ -198,6 +207,28 @@ final class FakeNode implements NodeControl {
     return CompletableFuture.completedFuture(result);
   }
 
+  /** What is answered about scrubs, the last one again and again. */
+  synchronized void answerScrubWith(ScrubInfo... answers) {
+    scrubs.clear();
+    scrubs.addAll(List.of(answers));
+  }
+
+  @Override
+  public CompletableFuture<ScrubInfo> startScrub() {
+    return scrubInfo();
+  }
+
+  @Override
+  public CompletableFuture<ScrubInfo> stopScrub() {
+    return scrubInfo();
+  }
+
+  @Override
+  public synchronized CompletableFuture<ScrubInfo> scrubInfo() {
+    return CompletableFuture.completedFuture(
+        scrubs.size() > 1 ? scrubs.removeFirst() : scrubs.getFirst());
+  }
+
   @Override
   public CompletableFuture<NodeInfo> nodeInfo() {
     return CompletableFuture.completedFuture(
@@ -221,6 +252,36 @@ final class FakeNode implements NodeControl {
                 new NodeInfo.LogInfo(1, 1, 64 << 20, 1, 1, 16_382, 8192, 0, 4096, 0, 0, 0, 4096)),
             "clean: nothing to replay",
             List.of(new NodeInfo.DutyCycle(0, 0, 850), new NodeInfo.DutyCycle(1, 2, 40_123))));
+  }
+
+  /** A fifth of what is mapped is its own. */
+  private static VolumeInfo withSpace(VolumeInfo info) {
+    return new VolumeInfo(
+        info.name(),
+        info.id(),
+        info.sizeBytes(),
+        info.mappedBytes(),
+        info.snapshots(),
+        info.connections(),
+        info.flushPolicy(),
+        info.core(),
+        info.epoch(),
+        info.corruptReads(),
+        space(info.mappedBytes()));
+  }
+
+  private static SnapshotInfo withSpace(SnapshotInfo info) {
+    return new SnapshotInfo(
+        info.name(),
+        info.createdMs(),
+        info.sizeBytes(),
+        info.mappedBytes(),
+        info.connections(),
+        space(info.mappedBytes()));
+  }
+
+  private static SpaceInfo space(long mapped) {
+    return new SpaceInfo(mapped / 5, mapped - mapped / 5, true);
   }
 
   private static <T> CompletableFuture<T> notFound(String name) {

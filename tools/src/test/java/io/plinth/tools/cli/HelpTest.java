@@ -51,6 +51,10 @@ class HelpTest {
             "volume diff",
             "volume rollback",
             "volume delete",
+            "scrub",
+            "scrub start",
+            "scrub status",
+            "scrub stop",
             "stats",
             "status",
             "inspect",
@@ -85,7 +89,7 @@ class HelpTest {
   @ParameterizedTest
   @MethodSource("commands")
   void everyCommandThatDoesSomethingCanWriteJson(String command) {
-    if (command.isEmpty() || command.equals("volume") || command.equals("volume snapshot")) {
+    if (List.of("", "volume", "volume snapshot", "scrub").contains(command)) {
       // These only lead to others.
       return;
     }
@@ -113,6 +117,9 @@ class HelpTest {
         "volume snapshot create a",
         "volume snapshot list",
         "volume snapshot delete a",
+        "scrub",
+        "scrub start now",
+        "scrub stop --wait",
         "stats a b",
         "inspect",
         "version --admin 127.0.0.1:1"

@@ -87,7 +87,7 @@ class InspectIT {
         .contains("log-0, segments of 64 MiB", "the process was killed")
         .contains("volumes: 1, snapshots: 1")
         .containsPattern("\n  write +256 +256\n")
-        .containsPattern("\n  copy@s1 +[0-9]+ +1 +64 MiB +256 KiB +1");
+        .containsPattern("\n  copy@s1 +[0-9]+ +1 +64 MiB +256 KiB +0 B +1");
 
     // A server counts the same, but for the checkpoint that it may be writing already.
     long live = sum(log.get("segments"), "liveData") * BLOCK;

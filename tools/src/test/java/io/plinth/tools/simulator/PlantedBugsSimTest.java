@@ -19,8 +19,8 @@ class PlantedBugsSimTest {
   @ParameterizedTest
   @EnumSource(
       mode = EnumSource.Mode.EXCLUDE,
-      // What needs snapshots: see IndexWalkSimTest.
-      names = "LOSE_SNAPSHOT_REFERENCE")
+      // What needs snapshots or scrubs: see IndexWalkSimTest and ScrubSimTest.
+      names = {"LOSE_SNAPSHOT_REFERENCE", "SCRUB_SKIPS_UNREADABLE", "SCRUB_REPORTS_DEAD"})
   void everyPlantedBugIsCaught(PlantedBug bug) {
     for (long seed = 1; seed <= SEEDS; seed++) {
       try {
