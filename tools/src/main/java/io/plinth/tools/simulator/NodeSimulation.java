@@ -198,8 +198,7 @@ final class NodeSimulation {
         kinds.add(kind);
       }
     }
-    // The model wants to know what was undamaged when a FLUSH began.
-    if (!kinds.isEmpty() && !client.isFlushing()) {
+    if (!kinds.isEmpty()) {
       note(damage.inject(kinds.get(random.nextInt(kinds.size())), volumes.values()));
     }
   }
@@ -213,7 +212,7 @@ final class NodeSimulation {
     do {
       boolean cut = crashOnce();
       power |= cut;
-      volumes.values().forEach(volume -> volume.model.crashed(cut));
+      volumes.values().forEach(volume -> volume.model.crashed());
     } while (!start(random.oneIn(4)));
     client.connect(disk, sim);
     boolean unsure = volumes.values().stream().anyMatch(volume -> !volume.isUsable());
@@ -264,7 +263,7 @@ final class NodeSimulation {
     start(false);
     client.connect(disk, sim);
     for (SimVolume volume : volumes.values()) {
-      volume.model.crashed(false);
+      volume.model.crashed();
       find(volume, false);
       if (!allocation(volume).equals(allocations.get(volume.name))) {
         throw new Violation(
@@ -394,7 +393,7 @@ final class NodeSimulation {
     }
     if (extra == null) {
       int sectors = 1 + random.nextInt(EXTRA_MAX_BLOCKS * BLOCK_SECTORS);
-      extra = new SimVolume(EXTRA, sectors, policy());
+      extra = new SimVolume(EXTRA, sectors, policy(), damage.damaged());
       volumes.put(EXTRA, extra);
       beginCreation(extra);
     } else if (extra.isUsable() && !client.isUsing(extra)) {
@@ -499,7 +498,7 @@ final class NodeSimulation {
       crashOnce();
     }
     client.connect(disk, sim);
-    SimVolume main = new SimVolume(MAIN, MAIN_SECTORS, policy());
+    SimVolume main = new SimVolume(MAIN, MAIN_SECTORS, policy(), damage.damaged());
     volumes.put(MAIN, main);
     beginCreation(main);
     settleCatalogue(true);

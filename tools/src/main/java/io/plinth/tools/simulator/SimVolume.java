@@ -2,6 +2,7 @@ package io.plinth.tools.simulator;
 
 import io.plinth.target.volume.FlushPolicy;
 import io.plinth.target.volume.LogVolume;
+import io.plinth.tools.simulator.check.DamagedBlocks;
 import io.plinth.tools.simulator.check.VolumeModel;
 import java.util.concurrent.CompletableFuture;
 
@@ -32,10 +33,10 @@ final class SimVolume {
   /** The volume of the running node; null while there is none. */
   LogVolume handle;
 
-  SimVolume(String name, int sectors, FlushPolicy policy) {
+  SimVolume(String name, int sectors, FlushPolicy policy, DamagedBlocks damaged) {
     this.name = name;
     this.policy = policy;
-    this.model = new VolumeModel(name, sectors);
+    this.model = new VolumeModel(name, sectors, damaged);
   }
 
   boolean isUsable() {

@@ -7,7 +7,8 @@ import java.util.function.LongConsumer;
 
 /**
  * What one volume may read as: for each sector the acknowledged version, those on their way, and
- * those that the loss of power may bring back; for each block whether the disk may have damaged it.
+ * those that the loss of power may bring back. What can't be read must be among what the disk has
+ * damaged.
  *
  * <p>At most one change touches a sector at a time, so the order of changes of a sector is known.
  */
@@ -20,10 +21,10 @@ public final class VolumeModel {
   private final SectorHistory[] histories;
   private final boolean[] busy;
 
-  // By block. Damage to the newest version shows in reads; damage to an older one may show once
-  // the loss of power brings that version back.
-  private final boolean[] damaged;
-  private final boolean[] oldDamaged;
+  private final DamagedBlocks damaged;
+
+  /** By block: whether a failed sync may have lost it. */
+  private final boolean[] lost;
 
   private final List<PendingRead> reads = new ArrayList<>();
   private final List<Change> pending = new ArrayList<>();
@@ -34,26 +35,27 @@ public final class VolumeModel {
   /** What was acknowledged when a FLUSH began. */
   public static final class Flush {
     private final long[] versions;
-    private final boolean[] healthy;
     private final List<Change> changes;
 
-    private Flush(long[] versions, boolean[] healthy, List<Change> changes) {
+    private Flush(long[] versions, List<Change> changes) {
       this.versions = versions;
-      this.healthy = healthy;
       this.changes = changes;
     }
   }
 
-  /** Creates the model of a new volume, which reads as zeroes. */
-  public VolumeModel(String name, int sectors) {
+  /**
+   * Creates the model of a new volume, which reads as zeroes.
+   *
+   * @param damaged what excuses reads that fail
+   */
+  public VolumeModel(String name, int sectors, DamagedBlocks damaged) {
     this.name = name;
+    this.damaged = damaged;
     this.sectors = sectors;
     this.histories = new SectorHistory[sectors];
     Arrays.setAll(histories, i -> new SectorHistory());
     this.busy = new boolean[sectors];
-    int blocks = (sectors + SECTORS_PER_BLOCK - 1) / SECTORS_PER_BLOCK;
-    this.damaged = new boolean[blocks];
-    this.oldDamaged = new boolean[blocks];
+    this.lost = new boolean[(sectors + SECTORS_PER_BLOCK - 1) / SECTORS_PER_BLOCK];
   }
 
   /** Returns the size in sectors. */
@@ -86,7 +88,8 @@ public final class VolumeModel {
       to = to == sectors ? to : to / SECTORS_PER_BLOCK * SECTORS_PER_BLOCK;
       from = Math.min(from, to);
     }
-    Change change = new Change(kind, from, to - from, version, durable, mustMerge(kind, from, to));
+    Change change = new Change(kind, from, to - from, version, durable);
+    change.mayFail = mergesDamage(change);
     for (int s = from; s < to; s++) {
       histories[s].add(versionOf(change));
       busy[s] = true;
@@ -107,11 +110,8 @@ public final class VolumeModel {
         histories[s].dropOlderThan(versionOf(change));
       }
     }
-    for (int block = 0; block < damaged.length; block++) {
-      if (change.count > 0 && change.touches(block)) {
-        damaged[block] = false;
-        oldDamaged[block] &= !change.durable;
-      }
+    for (int s = change.first; s < change.first + change.count; s++) {
+      lost[s / SECTORS_PER_BLOCK] = false;
     }
     if (!change.durable && change.kind != Change.Kind.TRIM) {
       undurable.add(change);
@@ -135,20 +135,13 @@ public final class VolumeModel {
   public Flush beginFlush() {
     long[] versions = new long[sectors];
     Arrays.setAll(versions, s -> histories[s].acknowledged());
-    boolean[] healthy = new boolean[damaged.length];
-    for (int block = 0; block < healthy.length; block++) {
-      healthy[block] = !damaged[block];
-    }
-    return new Flush(versions, healthy, List.copyOf(undurable));
+    return new Flush(versions, List.copyOf(undurable));
   }
 
-  /** The FLUSH was acknowledged; the disk has not been damaged since it began. */
+  /** The FLUSH was acknowledged. */
   public void endFlush(Flush flush) {
     for (int s = 0; s < sectors; s++) {
       histories[s].dropOlderThan(flush.versions[s]);
-    }
-    for (int block = 0; block < damaged.length; block++) {
-      oldDamaged[block] &= !flush.healthy[block];
     }
     undurable.removeAll(flush.changes);
   }
@@ -156,7 +149,7 @@ public final class VolumeModel {
   /** A read is about to be submitted. */
   public PendingRead beginRead(int first, int count) {
     PendingRead read = new PendingRead(first, count);
-    read.mayFail = mayFail(first, count);
+    read.mayFail = anyLost(first, count);
     for (int s = first; s < first + count; s++) {
       for (int i = 0; i < histories[s].readableCount(); i++) {
         read.allow(s, histories[s].readable(i));
@@ -186,7 +179,7 @@ public final class VolumeModel {
   /** The read has failed with EIO. */
   public void failRead(PendingRead read) {
     reads.remove(read);
-    if (!read.mayFail && !mayFail(read.first, read.count)) {
+    if (!read.mayFail && !anyLost(read.first, read.count) && !meetsDamage(read)) {
       throw new Violation(
           Guarantee.G5,
           "a read of "
@@ -197,45 +190,23 @@ public final class VolumeModel {
     }
   }
 
-  /** Returns whether any of the blocks of these sectors may be damaged. */
-  public boolean mayFail(int first, int count) {
-    for (int block = first / SECTORS_PER_BLOCK;
-        block <= (first + count - 1) / SECTORS_PER_BLOCK;
-        block++) {
-      if (damaged[block]) {
-        return true;
-      }
-    }
-    return false;
+  /** Returns whether a change has failed because of damage to what it overwrites a part of. */
+  public boolean mayFail(Change change) {
+    return change.mayFail || mergesDamage(change);
   }
 
-  /**
-   * The disk has damaged a durable version of a block.
-   *
-   * @param isNewest whether that version is the one that is read now
-   */
-  public void damage(int block, boolean isNewest) {
-    oldDamaged[block] = true;
-    if (!isNewest) {
-      return;
-    }
-    damaged[block] = true;
-    int start = block * SECTORS_PER_BLOCK;
-    for (PendingRead read : reads) {
-      read.mayFail |= read.first < start + SECTORS_PER_BLOCK && read.first + read.count > start;
-    }
-    for (Change change : pending) {
-      change.mayFail |= change.touches(block);
-    }
+  /** Returns whether a block may hold something now, as far as it is within the volume. */
+  public boolean mayHold(int block, long[] stamps) {
+    return block < lost.length && holds(block, stamps, SectorHistory::mayBeRead);
   }
 
   /**
    * A sync has failed, and the kernel has forgotten what it could not write: blocks that are not
-   * known to be durable may read as damaged once they have left the page cache.
+   * known to be durable may fail to read once they have left the page cache.
    */
   public void syncFailed() {
     for (int s = 0; s < sectors; s++) {
-      damaged[s / SECTORS_PER_BLOCK] |= !histories[s].isDurable();
+      lost[s / SECTORS_PER_BLOCK] |= !histories[s].isDurable();
     }
   }
 
@@ -245,14 +216,9 @@ public final class VolumeModel {
   }
 
   /** The process has died or the machine has lost power; nothing that was on its way will end. */
-  public void crashed(boolean power) {
+  public void crashed() {
     reads.clear();
     Arrays.fill(busy, false);
-    if (power) {
-      for (int block = 0; block < damaged.length; block++) {
-        damaged[block] |= oldDamaged[block];
-      }
-    }
   }
 
   /**
@@ -265,7 +231,7 @@ public final class VolumeModel {
     for (int s = 0; s < sectors; s++) {
       int block = s / SECTORS_PER_BLOCK;
       if (failed[block]) {
-        if (!damaged[block]) {
+        if (!mayBeDamaged(block, power)) {
           throw new Violation(Guarantee.G5, sector(s) + " can't be read, though it was undamaged");
         }
       } else if (power && !histories[s].mayBeFound(stamps[s])) {
@@ -286,9 +252,6 @@ public final class VolumeModel {
   public void digest(LongConsumer into) {
     for (int s = 0; s < sectors; s++) {
       into.accept(histories[s].acknowledged());
-    }
-    for (int block = 0; block < damaged.length; block++) {
-      into.accept(damaged[block] ? 1 : 0);
     }
   }
 
@@ -336,11 +299,7 @@ public final class VolumeModel {
       }
     }
     if (power) {
-      // What is there after a power cut is on the disk, and what can be read was not damaged.
-      for (int block = 0; block < damaged.length; block++) {
-        damaged[block] = failed[block];
-        oldDamaged[block] = failed[block];
-      }
+      // What is there after a power cut is on the disk.
       undurable.clear();
     } else {
       // What was on its way is there or gone; where it is there it counts as acknowledged.
@@ -359,13 +318,61 @@ public final class VolumeModel {
   }
 
   /** Returns whether a change must read what it overwrites a part of, and that may be damaged. */
-  private boolean mustMerge(Change.Kind kind, int from, int to) {
-    if (kind == Change.Kind.TRIM || from >= to) {
+  private boolean mergesDamage(Change change) {
+    int from = change.first;
+    int to = change.first + change.count;
+    if (change.kind == Change.Kind.TRIM || from >= to) {
       return false;
     }
     boolean head = from % SECTORS_PER_BLOCK != 0;
     boolean tail = to % SECTORS_PER_BLOCK != 0 && to != sectors;
-    return (head && mayFail(from, 1)) || (tail && mayFail(to - 1, 1));
+    int first = from / SECTORS_PER_BLOCK;
+    int last = (to - 1) / SECTORS_PER_BLOCK;
+    return (head && (lost[first] || mayBeDamaged(first, false)))
+        || (tail && (lost[last] || mayBeDamaged(last, false)));
+  }
+
+  private boolean mayBeDamaged(int block, boolean afterPowerCut) {
+    SectorTest possible = afterPowerCut ? SectorHistory::mayBeFound : SectorHistory::mayBeRead;
+    return damaged.anyOf(block, stamps -> holds(block, stamps, possible));
+  }
+
+  /** Returns whether some block of a read may have been read as what was damaged. */
+  private boolean meetsDamage(PendingRead read) {
+    for (int block = read.first / SECTORS_PER_BLOCK; isIn(block, read); block++) {
+      int start = block * SECTORS_PER_BLOCK;
+      if (damaged.anyOf(block, stamps -> read.mayHaveMet(start, stamps))) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  private static boolean isIn(int block, PendingRead read) {
+    return block * SECTORS_PER_BLOCK < read.first + read.count;
+  }
+
+  private boolean anyLost(int first, int count) {
+    for (int s = first & -SECTORS_PER_BLOCK; s < first + count; s += SECTORS_PER_BLOCK) {
+      if (lost[s / SECTORS_PER_BLOCK]) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  private interface SectorTest {
+    boolean test(SectorHistory history, long content);
+  }
+
+  private boolean holds(int block, long[] stamps, SectorTest possible) {
+    int start = block * SECTORS_PER_BLOCK;
+    for (int i = 0; i < SECTORS_PER_BLOCK && start + i < sectors; i++) {
+      if (!possible.test(histories[start + i], stamps[i])) {
+        return false;
+      }
+    }
+    return true;
   }
 
   private static long versionOf(Change change) {
