@@ -442,7 +442,8 @@ public final class Journal implements CycleTask, Completion, Releasable {
       return false;
     }
     if (fitsOpenBatch(headerBytes, payloadBlocks)) {
-      return true;
+      // The cleaner may have begun it, in a segment that data has to leave.
+      return !isData || availableSegments() >= reservedSegments() || refuseData();
     }
     seal();
     return openBatch(headerBytes, payloadBlocks, isData);

@@ -28,5 +28,9 @@ public enum PlantedBug {
   /** A page that a checkpoint has not written yet is changed without a copy. */
   CHANGE_PENDING_PAGE,
   /** A snapshot's pages are not counted as shared. */
-  LOSE_SNAPSHOT_REFERENCE
+  LOSE_SNAPSHOT_REFERENCE,
+  /** A page that trees share is changed without a copy. */
+  CHANGE_SHARED_PAGE,
+  /** What only a deleted tree refers to stays counted as alive. */
+  KEEP_DELETED_REFERENCES
 }

@@ -32,6 +32,9 @@ public final class VolumeModel {
   // Acknowledged and not known to be durable: the loss of power takes each as a whole or not.
   private final List<Change> undurable = new ArrayList<>();
 
+  /** Snapshots and clones that are being made, so that each may have what is written meanwhile. */
+  private final List<VolumeModel> copies = new ArrayList<>();
+
   /** What was acknowledged when a FLUSH began. */
   public static final class Flush {
     private final long[] versions;
@@ -56,6 +59,62 @@ public final class VolumeModel {
     Arrays.setAll(histories, i -> new SectorHistory());
     this.busy = new boolean[sectors];
     this.lost = new boolean[(sectors + SECTORS_PER_BLOCK - 1) / SECTORS_PER_BLOCK];
+  }
+
+  /**
+   * A snapshot or clone is about to be made: it will have what was acknowledged before, and may
+   * have what is on its way or begins before {@link #endCopy}.
+   */
+  public VolumeModel beginCopy(String copyName) {
+    VolumeModel copy = resized(copyName, sectors);
+    for (Change change : pending) {
+      copy.suspect(change);
+    }
+    copies.add(copy);
+    return copy;
+  }
+
+  /** The copy was made, and is durable, or was not made. */
+  public void endCopy(VolumeModel copy) {
+    copies.remove(copy);
+    for (SectorHistory history : copy.histories) {
+      history.dropSuperseded();
+    }
+  }
+
+  /** Returns a model of the same content in another size; nothing is on its way. */
+  public VolumeModel resized(String newName, int newSectors) {
+    VolumeModel copy = new VolumeModel(newName, newSectors, damaged);
+    for (int s = 0; s < Math.min(sectors, newSectors); s++) {
+      copy.histories[s] = histories[s].copy();
+      copy.lost[s / SECTORS_PER_BLOCK] = lost[s / SECTORS_PER_BLOCK];
+    }
+    undurable.forEach(copy::suspect);
+    return copy;
+  }
+
+  /** Takes note of a change that must be there as a whole or not at all. */
+  private void suspect(Change change) {
+    if (change.kind != Change.Kind.TRIM && change.first + change.count <= sectors) {
+      undurable.add(change);
+    }
+  }
+
+  /** Returns whether it is open what any of these sectors hold. */
+  public boolean isAmbiguous(int first, int count) {
+    for (int s = first; s < first + count; s++) {
+      if (!histories[s].isDurable()) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** Returns the stamps of all sectors as they were acknowledged last. */
+  public long[] stamps() {
+    long[] stamps = new long[sectors];
+    Arrays.setAll(stamps, s -> SectorHistory.contentOf(histories[s].acknowledged()));
+    return stamps;
   }
 
   /** Returns the size in sectors. */
@@ -96,8 +155,12 @@ public final class VolumeModel {
       for (PendingRead read : reads) {
         read.allow(s, SectorHistory.contentOf(versionOf(change)));
       }
+      for (VolumeModel copy : copies) {
+        copy.histories[s].add(versionOf(change));
+      }
     }
     pending.add(change);
+    copies.forEach(copy -> copy.suspect(change));
     return change;
   }
 
@@ -123,7 +186,11 @@ public final class VolumeModel {
     end(change);
     for (int s = change.first; s < change.first + change.count; s++) {
       histories[s].remove(versionOf(change));
+      for (VolumeModel copy : copies) {
+        copy.histories[s].remove(versionOf(change));
+      }
     }
+    copies.forEach(copy -> copy.undurable.remove(change));
   }
 
   /** The change has failed in a way that leaves open whether it has an effect. */
@@ -218,6 +285,7 @@ public final class VolumeModel {
   /** The process has died or the machine has lost power; nothing that was on its way will end. */
   public void crashed() {
     reads.clear();
+    copies.clear();
     Arrays.fill(busy, false);
   }
 
@@ -228,20 +296,37 @@ public final class VolumeModel {
    * @param failed for each block, whether it can't be read
    */
   public void recovered(boolean power, long[] stamps, boolean[] failed) {
+    if (power) {
+      judge(Guarantee.G2, "after a power cut", true, stamps, failed);
+    } else {
+      judge(Guarantee.G3, "after a kill", false, stamps, failed);
+    }
+  }
+
+  /**
+   * Judges what a copy is that has been made, and goes on from it.
+   *
+   * @param stamps of all sectors
+   * @param failed for each block, whether it can't be read
+   */
+  public void copied(long[] stamps, boolean[] failed) {
+    judge(Guarantee.SNAPSHOT, "in a copy", true, stamps, failed);
+  }
+
+  private void judge(
+      Guarantee promise, String when, boolean power, long[] stamps, boolean[] failed) {
     for (int s = 0; s < sectors; s++) {
       int block = s / SECTORS_PER_BLOCK;
       if (failed[block]) {
         if (!mayBeDamaged(block, power)) {
           throw new Violation(Guarantee.G5, sector(s) + " can't be read, though it was undamaged");
         }
-      } else if (power && !histories[s].mayBeFound(stamps[s])) {
+      } else if (!(power
+          ? histories[s].mayBeFound(stamps[s])
+          : histories[s].mayBeRead(stamps[s]))) {
         throw new Violation(
-            Guarantee.G2,
-            sector(s) + " reads " + stamps[s] + " after a power cut, possible was " + histories[s]);
-      } else if (!power && !histories[s].mayBeRead(stamps[s])) {
-        throw new Violation(
-            Guarantee.G3,
-            sector(s) + " reads " + stamps[s] + " after a kill, possible was " + histories[s]);
+            promise,
+            sector(s) + " reads " + stamps[s] + " " + when + ", possible was " + histories[s]);
       }
     }
     checkAtomic(stamps, failed);

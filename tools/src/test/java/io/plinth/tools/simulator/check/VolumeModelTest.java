@@ -169,6 +169,69 @@ class VolumeModelTest {
     model.endRead(model.beginRead(0, 1), new long[] {1});
   }
 
+  @Test
+  void aCopyHasWhatWasAcknowledgedBeforeIt() {
+    acknowledged(Kind.WRITE, 0, 8);
+    acknowledged(Kind.WRITE, 0, 8);
+    VolumeModel copy = model.beginCopy("copy");
+    model.endCopy(copy);
+    broken(Guarantee.SNAPSHOT, () -> copy.copied(found(1, 0), new boolean[3]));
+    copy.copied(found(2, 0), new boolean[3]);
+    acknowledged(Kind.WRITE, 0, 8);
+    PendingRead stale = copy.beginRead(0, 1);
+    broken(Guarantee.G1, () -> copy.endRead(stale, new long[] {3}));
+  }
+
+  @Test
+  void aCopyMayHaveWhatIsConcurrentWithItAndThenDoesNotChange() {
+    acknowledged(Kind.WRITE, 0, 16);
+    Change before = begin(Kind.WRITE, 0, 16);
+    VolumeModel copy = model.beginCopy("copy");
+    model.acknowledge(before);
+    acknowledged(Kind.WRITE, 8, 8);
+    model.endCopy(copy);
+    assertThat(copy.isAmbiguous(0, 8)).isTrue();
+    broken(Guarantee.G4, () -> copy.copied(found(2, 1), new boolean[3]));
+    copy.copied(found(2, 3), new boolean[3]);
+    assertThat(copy.isAmbiguous(0, SECTORS)).isFalse();
+    PendingRead other = copy.beginRead(8, 1);
+    broken(Guarantee.G1, () -> copy.endRead(other, new long[] {2}));
+  }
+
+  @Test
+  void aCopyHasNothingThatWasRefusedOrBeganLater() {
+    acknowledged(Kind.WRITE, 0, 8);
+    VolumeModel copy = model.beginCopy("copy");
+    model.refuse(begin(Kind.WRITE, 0, 8));
+    model.endCopy(copy);
+    acknowledged(Kind.WRITE, 8, 8);
+    broken(Guarantee.SNAPSHOT, () -> copy.copied(found(2, 0), new boolean[3]));
+    broken(Guarantee.SNAPSHOT, () -> copy.copied(found(1, 3), new boolean[3]));
+    copy.copied(found(1, 0), new boolean[3]);
+  }
+
+  @Test
+  void aCopySharesTheDamageOfWhatItHolds() {
+    acknowledged(Kind.WRITE, 0, 8);
+    VolumeModel copy = model.beginCopy("copy");
+    model.endCopy(copy);
+    copy.copied(found(1, 0), new boolean[3]);
+    damaged.add(0, block(1));
+    acknowledged(Kind.WRITE, 0, 8);
+    copy.failRead(copy.beginRead(0, 1));
+    PendingRead written = model.beginRead(0, 1);
+    broken(Guarantee.G5, () -> model.failRead(written));
+  }
+
+  @Test
+  void aSmallerModelForgetsWhatIsCutOffAndALargerOneReadsAsZeroes() {
+    acknowledged(Kind.WRITE, 0, 16);
+    VolumeModel grown = model.resized("v", 8).resized("v", SECTORS);
+    grown.recovered(false, found(1, 0), new boolean[3]);
+    PendingRead stale = grown.beginRead(8, 1);
+    broken(Guarantee.G1, () -> grown.endRead(stale, new long[] {1}));
+  }
+
   private Change begin(Kind kind, int first, int count) {
     return model.beginChange(kind, first, count, nextVersion++, false);
   }
