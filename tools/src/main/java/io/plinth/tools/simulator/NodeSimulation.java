@@ -174,6 +174,10 @@ final class NodeSimulation {
     }
     if (!syncWillFail) {
       catalogue.deleteAll();
+      // Trees are freed bit by bit.
+      idle();
+      reopen(true);
+      catalogue.checkEmpty();
     }
     digest.accept(earlierCycles + sim.cycles());
     digest.accept(client.operations());
