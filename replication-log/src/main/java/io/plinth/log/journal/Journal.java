@@ -443,6 +443,12 @@ public final class Journal implements CycleTask, Completion, Releasable {
    * @return as for {@link #begin}
    */
   public boolean reserve(int headerBytes, int payloadBlocks) {
+    boolean open = failure == Status.OK && !closed;
+    // Each of the records is judged by its own: none may be refused after the first.
+    long blocks = payloadBlocks + 1L + LogFormat.blocks(BatchHeader.BYTES + headerBytes);
+    if (open && freeBlocks() < neededBlocks + COMMAND_MARGIN_BLOCKS + blocks) {
+      return refuseData();
+    }
     return reserve(headerBytes, payloadBlocks, payloadBlocks > 0);
   }
 
@@ -452,7 +458,8 @@ public final class Journal implements CycleTask, Completion, Releasable {
       return false;
     }
     if (fitsOpenBatch(headerBytes, payloadBlocks)) {
-      return true;
+      // The cleaner may have begun it, in a segment that data has to leave.
+      return !isData || availableSegments() >= reservedSegments() || refuseData();
     }
     seal();
     return openBatch(headerBytes, payloadBlocks, isData);

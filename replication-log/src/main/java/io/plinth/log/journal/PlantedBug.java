@@ -31,6 +31,10 @@ public enum PlantedBug {
   CHANGE_PENDING_PAGE,
   /** A snapshot's pages are not counted as shared. */
   LOSE_SNAPSHOT_REFERENCE,
+  /** A page that trees share is changed without a copy. */
+  CHANGE_SHARED_PAGE,
+  /** What only a deleted tree refers to stays counted as alive. */
+  KEEP_DELETED_REFERENCES,
   /** A scrub passes over what it can't read. */
   SCRUB_SKIPS_UNREADABLE,
   /** A scrub does not ask whether a block is still alive. */

@@ -101,6 +101,29 @@ class JournalWaitTest {
     assertTaken(4);
   }
 
+  /** Else it would take what the next checkpoint needs, without which nothing is freed. */
+  @Test
+  void dataDoesNotJoinABatchThatTheCleanerHasBegunInASegmentThatDataHasToLeave() {
+    prepareSegments();
+    assertTaken(1);
+    while (journal.availableSegments() >= journal.reservedSegments()) {
+      work();
+      if (!relocate(60)) {
+        storage.prepareAsked();
+        storage.populateTo(SEGMENT_BYTES);
+      }
+    }
+    work();
+    assertThat(relocate(1)).isTrue();
+    assertThat(begin(1)).isFalse();
+    assertThat(journal.refusal()).isEqualTo(Status.ENOSPC);
+    assertThat(relocate(1)).as("the cleaner goes on").isTrue();
+  }
+
+  private boolean relocate(int sizeMiB) {
+    return journal.beginLocal(RecordHeader.RELOCATE, 0, 1, sizeMiB * (MIB / LogFormat.BLOCK_BYTES));
+  }
+
   /** The first one, and the reserve. */
   private void prepareSegments() {
     for (int i = 0; i < 2; i++) {

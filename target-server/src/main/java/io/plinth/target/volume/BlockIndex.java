@@ -275,7 +275,7 @@ final class BlockIndex {
   private int ownRoot(long leaf) {
     if (root == 0) {
       root = space.newPage(levels, family, leaf);
-    } else if (pages.refs(root) > 1) {
+    } else if (space.isShared(root)) {
       root = space.copy(root, levels);
     }
     return root;
@@ -287,7 +287,7 @@ final class BlockIndex {
     if (child == 0) {
       child = space.newPage(level - 1, family, leaf);
       space.setChild(page, entry, child);
-    } else if (pages.refs(child) > 1) {
+    } else if (space.isShared(child)) {
       child = space.copy(child, level - 1);
       space.setChild(page, entry, child);
     }

@@ -97,6 +97,11 @@ final class IndexSpace {
 
   // Pages of a tree.
 
+  /** Returns whether a page has to be copied before one of its trees changes it. */
+  boolean isShared(int page) {
+    return pages.refs(page) > 1 && !plantedBugs.contains(PlantedBug.CHANGE_SHARED_PAGE);
+  }
+
   int child(int page, int entry) {
     return (int) UnsafeApi.getLong(pages.address(page) + 8L * entry);
   }
@@ -190,7 +195,8 @@ final class IndexSpace {
 
   private void releaseLeaf(int page) {
     long address = pages.address(page);
-    for (int i = 0; i < LEAF_BLOCKS; i++) {
+    boolean releases = !plantedBugs.contains(PlantedBug.KEEP_DELETED_REFERENCES);
+    for (int i = 0; i < LEAF_BLOCKS && releases; i++) {
       long place = place(address, i);
       if (isData(place)) {
         references.release(place);

@@ -5,18 +5,25 @@ import io.plinth.engine.sim.SimDisk;
 import io.plinth.engine.sim.SimRandom;
 import io.plinth.tools.simulator.LogImage.Header;
 import io.plinth.tools.simulator.LogImage.Payload;
+import io.plinth.tools.simulator.check.DamagedBlocks;
 import io.plinth.tools.simulator.check.Guarantee;
 import io.plinth.tools.simulator.check.Violation;
+import java.util.Arrays;
 import java.util.Collection;
 import java.util.List;
 
 /** Damages what is durable on a disk, and tells the models which reads may fail from then on. */
 final class DiskDamage {
   private static final int BLOCK = 4096;
+
+  /** How many payloads are looked at for one that is wanted. */
+  private static final int TRIES = 50;
+
   private static final int BITS = 8;
 
   private final SimRandom random;
   private final SimDisk disk;
+  private final DamagedBlocks damaged = new DamagedBlocks();
   private Header rotten;
   private int rottenOffset;
   private int rottenBit;
@@ -24,6 +31,11 @@ final class DiskDamage {
   DiskDamage(SimRandom random, SimDisk disk) {
     this.random = random;
     this.disk = disk;
+  }
+
+  /** Returns what has been damaged. */
+  DamagedBlocks damaged() {
+    return damaged;
   }
 
   /**
@@ -78,43 +90,58 @@ final class DiskDamage {
   }
 
   private String damagePayload(Fault kind, LogImage onDisk, Collection<SimVolume> volumes) {
-    // Now and then something that is read no more: then no read may fail.
-    boolean live = !random.oneIn(8);
     List<Payload> candidates =
         onDisk.payloads().stream()
             .filter(payload -> payload.sequence() <= onDisk.knownDurable())
-            .filter(payload -> onDisk.isNewest(payload) == live)
             .filter(payload -> disk.isSettled(payload.slot(), payload.offset()))
+            // Zeroes have no stamp that tells where they are read.
+            .filter(payload -> Arrays.stream(onDisk.stamps(payload)).anyMatch(stamp -> stamp != 0))
             .toList();
     if (candidates.isEmpty()) {
       return null;
     }
-    Payload hit = candidates.get(random.nextInt(candidates.size()));
-    Payload other = candidates.get(random.nextInt(candidates.size()));
-    LogImage inCache = LogImage.ofCache(disk);
+    // Now and then something that is read no more: then no read may fail.
+    boolean live = !random.oneIn(8);
+    Payload hit = choose(candidates, onDisk, live, volumes);
+    Payload other = choose(candidates, onDisk, live, volumes);
+    if (kind == Fault.MISDIRECTED_WRITE && hit.equals(other)) {
+      return null;
+    }
+    String what = kind.label() + " in " + (isRead(hit, onDisk, volumes) ? "" : "unread ") + hit;
+    // The damage may hide what is damaged.
+    note(hit, onDisk);
     int offset = hit.offset() + random.nextInt(BLOCK);
     switch (kind) {
       case BIT_ROT -> disk.rotBit(hit.slot(), offset, random.nextInt(BITS));
       case READ_ERROR -> disk.failReads(hit.slot(), hit.offset());
       case MISDIRECTED_WRITE -> {
-        if (hit.equals(other)) {
-          return null;
-        }
+        note(other, onDisk);
         disk.misdirectWrite(hit.slot(), hit.offset(), other.slot(), other.offset());
-        tell(other, inCache, live, volumes);
       }
       default -> throw new IllegalArgumentException("not damage: " + kind);
     }
-    tell(hit, inCache, live, volumes);
-    return kind.label() + " in " + (live ? "" : "overwritten ") + hit;
+    return what;
   }
 
-  private static void tell(
-      Payload payload, LogImage inCache, boolean live, Collection<SimVolume> volumes) {
-    for (SimVolume volume : volumes) {
-      if (live && volume.handle != null && volume.handle.group().id() == payload.name().group()) {
-        volume.model.damage((int) payload.name().block(), inCache.isNewest(payload));
-      }
+  /** Chooses something that is read, or is not; anything, where that is not found soon. */
+  private Payload choose(
+      List<Payload> candidates, LogImage onDisk, boolean live, Collection<SimVolume> volumes) {
+    Payload chosen = candidates.get(random.nextInt(candidates.size()));
+    for (int i = 0; i < TRIES && isRead(chosen, onDisk, volumes) != live; i++) {
+      chosen = candidates.get(random.nextInt(candidates.size()));
+    }
+    return chosen;
+  }
+
+  private static boolean isRead(Payload payload, LogImage onDisk, Collection<SimVolume> volumes) {
+    long[] stamps = onDisk.stamps(payload);
+    return !onDisk.isMoved(payload)
+        && volumes.stream().anyMatch(volume -> volume.model.mayHold((int) payload.block(), stamps));
+  }
+
+  private void note(Payload payload, LogImage onDisk) {
+    if (!onDisk.isMoved(payload)) {
+      damaged.add((int) payload.block(), onDisk.stamps(payload));
     }
   }
 }

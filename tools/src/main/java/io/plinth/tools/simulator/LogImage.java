@@ -6,6 +6,8 @@ import io.plinth.log.format.BatchHeader;
 import io.plinth.log.format.LogFormat;
 import io.plinth.log.format.RecordHeader;
 import io.plinth.log.format.SegmentHeader;
+import io.plinth.tools.simulator.check.Pattern;
+import io.plinth.tools.simulator.check.VolumeModel;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -15,22 +17,16 @@ import java.util.zip.CRC32C;
 
 /**
  * What a log on a simulated disk consists of, read from outside of the node: where headers and
- * payload are, which payload is the newest of its block, and what the log itself says is durable.
+ * payload are, and what the log itself says is durable.
+ *
+ * <p>A segment is read as it is in memory, because the disk may still hold its earlier life: what
+ * is there will be written over, and whether that changes a page can't be told.
  */
 final class LogImage {
   private static final int BLOCK = LogFormat.BLOCK_BYTES;
 
-  /** Where bytes of the log come from. */
-  @FunctionalInterface
-  interface Source {
-    byte[] read(int slot, int offset, int length);
-  }
-
-  /** The block of a volume that is meant. */
-  record BlockName(int group, long block) {}
-
-  /** A block of payload; {@code sequence} is that of its batch. */
-  record Payload(int slot, int offset, long sequence, BlockName name) {}
+  /** A block of payload; {@code sequence} is that of its batch, {@code block} its number. */
+  record Payload(int slot, int offset, long sequence, long block) {}
 
   /**
    * A header of a batch or of a segment; {@code sequence} is that of the batch or the first one.
@@ -39,27 +35,35 @@ final class LogImage {
 
   private final List<Payload> payloads = new ArrayList<>();
   private final List<Header> headers = new ArrayList<>();
-  private final Map<BlockName, Payload> newestPayload = new HashMap<>();
+  private final Map<Long, Payload> payloadByPlace = new HashMap<>();
+
+  /** For each payload that was moved on, the batch which says so. */
+  private final Map<Payload, Long> movedBy = new HashMap<>();
+
   private long knownDurable;
 
   // For the walk.
-  private final Source source;
+  private final SimDisk disk;
+  private final boolean settled;
   private final int segmentBytes;
   private final NativeMemory memory;
   private final CRC32C crc = new CRC32C();
+  private final SegmentHeader segment = new SegmentHeader();
   private final BatchHeader batch = new BatchHeader();
   private final RecordHeader record = new RecordHeader();
+  private long nextSequence;
+  private int chain;
 
-  private LogImage(SimDisk disk, Source source) {
-    this.source = source;
+  private LogImage(SimDisk disk, boolean settled) {
+    this.disk = disk;
+    this.settled = settled;
     this.segmentBytes = disk.segmentBytes();
     this.memory = NativeMemory.reserve(segmentBytes);
     try {
       TreeMap<Long, Integer> slots = new TreeMap<>();
       for (int slot : disk.slots()) {
-        long order = readSegmentHeader(slot);
-        if (order >= 0) {
-          slots.put(order, slot);
+        if (loadSegmentHeader(slot)) {
+          slots.put(segment.segmentSequence(), slot);
         }
       }
       slots.values().forEach(this::walk);
@@ -68,23 +72,17 @@ final class LogImage {
     }
   }
 
-  /** Reads what the disk holds. */
+  /** Reads as far as the disk holds the same as the page cache. */
   static LogImage ofDisk(SimDisk disk) {
-    return new LogImage(disk, disk::diskContent);
+    return new LogImage(disk, true);
   }
 
   /** Reads what the page cache holds. */
   static LogImage ofCache(SimDisk disk) {
-    return new LogImage(
-        disk,
-        (slot, offset, length) -> {
-          byte[] content = new byte[length];
-          disk.content(slot).buffer(offset, length).getBytes(0, content);
-          return content;
-        });
+    return new LogImage(disk, false);
   }
 
-  /** Returns all payload blocks in the order of the log. */
+  /** Returns all payload blocks of volumes in the order of the log. */
   List<Payload> payloads() {
     return payloads;
   }
@@ -99,51 +97,62 @@ final class LogImage {
     return knownDurable;
   }
 
-  /** Returns whether nothing later in the log has written or unmapped the block. */
-  boolean isNewest(Payload payload) {
-    return payload.equals(newestPayload.get(payload.name()));
+  /** Returns whether the log durably says that a payload is elsewhere now: nobody reads it here. */
+  boolean isMoved(Payload payload) {
+    return movedBy.getOrDefault(payload, Long.MAX_VALUE) <= knownDurable;
   }
 
-  private long readSegmentHeader(int slot) {
-    load(slot, 0, BLOCK);
-    SegmentHeader header = new SegmentHeader().wrap(memory.address());
-    if (!header.isSegment()
-        || header.crc() != memory.crc32c(crc, memory.address(), SegmentHeader.CRC_OFFSET)) {
-      return -1;
+  /** Returns the stamps of a payload's sectors, whatever else is in them. */
+  long[] stamps(Payload payload) {
+    long[] stamps = new long[VolumeModel.SECTORS_PER_BLOCK];
+    for (int i = 0; i < stamps.length; i++) {
+      int offset = payload.offset() + i * Pattern.SECTOR_BYTES;
+      stamps[i] = disk.content(payload.slot()).buffer(offset, Long.BYTES).getLong(0);
     }
-    headers.add(new Header(slot, 0, SegmentHeader.BYTES, header.firstBatchSequence()));
-    return header.segmentSequence();
+    return stamps;
+  }
+
+  private boolean loadSegmentHeader(int slot) {
+    if (!load(slot, 0, BLOCK)) {
+      return false;
+    }
+    segment.wrap(memory.address());
+    return segment.isSegment()
+        && segment.crc() == memory.crc32c(crc, memory.address(), SegmentHeader.CRC_OFFSET);
   }
 
   private void walk(int slot) {
-    long expected = -1;
+    boolean _ = loadSegmentHeader(slot);
+    nextSequence = segment.firstBatchSequence();
+    chain = segment.previousCrc();
+    headers.add(new Header(slot, 0, SegmentHeader.BYTES, nextSequence));
     int at = BLOCK;
     while (at < segmentBytes && loadBatch(slot, at)) {
-      if (expected >= 0 && batch.sequence() != expected) {
-        return;
-      }
-      expected = batch.sequence() + 1;
       headers.add(new Header(slot, at, batch.headerBytes(), batch.sequence()));
       knownDurable = Math.max(knownDurable, batch.durableSequence());
       readRecords(slot, at + batch.headerBlocks() * BLOCK);
+      nextSequence++;
+      chain = batch.headerCrc();
       at += (batch.headerBlocks() + batch.payloadBlocks()) * BLOCK;
     }
   }
 
+  /** Returns whether the batch that continues the chain is there. */
   private boolean loadBatch(int slot, int at) {
-    load(slot, at, BLOCK);
-    batch.wrap(memory.address(), BLOCK);
-    if (!batch.isBatch() || !batch.hasPossibleLengths((segmentBytes - at) / BLOCK)) {
+    if (!load(slot, at, BLOCK)) {
       return false;
     }
-    int bytes = batch.headerBytes();
-    load(slot, at, batch.headerBlocks() * BLOCK);
-    batch.wrap(memory.address(), bytes);
-    int stored = batch.headerCrc();
-    batch.headerCrc(0);
-    int computed = memory.crc32c(crc, memory.address(), bytes);
-    batch.headerCrc(stored);
-    return stored == computed;
+    batch.wrap(memory.address(), BLOCK);
+    boolean canBe =
+        batch.isBatch()
+            && batch.sequence() == nextSequence
+            && batch.previousCrc() == chain
+            && batch.hasPossibleLengths((segmentBytes - at) / BLOCK);
+    if (!canBe || !load(slot, at, batch.headerBlocks() * BLOCK)) {
+      return false;
+    }
+    batch.wrap(memory.address(), batch.headerBytes());
+    return batch.headerCrc() == batch.checksum(memory, crc, memory.address());
   }
 
   private void readRecords(int slot, int payloadOffset) {
@@ -151,23 +160,41 @@ final class LogImage {
     for (int i = 0; i < batch.recordCount(); i++) {
       record.wrap(memory.address() + at, batch.headerBytes() - at);
       int type = record.type();
-      if (type == RecordHeader.WRITE || type == RecordHeader.UNMAP) {
+      if (type == RecordHeader.WRITE || type == RecordHeader.RELOCATE) {
         for (int b = 0; b < record.blockCount(); b++) {
-          BlockName name = new BlockName(record.group(), record.firstBlock() + b);
-          newestPayload.remove(name);
-          if (type == RecordHeader.WRITE) {
-            int offset = payloadOffset + (record.payloadBlock() + b) * BLOCK;
-            Payload payload = new Payload(slot, offset, batch.sequence(), name);
-            payloads.add(payload);
-            newestPayload.put(name, payload);
+          int offset = payloadOffset + (record.payloadBlock() + b) * BLOCK;
+          if (type == RecordHeader.RELOCATE) {
+            move(record.place(b));
           }
+          long block = type == RecordHeader.WRITE ? record.firstBlock() + b : record.block(b);
+          Payload payload = new Payload(slot, offset, batch.sequence(), block);
+          payloads.add(payload);
+          payloadByPlace.put(place(slot, offset), payload);
         }
       }
       at += RecordHeader.encodedBytes(type, record.blockCount());
     }
   }
 
-  private void load(int slot, int offset, int length) {
-    memory.buffer(0, length).putBytes(0, source.read(slot, offset, length));
+  /** A place in a segment whose life begins later is not there yet, and so not meant. */
+  private void move(long from) {
+    Payload payload = payloadByPlace.get(from);
+    if (payload != null) {
+      movedBy.put(payload, batch.sequence());
+    }
+  }
+
+  private long place(int slot, int offset) {
+    return (long) slot * (segmentBytes / BLOCK) + offset / BLOCK;
+  }
+
+  private boolean load(int slot, int offset, int length) {
+    for (int at = offset; settled && at < offset + length; at += BLOCK) {
+      if (!disk.isSettled(slot, at)) {
+        return false;
+      }
+    }
+    memory.buffer(0, length).putBytes(0, disk.content(slot).buffer(offset, length), 0, length);
+    return true;
   }
 }

@@ -62,10 +62,6 @@ final class SimClient {
     return flights.stream().anyMatch(flight -> flight.volume().equals(volume));
   }
 
-  boolean isFlushing() {
-    return count(Flight.OfFlush.class) > 0;
-  }
-
   /** Begins a WRITE, WRITE_ZEROES or TRIM; returns what it is, or null when it is none. */
   String beginChange(SimVolume volume) {
     int sectors = volume.model.sectors();
@@ -188,7 +184,7 @@ final class SimClient {
       flight.volume().mayVanish &= !flight.change().isDurable();
     } else if (status == Status.EIO && node.storage().hasFailedSync()) {
       model.leaveOpen(flight.change());
-    } else if (status == Status.EIO && flight.change().mayFail()) {
+    } else if (status == Status.EIO && model.mayFail(flight.change())) {
       model.refuse(flight.change());
     } else if (status == Status.ENOSPC && disk.isFull() && !flight.mustSucceed()) {
       model.refuse(flight.change());

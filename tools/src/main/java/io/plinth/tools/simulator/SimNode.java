@@ -14,6 +14,7 @@ import io.plinth.target.node.StorageNode;
 import io.plinth.target.volume.FlushPolicy;
 import io.plinth.target.volume.LogVolume;
 import io.plinth.target.volume.Scrubber;
+import io.plinth.target.volume.Volume;
 import io.plinth.tools.simulator.check.Guarantee;
 import io.plinth.tools.simulator.check.Violation;
 import java.util.List;
@@ -169,7 +170,7 @@ final class SimNode {
   }
 
   /** Submits until accepted; after a refusal only when told that it may help. */
-  void submit(LogVolume volume, SimRequest request) {
+  void submit(Volume volume, SimRequest request) {
     request.askedOf(storage);
     request.fill(payload);
     long lastCycle = cycles + CYCLE_LIMIT;
@@ -185,7 +186,7 @@ final class SimNode {
   }
 
   /** Submits and waits; returns the status. */
-  int run(LogVolume volume, SimRequest request) {
+  int run(Volume volume, SimRequest request) {
     submit(volume, request);
     await(request::isDone);
     return request.status();

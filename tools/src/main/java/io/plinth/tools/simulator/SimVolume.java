@@ -1,24 +1,37 @@
 package io.plinth.tools.simulator;
 
+import io.plinth.target.node.StorageNode;
 import io.plinth.target.volume.FlushPolicy;
-import io.plinth.target.volume.LogVolume;
+import io.plinth.target.volume.IndexedVolume;
 import io.plinth.tools.simulator.check.VolumeModel;
 import java.util.concurrent.CompletableFuture;
 
-/** A volume that the simulator's client uses, beside the model of it. */
+/** A volume or snapshot that the simulator's client uses, beside the model of it. */
 final class SimVolume {
-  /** How far its creation or deletion has come. */
+  /** How far a command about it has come. */
   enum State {
     CREATING,
     PRESENT,
-    DELETING
+    /** It will be what {@link #next} is. */
+    CHANGING,
+    DELETING,
+    /** A failed sync has left open what it is. */
+    UNKNOWN
   }
 
   final String name;
   final FlushPolicy policy;
-  final VolumeModel model;
+
+  /** The volume that this is a snapshot of, or null. */
+  final SimVolume origin;
+
+  VolumeModel model;
+  VolumeModel next;
   State state = State.CREATING;
   CompletableFuture<?> transition = CompletableFuture.completedFuture(null);
+
+  /** What the model is a copy of while this is being made, or null. */
+  SimVolume source;
 
   /** Whether the transition must succeed, however full the disk is. */
   boolean mustSucceed;
@@ -30,15 +43,48 @@ final class SimVolume {
   boolean mayVanish;
 
   /** The volume of the running node; null while there is none. */
-  LogVolume handle;
+  IndexedVolume handle;
 
-  SimVolume(String name, int sectors, FlushPolicy policy) {
+  /** Creates a volume. */
+  SimVolume(String name, FlushPolicy policy, VolumeModel model) {
+    this(name, policy, null, model);
+  }
+
+  private SimVolume(String name, FlushPolicy policy, SimVolume origin, VolumeModel model) {
     this.name = name;
     this.policy = policy;
-    this.model = new VolumeModel(name, sectors);
+    this.origin = origin;
+    this.model = model;
+  }
+
+  /** Creates the snapshot of a volume that is about to be taken. */
+  static SimVolume snapshot(SimVolume origin, String snapshotName) {
+    String name = origin.name + StorageNode.SNAPSHOT_SEPARATOR + snapshotName;
+    return new SimVolume(name, origin.policy, origin, origin.model.beginCopy(name));
+  }
+
+  boolean isSnapshot() {
+    return origin != null;
+  }
+
+  /** Returns the name of a snapshot within its volume. */
+  String snapshotName() {
+    return name.substring(origin.name.length() + 1);
   }
 
   boolean isUsable() {
     return state == State.PRESENT;
+  }
+
+  long sizeBytes() {
+    return (long) model.sectors() * SimRequest.SECTOR_BYTES;
+  }
+
+  /** Ends being made: what is written to the source from now on is not in the copy. */
+  void endCopy() {
+    if (source != null) {
+      source.model.endCopy(model);
+      source = null;
+    }
   }
 }

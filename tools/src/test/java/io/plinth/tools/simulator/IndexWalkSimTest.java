@@ -5,16 +5,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.plinth.engine.sim.SimDisk;
 import io.plinth.engine.sim.SimRandom;
 import io.plinth.log.journal.PlantedBug;
-import io.plinth.log.recovery.RecoveryException;
 import io.plinth.target.volume.FlushPolicy;
-import io.plinth.target.volume.IndexWalk;
 import io.plinth.target.volume.LogVolume;
 import io.plinth.target.volume.Operation;
 import io.plinth.target.volume.SnapshotVolume;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
-import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.Test;
 
@@ -70,16 +66,16 @@ class IndexWalkSimTest {
     for (int step = 0; step < STEPS; step++) {
       step();
       if (random.oneIn(60)) {
-        walk();
+        long _ = IndexCheck.run(sim);
       }
       if (random.oneIn(250)) {
         sim.kill();
         sim.start(SimNode.CYCLE_LIMIT);
-        walk();
+        long _ = IndexCheck.run(sim);
       }
     }
     long moved = sim.node().logStatistics().get(0).movedBlocks();
-    walk();
+    long _ = IndexCheck.run(sim);
     sim.close();
     disk.close();
     return moved;
@@ -139,29 +135,6 @@ class IndexWalkSimTest {
     assertThat(status).as("status of %s", operation).isZero();
     for (int i = random.nextInt(20); i > 0; i--) {
       sim.cycle();
-    }
-  }
-
-  private void walk() throws RecoveryException {
-    IndexWalk walk = new IndexWalk("log-0", sim.node().store(0));
-    Map<Long, Integer> checksums = new TreeMap<>();
-    int[] data = new int[SEGMENTS];
-    walk.run(
-        new IndexWalk.Visitor() {
-          @Override
-          public void onData(long place, int checksum) {
-            Integer before = checksums.put(place, checksum);
-            assertThat(before).as("checksum of place %d", place).isIn(null, checksum);
-            data[(int) (place / (SEGMENT_BYTES / 4096))] += before == null ? 1 : 0;
-          }
-
-          @Override
-          public void onCheckpoint(long place, int checksum) {
-            assertThat(checksums).doesNotContainKey(place);
-          }
-        });
-    for (int slot = 0; slot < SEGMENTS; slot++) {
-      assertThat(walk.liveData(slot)).as("live blocks of segment %d", slot).isEqualTo(data[slot]);
     }
   }
 

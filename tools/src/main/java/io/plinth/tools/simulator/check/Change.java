@@ -20,6 +20,8 @@ public final class Change {
   final int count;
   final long version;
   final boolean durable;
+
+  /** Whether it found damage when it began that excuses a failure with EIO. */
   boolean mayFail;
 
   /**
@@ -27,29 +29,17 @@ public final class Change {
    *
    * @param version identity of the change, positive; the stamp of a WRITE
    * @param durable whether its acknowledgement promises that it survives the loss of power
-   * @param mayFail whether it must read damaged blocks, and so may fail with EIO
    */
-  Change(Kind kind, int first, int count, long version, boolean durable, boolean mayFail) {
+  Change(Kind kind, int first, int count, long version, boolean durable) {
     this.kind = kind;
     this.first = first;
     this.count = count;
     this.version = version;
     this.durable = durable;
-    this.mayFail = mayFail;
-  }
-
-  /** Returns whether damage to the disk excuses a failure with EIO. */
-  public boolean mayFail() {
-    return mayFail;
   }
 
   /** Returns whether the acknowledgement promises that the change survives the loss of power. */
   public boolean isDurable() {
     return durable;
-  }
-
-  boolean touches(int block) {
-    int start = block * VolumeModel.SECTORS_PER_BLOCK;
-    return first < start + VolumeModel.SECTORS_PER_BLOCK && first + count > start;
   }
 }

@@ -20,6 +20,10 @@ public enum Guarantee {
   FAIL_STOP("nothing is acknowledged after a failed sync"),
   /** The allocation that is reported is the same after a replay. */
   REPLAY("replay gives the index that was there before"),
+  /** A snapshot does not change, and a clone is what its source was. */
+  SNAPSHOT("a snapshot is what the volume was at one moment, and stays that"),
+  /** What nobody refers to is free, and nothing else. */
+  SPACE("what is alive in the log is what volumes and snapshots refer to"),
   /** Volumes are there when they were created and gone when they were deleted. */
   CATALOGUE("volumes are created and deleted for good"),
   /** Every request ends, and with a status that makes sense. */

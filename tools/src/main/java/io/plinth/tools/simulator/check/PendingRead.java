@@ -23,4 +23,15 @@ public final class PendingRead {
       possible.get(sector - first).add(content);
     }
   }
+
+  /** Returns whether the part of a block that is read may have been what these stamps are of. */
+  boolean mayHaveMet(int start, long[] stamps) {
+    for (int i = 0; i < stamps.length; i++) {
+      int sector = start + i - first;
+      if (sector >= 0 && sector < count && !possible.get(sector).contains(stamps[i])) {
+        return false;
+      }
+    }
+    return true;
+  }
 }

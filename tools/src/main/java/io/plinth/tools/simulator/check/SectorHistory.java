@@ -14,6 +14,14 @@ final class SectorHistory {
   private int count = 1;
   private int acknowledged;
 
+  SectorHistory copy() {
+    SectorHistory copy = new SectorHistory();
+    copy.versions = Arrays.copyOf(versions, Math.max(count, 2));
+    copy.count = count;
+    copy.acknowledged = acknowledged;
+    return copy;
+  }
+
   static long contentOf(long version) {
     return Math.max(0, version);
   }
@@ -49,6 +57,11 @@ final class SectorHistory {
     if (i > 0) {
       drop(i);
     }
+  }
+
+  /** Forgets what is older than what was acknowledged last. */
+  void dropSuperseded() {
+    drop(acknowledged);
   }
 
   /** Allows reads of every version: which one the sector has is not known. */

@@ -7,7 +7,8 @@ import java.util.function.LongConsumer;
 
 /**
  * What one volume may read as: for each sector the acknowledged version, those on their way, and
- * those that the loss of power may bring back; for each block whether the disk may have damaged it.
+ * those that the loss of power may bring back. What can't be read must be among what the disk has
+ * damaged.
  *
  * <p>At most one change touches a sector at a time, so the order of changes of a sector is known.
  */
@@ -20,10 +21,10 @@ public final class VolumeModel {
   private final SectorHistory[] histories;
   private final boolean[] busy;
 
-  // By block. Damage to the newest version shows in reads; damage to an older one may show once
-  // the loss of power brings that version back.
-  private final boolean[] damaged;
-  private final boolean[] oldDamaged;
+  private final DamagedBlocks damaged;
+
+  /** By block: whether a failed sync may have lost it. */
+  private final boolean[] lost;
 
   private final List<PendingRead> reads = new ArrayList<>();
   private final List<Change> pending = new ArrayList<>();
@@ -31,29 +32,89 @@ public final class VolumeModel {
   // Acknowledged and not known to be durable: the loss of power takes each as a whole or not.
   private final List<Change> undurable = new ArrayList<>();
 
+  /** Snapshots and clones that are being made, so that each may have what is written meanwhile. */
+  private final List<VolumeModel> copies = new ArrayList<>();
+
   /** What was acknowledged when a FLUSH began. */
   public static final class Flush {
     private final long[] versions;
-    private final boolean[] healthy;
     private final List<Change> changes;
 
-    private Flush(long[] versions, boolean[] healthy, List<Change> changes) {
+    private Flush(long[] versions, List<Change> changes) {
       this.versions = versions;
-      this.healthy = healthy;
       this.changes = changes;
     }
   }
 
-  /** Creates the model of a new volume, which reads as zeroes. */
-  public VolumeModel(String name, int sectors) {
+  /**
+   * Creates the model of a new volume, which reads as zeroes.
+   *
+   * @param damaged what excuses reads that fail
+   */
+  public VolumeModel(String name, int sectors, DamagedBlocks damaged) {
     this.name = name;
+    this.damaged = damaged;
     this.sectors = sectors;
     this.histories = new SectorHistory[sectors];
     Arrays.setAll(histories, i -> new SectorHistory());
     this.busy = new boolean[sectors];
-    int blocks = (sectors + SECTORS_PER_BLOCK - 1) / SECTORS_PER_BLOCK;
-    this.damaged = new boolean[blocks];
-    this.oldDamaged = new boolean[blocks];
+    this.lost = new boolean[(sectors + SECTORS_PER_BLOCK - 1) / SECTORS_PER_BLOCK];
+  }
+
+  /**
+   * A snapshot or clone is about to be made: it will have what was acknowledged before, and may
+   * have what is on its way or begins before {@link #endCopy}.
+   */
+  public VolumeModel beginCopy(String copyName) {
+    VolumeModel copy = resized(copyName, sectors);
+    for (Change change : pending) {
+      copy.suspect(change);
+    }
+    copies.add(copy);
+    return copy;
+  }
+
+  /** The copy was made, and is durable, or was not made. */
+  public void endCopy(VolumeModel copy) {
+    copies.remove(copy);
+    for (SectorHistory history : copy.histories) {
+      history.dropSuperseded();
+    }
+  }
+
+  /** Returns a model of the same content in another size; nothing is on its way. */
+  public VolumeModel resized(String newName, int newSectors) {
+    VolumeModel copy = new VolumeModel(newName, newSectors, damaged);
+    for (int s = 0; s < Math.min(sectors, newSectors); s++) {
+      copy.histories[s] = histories[s].copy();
+      copy.lost[s / SECTORS_PER_BLOCK] = lost[s / SECTORS_PER_BLOCK];
+    }
+    undurable.forEach(copy::suspect);
+    return copy;
+  }
+
+  /** Takes note of a change that must be there as a whole or not at all. */
+  private void suspect(Change change) {
+    if (change.kind != Change.Kind.TRIM && change.first + change.count <= sectors) {
+      undurable.add(change);
+    }
+  }
+
+  /** Returns whether it is open what any of these sectors hold. */
+  public boolean isAmbiguous(int first, int count) {
+    for (int s = first; s < first + count; s++) {
+      if (!histories[s].isDurable()) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** Returns the stamps of all sectors as they were acknowledged last. */
+  public long[] stamps() {
+    long[] stamps = new long[sectors];
+    Arrays.setAll(stamps, s -> SectorHistory.contentOf(histories[s].acknowledged()));
+    return stamps;
   }
 
   /** Returns the size in sectors. */
@@ -86,15 +147,20 @@ public final class VolumeModel {
       to = to == sectors ? to : to / SECTORS_PER_BLOCK * SECTORS_PER_BLOCK;
       from = Math.min(from, to);
     }
-    Change change = new Change(kind, from, to - from, version, durable, mustMerge(kind, from, to));
+    Change change = new Change(kind, from, to - from, version, durable);
+    change.mayFail = mergesDamage(change);
     for (int s = from; s < to; s++) {
       histories[s].add(versionOf(change));
       busy[s] = true;
       for (PendingRead read : reads) {
         read.allow(s, SectorHistory.contentOf(versionOf(change)));
       }
+      for (VolumeModel copy : copies) {
+        copy.histories[s].add(versionOf(change));
+      }
     }
     pending.add(change);
+    copies.forEach(copy -> copy.suspect(change));
     return change;
   }
 
@@ -107,11 +173,8 @@ public final class VolumeModel {
         histories[s].dropOlderThan(versionOf(change));
       }
     }
-    for (int block = 0; block < damaged.length; block++) {
-      if (change.count > 0 && change.touches(block)) {
-        damaged[block] = false;
-        oldDamaged[block] &= !change.durable;
-      }
+    for (int s = change.first; s < change.first + change.count; s++) {
+      lost[s / SECTORS_PER_BLOCK] = false;
     }
     if (!change.durable && change.kind != Change.Kind.TRIM) {
       undurable.add(change);
@@ -123,7 +186,11 @@ public final class VolumeModel {
     end(change);
     for (int s = change.first; s < change.first + change.count; s++) {
       histories[s].remove(versionOf(change));
+      for (VolumeModel copy : copies) {
+        copy.histories[s].remove(versionOf(change));
+      }
     }
+    copies.forEach(copy -> copy.undurable.remove(change));
   }
 
   /** The change has failed in a way that leaves open whether it has an effect. */
@@ -135,20 +202,13 @@ public final class VolumeModel {
   public Flush beginFlush() {
     long[] versions = new long[sectors];
     Arrays.setAll(versions, s -> histories[s].acknowledged());
-    boolean[] healthy = new boolean[damaged.length];
-    for (int block = 0; block < healthy.length; block++) {
-      healthy[block] = !damaged[block];
-    }
-    return new Flush(versions, healthy, List.copyOf(undurable));
+    return new Flush(versions, List.copyOf(undurable));
   }
 
-  /** The FLUSH was acknowledged; the disk has not been damaged since it began. */
+  /** The FLUSH was acknowledged. */
   public void endFlush(Flush flush) {
     for (int s = 0; s < sectors; s++) {
       histories[s].dropOlderThan(flush.versions[s]);
-    }
-    for (int block = 0; block < damaged.length; block++) {
-      oldDamaged[block] &= !flush.healthy[block];
     }
     undurable.removeAll(flush.changes);
   }
@@ -156,7 +216,7 @@ public final class VolumeModel {
   /** A read is about to be submitted. */
   public PendingRead beginRead(int first, int count) {
     PendingRead read = new PendingRead(first, count);
-    read.mayFail = mayFail(first, count);
+    read.mayFail = anyLost(first, count);
     for (int s = first; s < first + count; s++) {
       for (int i = 0; i < histories[s].readableCount(); i++) {
         read.allow(s, histories[s].readable(i));
@@ -186,7 +246,7 @@ public final class VolumeModel {
   /** The read has failed with EIO. */
   public void failRead(PendingRead read) {
     reads.remove(read);
-    if (!read.mayFail && !mayFail(read.first, read.count)) {
+    if (!read.mayFail && !anyLost(read.first, read.count) && !meetsDamage(read)) {
       throw new Violation(
           Guarantee.G5,
           "a read of "
@@ -197,45 +257,23 @@ public final class VolumeModel {
     }
   }
 
-  /** Returns whether any of the blocks of these sectors may be damaged. */
-  public boolean mayFail(int first, int count) {
-    for (int block = first / SECTORS_PER_BLOCK;
-        block <= (first + count - 1) / SECTORS_PER_BLOCK;
-        block++) {
-      if (damaged[block]) {
-        return true;
-      }
-    }
-    return false;
+  /** Returns whether a change has failed because of damage to what it overwrites a part of. */
+  public boolean mayFail(Change change) {
+    return change.mayFail || mergesDamage(change);
   }
 
-  /**
-   * The disk has damaged a durable version of a block.
-   *
-   * @param isNewest whether that version is the one that is read now
-   */
-  public void damage(int block, boolean isNewest) {
-    oldDamaged[block] = true;
-    if (!isNewest) {
-      return;
-    }
-    damaged[block] = true;
-    int start = block * SECTORS_PER_BLOCK;
-    for (PendingRead read : reads) {
-      read.mayFail |= read.first < start + SECTORS_PER_BLOCK && read.first + read.count > start;
-    }
-    for (Change change : pending) {
-      change.mayFail |= change.touches(block);
-    }
+  /** Returns whether a block may hold something now, as far as it is within the volume. */
+  public boolean mayHold(int block, long[] stamps) {
+    return block < lost.length && holds(block, stamps, SectorHistory::mayBeRead);
   }
 
   /**
    * A sync has failed, and the kernel has forgotten what it could not write: blocks that are not
-   * known to be durable may read as damaged once they have left the page cache.
+   * known to be durable may fail to read once they have left the page cache.
    */
   public void syncFailed() {
     for (int s = 0; s < sectors; s++) {
-      damaged[s / SECTORS_PER_BLOCK] |= !histories[s].isDurable();
+      lost[s / SECTORS_PER_BLOCK] |= !histories[s].isDurable();
     }
   }
 
@@ -245,14 +283,10 @@ public final class VolumeModel {
   }
 
   /** The process has died or the machine has lost power; nothing that was on its way will end. */
-  public void crashed(boolean power) {
+  public void crashed() {
     reads.clear();
+    copies.clear();
     Arrays.fill(busy, false);
-    if (power) {
-      for (int block = 0; block < damaged.length; block++) {
-        damaged[block] |= oldDamaged[block];
-      }
-    }
   }
 
   /**
@@ -262,20 +296,37 @@ public final class VolumeModel {
    * @param failed for each block, whether it can't be read
    */
   public void recovered(boolean power, long[] stamps, boolean[] failed) {
+    if (power) {
+      judge(Guarantee.G2, "after a power cut", true, stamps, failed);
+    } else {
+      judge(Guarantee.G3, "after a kill", false, stamps, failed);
+    }
+  }
+
+  /**
+   * Judges what a copy is that has been made, and goes on from it.
+   *
+   * @param stamps of all sectors
+   * @param failed for each block, whether it can't be read
+   */
+  public void copied(long[] stamps, boolean[] failed) {
+    judge(Guarantee.SNAPSHOT, "in a copy", true, stamps, failed);
+  }
+
+  private void judge(
+      Guarantee promise, String when, boolean power, long[] stamps, boolean[] failed) {
     for (int s = 0; s < sectors; s++) {
       int block = s / SECTORS_PER_BLOCK;
       if (failed[block]) {
-        if (!damaged[block]) {
+        if (!mayBeDamaged(block, power)) {
           throw new Violation(Guarantee.G5, sector(s) + " can't be read, though it was undamaged");
         }
-      } else if (power && !histories[s].mayBeFound(stamps[s])) {
+      } else if (!(power
+          ? histories[s].mayBeFound(stamps[s])
+          : histories[s].mayBeRead(stamps[s]))) {
         throw new Violation(
-            Guarantee.G2,
-            sector(s) + " reads " + stamps[s] + " after a power cut, possible was " + histories[s]);
-      } else if (!power && !histories[s].mayBeRead(stamps[s])) {
-        throw new Violation(
-            Guarantee.G3,
-            sector(s) + " reads " + stamps[s] + " after a kill, possible was " + histories[s]);
+            promise,
+            sector(s) + " reads " + stamps[s] + " " + when + ", possible was " + histories[s]);
       }
     }
     checkAtomic(stamps, failed);
@@ -286,9 +337,6 @@ public final class VolumeModel {
   public void digest(LongConsumer into) {
     for (int s = 0; s < sectors; s++) {
       into.accept(histories[s].acknowledged());
-    }
-    for (int block = 0; block < damaged.length; block++) {
-      into.accept(damaged[block] ? 1 : 0);
     }
   }
 
@@ -336,11 +384,7 @@ public final class VolumeModel {
       }
     }
     if (power) {
-      // What is there after a power cut is on the disk, and what can be read was not damaged.
-      for (int block = 0; block < damaged.length; block++) {
-        damaged[block] = failed[block];
-        oldDamaged[block] = failed[block];
-      }
+      // What is there after a power cut is on the disk.
       undurable.clear();
     } else {
       // What was on its way is there or gone; where it is there it counts as acknowledged.
@@ -359,13 +403,61 @@ public final class VolumeModel {
   }
 
   /** Returns whether a change must read what it overwrites a part of, and that may be damaged. */
-  private boolean mustMerge(Change.Kind kind, int from, int to) {
-    if (kind == Change.Kind.TRIM || from >= to) {
+  private boolean mergesDamage(Change change) {
+    int from = change.first;
+    int to = change.first + change.count;
+    if (change.kind == Change.Kind.TRIM || from >= to) {
       return false;
     }
     boolean head = from % SECTORS_PER_BLOCK != 0;
     boolean tail = to % SECTORS_PER_BLOCK != 0 && to != sectors;
-    return (head && mayFail(from, 1)) || (tail && mayFail(to - 1, 1));
+    int first = from / SECTORS_PER_BLOCK;
+    int last = (to - 1) / SECTORS_PER_BLOCK;
+    return (head && (lost[first] || mayBeDamaged(first, false)))
+        || (tail && (lost[last] || mayBeDamaged(last, false)));
+  }
+
+  private boolean mayBeDamaged(int block, boolean afterPowerCut) {
+    SectorTest possible = afterPowerCut ? SectorHistory::mayBeFound : SectorHistory::mayBeRead;
+    return damaged.anyOf(block, stamps -> holds(block, stamps, possible));
+  }
+
+  /** Returns whether some block of a read may have been read as what was damaged. */
+  private boolean meetsDamage(PendingRead read) {
+    for (int block = read.first / SECTORS_PER_BLOCK; isIn(block, read); block++) {
+      int start = block * SECTORS_PER_BLOCK;
+      if (damaged.anyOf(block, stamps -> read.mayHaveMet(start, stamps))) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  private static boolean isIn(int block, PendingRead read) {
+    return block * SECTORS_PER_BLOCK < read.first + read.count;
+  }
+
+  private boolean anyLost(int first, int count) {
+    for (int s = first & -SECTORS_PER_BLOCK; s < first + count; s += SECTORS_PER_BLOCK) {
+      if (lost[s / SECTORS_PER_BLOCK]) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  private interface SectorTest {
+    boolean test(SectorHistory history, long content);
+  }
+
+  private boolean holds(int block, long[] stamps, SectorTest possible) {
+    int start = block * SECTORS_PER_BLOCK;
+    for (int i = 0; i < SECTORS_PER_BLOCK && start + i < sectors; i++) {
+      if (!possible.test(histories[start + i], stamps[i])) {
+        return false;
+      }
+    }
+    return true;
   }
 
   private static long versionOf(Change change) {
