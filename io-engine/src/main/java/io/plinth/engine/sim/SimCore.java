@@ -16,6 +16,7 @@ import java.util.List;
  */
 public final class SimCore implements Core, Clock {
   private final int id;
+  private final long startMs;
   private final TimerQueue timers = new TimerQueue();
   private final ArrayDeque<Runnable> inbox = new ArrayDeque<>();
   private final List<CycleTask> tasks = new ArrayList<>();
@@ -24,9 +25,10 @@ public final class SimCore implements Core, Clock {
 
   private record Done(long dueNs, Completion completion, long context, int result) {}
 
-  /** Creates a core. */
-  public SimCore(int id) {
+  /** Creates a core whose machine's time of day is {@code startMs} at the beginning. */
+  public SimCore(int id, long startMs) {
     this.id = id;
+    this.startMs = startMs;
   }
 
   /** Runs one duty cycle and moves time on. */
@@ -106,6 +108,6 @@ public final class SimCore implements Core, Clock {
 
   @Override
   public long epochMs() {
-    return nowNs / 1_000_000;
+    return startMs + nowNs / 1_000_000;
   }
 }

@@ -19,7 +19,7 @@ class SimDiskTest {
   private static final long LONG_NS = 1_000_000_000;
 
   private final SimRandom random = new SimRandom(5);
-  private final SimCore core = new SimCore(0);
+  private final SimCore core = new SimCore(0, 0);
   private final SimDisk disk = new SimDisk(SEGMENT_BYTES, 3);
   private final SimLogStorage storage = new SimLogStorage(disk, core, random);
   private final NativeMemory memory = NativeMemory.reserve(SEGMENT_BYTES);

@@ -35,6 +35,8 @@ public enum PlantedBug {
   CHANGE_SHARED_PAGE,
   /** What only a deleted tree refers to stays counted as alive. */
   KEEP_DELETED_REFERENCES,
+  /** Trims are left out when a volume is restored as it was. */
+  RESTORE_FORGETS_UNMAP,
   /** A scrub passes over what it can't read. */
   SCRUB_SKIPS_UNREADABLE,
   /** A scrub does not ask whether a block is still alive. */

@@ -458,6 +458,7 @@ public final class LogRecovery {
     long blocksPerSegment = storage.segmentBytes() / LogFormat.BLOCK_BYTES;
     long payload =
         slot * blocksPerSegment + position / LogFormat.BLOCK_BYTES + batch.headerBlocks();
+    visitor.onBatch(batch, segments.get(segmentIndex).sequence());
     int at = BatchHeader.BYTES;
     for (int i = 0; i < batch.recordCount(); i++) {
       record.wrap(address + at, batch.headerBytes() - at);

@@ -1,10 +1,19 @@
 package io.plinth.log.recovery;
 
+import io.plinth.log.format.BatchHeader;
 import io.plinth.log.format.RecordHeader;
 
 /** Sees every record of a log in the order in which it was written. */
 @FunctionalInterface
 public interface RecoveryVisitor {
+  /**
+   * A batch, whose records follow.
+   *
+   * @param batch valid during the call only
+   * @param segmentSequence the place of its segment in the order of segments
+   */
+  default void onBatch(BatchHeader batch, long segmentSequence) {}
+
   /**
    * One record.
    *

@@ -283,7 +283,7 @@ class GoldenFormatTest {
   /** Puts the loaded bytes on a disk, as copy 1, and reads them as at start. */
   private Superblock.Values readAsSuperblock() throws RecoveryException {
     SimDisk disk = new SimDisk(1 << 20, 4);
-    SimLogStorage storage = new SimLogStorage(disk, new SimCore(0), new SimRandom(1));
+    SimLogStorage storage = new SimLogStorage(disk, new SimCore(0, 0), new SimRandom(1));
     SuperblockStore store = new SuperblockStore(storage);
     try {
       // With a segment in use: else the log would be taken for a new one.

@@ -20,7 +20,7 @@ class JournalWaitTest {
   private static final int SEGMENT_BYTES = 64 * MIB;
   private static final int INITIAL_BYTES = 16 * MIB;
 
-  private final SimCore core = new SimCore(0);
+  private final SimCore core = new SimCore(0, 0);
   private final ManualLogStorage storage = new ManualLogStorage(SEGMENT_BYTES, INITIAL_BYTES);
   private final ReplicaGroup group = new ReplicaGroup(5);
   private final Journal journal =

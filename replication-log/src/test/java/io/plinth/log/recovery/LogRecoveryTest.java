@@ -34,7 +34,7 @@ class LogRecoveryTest {
   private static final UUID OTHER_BOOT = new UUID(3, 4);
 
   private final SimRandom random = new SimRandom(7);
-  private final SimCore core = new SimCore(0);
+  private final SimCore core = new SimCore(0, 0);
   private final SimDisk disk = new SimDisk(SEGMENT_BYTES, 16);
   private final SimLogStorage storage = new SimLogStorage(disk, core, random);
   private final ReplicaGroup group = new ReplicaGroup(5);

@@ -43,7 +43,7 @@ class RecoveryWindowTest {
   private static final UUID BOOT = new UUID(1, 2);
   private static final UUID OTHER_BOOT = new UUID(3, 4);
 
-  private final SimCore core = new SimCore(0);
+  private final SimCore core = new SimCore(0, 0);
   private final SimDisk disk = new SimDisk(SEGMENT_BYTES, 4);
   private final SimLogStorage storage = new SimLogStorage(disk, core, new SimRandom(7));
   private final ReplicaGroup group = new ReplicaGroup(5);

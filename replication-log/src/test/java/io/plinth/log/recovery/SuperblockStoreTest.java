@@ -21,7 +21,7 @@ class SuperblockStoreTest {
   private static final UUID ID = new UUID(1, 2);
 
   private final SimRandom random = new SimRandom(3);
-  private final SimCore core = new SimCore(0);
+  private final SimCore core = new SimCore(0, 0);
   private final SimDisk disk = new SimDisk(SEGMENT_BYTES, 4);
   private final SimLogStorage storage = new SimLogStorage(disk, core, random);
   private final NativeMemory scratch = NativeMemory.reserve(Superblock.BYTES);

@@ -24,6 +24,15 @@ public interface NodeControl {
    */
   CompletableFuture<VolumeInfo> cloneVolume(CloneSpec spec);
 
+  /**
+   * Creates a volume with the content that another one had at a moment of the past. Completes when
+   * it is durable and can be opened by clients.
+   *
+   * <p>Fails with NOT_FOUND, ALREADY_EXISTS, UNAVAILABLE, or with INVALID when the moment has not
+   * come or the log does not go back to it.
+   */
+  CompletableFuture<VolumeInfo> restoreVolume(RestoreSpec spec);
+
   /** Returns all volumes in the order of their names. Fails with UNAVAILABLE. */
   CompletableFuture<List<VolumeInfo>> listVolumes();
 

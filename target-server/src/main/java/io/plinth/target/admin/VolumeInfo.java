@@ -15,6 +15,7 @@ import io.plinth.target.volume.FlushPolicy;
  * @param core the index of the core that owns it
  * @param epoch changes of its leader that clients have seen
  * @param corruptReads reads failed with EIO since the start because a checksum did not match
+ * @param history how far back it can be restored; null when the log tells nothing of it any more
  * @param space what it shares; null unless asked for, because that is counted first
  */
 public record VolumeInfo(
@@ -28,4 +29,5 @@ public record VolumeInfo(
     int core,
     long epoch,
     long corruptReads,
+    HistoryInfo history,
     SpaceInfo space) {}

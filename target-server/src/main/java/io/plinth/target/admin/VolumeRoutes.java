@@ -7,6 +7,7 @@ import io.netty.handler.codec.http.FullHttpRequest;
 import io.netty.handler.codec.http.HttpMethod;
 import io.netty.handler.codec.http.QueryStringDecoder;
 import io.plinth.target.volume.FlushPolicy;
+import io.plinth.target.volume.Moment;
 import io.plinth.target.volume.Volume;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
@@ -18,6 +19,8 @@ final class VolumeRoutes {
   private static final String NEW_VOLUME = "{\"name\": \"demo\", \"size\": \"1G\"}";
   private static final String NEW_SNAPSHOT = "{\"name\": \"monday\"}";
   private static final String ROLLBACK = "{\"snapshot\": \"monday\"}";
+  private static final String RESTORE =
+      "{\"name\": \"before\", \"time\": \"2026-11-25T14:30:00Z\"}";
   private static final String RESIZE = "{\"size\": \"2G\"}";
 
   private static final int DEFAULT_EXTENTS = 1000;
@@ -58,6 +61,7 @@ final class VolumeRoutes {
             default -> null;
           };
       case "rollback" -> path.size() == 2 ? rollback(request, uri, volume) : null;
+      case "restore" -> path.size() == 2 ? restore(request, uri, volume) : null;
       case "diff" -> path.size() == 2 ? diff(request, uri, volume) : null;
       case "resize" -> path.size() == 2 ? resize(request, uri, volume) : null;
       default -> null;
@@ -74,13 +78,38 @@ final class VolumeRoutes {
     }
     Query _ = Query.of(uri);
     RequestBody body = body(request, NEW_VOLUME, "name", "size", "flushPolicy", "clone-of");
-    Optional<FlushPolicy> policy =
-        body.has("flushPolicy")
-            ? Optional.of(FlushPolicy.parse(body.string("flushPolicy")))
-            : Optional.empty();
-    return create(body, policy)
-        .thenApply(
-            info -> Reply.of(201, info).withHeader("Location", "/v1/volumes/" + info.name()));
+    return created(create(body, policy(body)));
+  }
+
+  private static Optional<FlushPolicy> policy(RequestBody body) {
+    return body.has("flushPolicy")
+        ? Optional.of(FlushPolicy.parse(body.string("flushPolicy")))
+        : Optional.empty();
+  }
+
+  private static CompletableFuture<Reply> created(CompletableFuture<VolumeInfo> volume) {
+    return volume.thenApply(
+        info -> Reply.of(201, info).withHeader("Location", "/v1/volumes/" + info.name()));
+  }
+
+  private CompletableFuture<Reply> restore(
+      FullHttpRequest request, QueryStringDecoder uri, String volume) {
+    if (!request.method().equals(HttpMethod.POST)) {
+      return done(wrongMethod(request.method(), "POST"));
+    }
+    Query _ = Query.of(uri);
+    RequestBody body = body(request, RESTORE, "name", "time", "position", "flushPolicy");
+    if (body.has("time") == body.has("position")) {
+      throw new ControlException(
+          ControlException.Kind.INVALID,
+          "expected either field 'time' or field 'position', which say when");
+    }
+    Moment moment =
+        body.has("time")
+            ? RestoreSpec.time(body.string("time"))
+            : RestoreSpec.position(body.size("position"));
+    return created(
+        control.restoreVolume(new RestoreSpec(body.string("name"), volume, moment, policy(body))));
   }
 
   private CompletableFuture<VolumeInfo> create(RequestBody body, Optional<FlushPolicy> policy) {

@@ -102,7 +102,7 @@ public record VolumeSpec(String name, long sizeBytes, FlushPolicy flushPolicy) {
   }
 
   /** Quotes what a stranger sent, shortened and without control characters. */
-  private static String quoted(String text) {
+  static String quoted(String text) {
     if (text == null) {
       return "\"\"";
     }

@@ -212,6 +212,7 @@ public final class ConfigLoader {
     keys.put("log.scrub-rate", (loader, value) -> loader.builder.scrubBytesPerSecond(rate(value)));
     keys.put(
         "log.scrub-interval", (loader, value) -> loader.builder.scrubIntervalS(interval(value)));
+    keys.put("log.retention", (loader, value) -> loader.builder.retentionS(retention(value)));
     keys.put(
         "engine.spin-us", (loader, value) -> loader.builder.spinUs(number(value, 0, 1_000_000)));
     keys.put("engine.pin-cores", (loader, value) -> loader.builder.pinCores(flag(value)));
@@ -325,6 +326,17 @@ public final class ConfigLoader {
             || seconds > ServerConfig.MAXIMUM_SCRUB_INTERVAL_S)) {
       throw new IllegalArgumentException(
           "expected 1m to 365d, or 0 for only when asked, not " + seconds + "s");
+    }
+    return seconds;
+  }
+
+  private static long retention(Object value) {
+    long seconds = seconds(value);
+    if (seconds != 0
+        && (seconds < ServerConfig.MINIMUM_RETENTION_S
+            || seconds > ServerConfig.MAXIMUM_RETENTION_S)) {
+      throw new IllegalArgumentException(
+          "expected 10s to 365d, or 0 for none, not " + seconds + "s");
     }
     return seconds;
   }

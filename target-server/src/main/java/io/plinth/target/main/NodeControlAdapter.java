@@ -4,9 +4,11 @@ import io.plinth.engine.metrics.LatencyRecorder;
 import io.plinth.target.admin.CloneSpec;
 import io.plinth.target.admin.ControlException;
 import io.plinth.target.admin.DiffInfo;
+import io.plinth.target.admin.HistoryInfo;
 import io.plinth.target.admin.NodeControl;
 import io.plinth.target.admin.NodeInfo;
 import io.plinth.target.admin.OperationStats;
+import io.plinth.target.admin.RestoreSpec;
 import io.plinth.target.admin.ScrubInfo;
 import io.plinth.target.admin.SnapshotInfo;
 import io.plinth.target.admin.SpaceInfo;
@@ -17,6 +19,7 @@ import io.plinth.target.node.NodeException;
 import io.plinth.target.node.StorageNode;
 import io.plinth.target.volume.FlushPolicy;
 import io.plinth.target.volume.IndexedVolume;
+import io.plinth.target.volume.LogPoint;
 import io.plinth.target.volume.LogVolume;
 import io.plinth.target.volume.Operation;
 import io.plinth.target.volume.SnapshotVolume;
@@ -59,6 +62,18 @@ final class NodeControlAdapter implements NodeControl {
   }
 
   @Override
+  public CompletableFuture<VolumeInfo> restoreVolume(RestoreSpec spec) {
+    LogVolume source = find(spec.source());
+    if (source == null) {
+      return noSuchVolume(spec.source());
+    }
+    FlushPolicy policy = spec.flushPolicy().orElse(source.flushPolicy());
+    return translated(
+        node.restoreVolume(spec.source(), spec.moment(), spec.name(), policy)
+            .thenCompose(volume -> info(volume, false)));
+  }
+
+  @Override
   public CompletableFuture<List<VolumeInfo>> listVolumes() {
     return translated(all(node.volumes(), volume -> info(volume, false)));
   }
@@ -79,7 +94,7 @@ final class NodeControlAdapter implements NodeControl {
     LogVolume volume = find(name);
     return volume == null
         ? noSuchVolume(name)
-        : translated(all(volume.snapshots(), snapshot -> info(snapshot, space)));
+        : translated(all(volume.visibleSnapshots(), snapshot -> info(snapshot, space)));
   }
 
   @Override
@@ -183,13 +198,21 @@ final class NodeControlAdapter implements NodeControl {
                 volume.group().id(),
                 volume.sizeBytes(),
                 counted.mappedBytes(),
-                volume.snapshots().size(),
+                volume.visibleSnapshots().size(),
                 volume.attachmentCount(),
                 volume.flushPolicy(),
                 volume.core().id(),
                 node.epoch(volume),
                 volume.corruptReads(),
+                history(volume),
                 counted.space()));
+  }
+
+  private HistoryInfo history(LogVolume volume) {
+    LogPoint from = volume.restorableFrom();
+    return from == null
+        ? null
+        : new HistoryInfo(from.epochMs(), from.batch(), node.position(volume));
   }
 
   private CompletableFuture<SnapshotInfo> info(SnapshotVolume snapshot, boolean space) {

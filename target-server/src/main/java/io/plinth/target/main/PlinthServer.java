@@ -202,6 +202,7 @@ public final class PlinthServer {
             BootId.read(),
             config.log().residentMemoryBytes() / folders.size(),
             config.log().spareSegments(),
+            TimeUnit.SECONDS.toMillis(config.log().retentionS()),
             new Scrubber.Settings(
                 config.log().scrubBytesPerSecond() / folders.size(),
                 TimeUnit.SECONDS.toNanos(config.log().scrubIntervalS())),

@@ -50,6 +50,12 @@ public record ServerConfig(
   /** See {@link #MINIMUM_SCRUB_RATE}. */
   public static final long MAXIMUM_SCRUB_RATE = 1L << 40;
 
+  /** For how long history is kept at least and at most, if it is. */
+  public static final long MINIMUM_RETENTION_S = 10;
+
+  /** See {@link #MINIMUM_RETENTION_S}. */
+  public static final long MAXIMUM_RETENTION_S = TimeUnit.DAYS.toSeconds(365);
+
   /** How often scrubs may begin at most, and must at least. */
   public static final long MINIMUM_SCRUB_INTERVAL_S = 60;
 
@@ -94,6 +100,8 @@ public record ServerConfig(
    * @param scrubBytesPerSecond how fast all logs together are scrubbed; 0 for never
    * @param scrubIntervalS seconds from the begin of a scrub to that of the next; 0 for only when
    *     asked
+   * @param retentionS for how many seconds volumes can be restored as they were; 0 for as long as
+   *     it happens to be
    */
   public record Log(
       long segmentSizeBytes,
@@ -101,7 +109,8 @@ public record ServerConfig(
       long residentMemoryBytes,
       int spareSegments,
       long scrubBytesPerSecond,
-      long scrubIntervalS) {}
+      long scrubIntervalS,
+      long retentionS) {}
 
   /**
    * The cores.
@@ -162,6 +171,7 @@ public record ServerConfig(
     private int spareSegments = 8;
     private long scrubBytesPerSecond = 16L << 20;
     private long scrubIntervalS = TimeUnit.DAYS.toSeconds(7);
+    private long retentionS;
     private long spinUs = 50;
     private boolean pinCores = defaultPinCores();
     private FlushPolicy flushPolicy = FlushPolicy.FLUSH;
@@ -262,6 +272,13 @@ public record ServerConfig(
       return this;
     }
 
+    /** Seconds; default 0. */
+    @CanIgnoreReturnValue
+    public Builder retentionS(long value) {
+      retentionS = value;
+      return this;
+    }
+
     /** Microseconds; default 50. */
     @CanIgnoreReturnValue
     public Builder spinUs(long value) {
@@ -327,7 +344,8 @@ public record ServerConfig(
               residentMemoryBytes,
               spareSegments,
               scrubBytesPerSecond,
-              scrubIntervalS),
+              scrubIntervalS,
+              retentionS),
           new Engine(spinUs, pinCores, flushPolicy),
           volumes);
     }
@@ -352,6 +370,9 @@ public record ServerConfig(
             scrubIntervalS,
             MINIMUM_SCRUB_INTERVAL_S,
             MAXIMUM_SCRUB_INTERVAL_S);
+      }
+      if (retentionS != 0) {
+        range("log.retention", retentionS, MINIMUM_RETENTION_S, MAXIMUM_RETENTION_S);
       }
     }
 

@@ -181,6 +181,7 @@ final class NodeLog implements CycleTask, Checkpointer.Superblocks {
     long replayedBytes =
         recovered.segments().stream().mapToLong(RecoveredLog.Segment::usedBytes).sum();
     store.checkpointer().recovered(found.start(), replayedBytes);
+    store.retention().configure(settings.retentionMs());
     store.start(journal, this);
     store.scrubber().configure(settings.scrubPerLog());
     // The journal seals before the store looks for work; both before replies are sent.

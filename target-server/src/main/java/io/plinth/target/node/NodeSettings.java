@@ -13,6 +13,8 @@ import java.util.UUID;
  *     cache has survived
  * @param residentBytesPerLog how much of each log to keep in memory for reads
  * @param spareSegmentsPerLog how many freed segments keep their files
+ * @param retentionMs for how long volumes can be restored as they were, in milliseconds; zero for
+ *     as long as it happens to be
  * @param scrubPerLog how each log is scrubbed
  * @param defaultVolume the volume that clients get who name none
  * @param plantedBugs empty except in tests
@@ -21,6 +23,7 @@ public record NodeSettings(
     UUID bootId,
     long residentBytesPerLog,
     int spareSegmentsPerLog,
+    long retentionMs,
     Scrubber.Settings scrubPerLog,
     Optional<String> defaultVolume,
     Set<PlantedBug> plantedBugs) {}

@@ -3,6 +3,7 @@ package io.plinth.target.node;
 import io.plinth.engine.api.Core;
 import io.plinth.engine.api.RandomSource;
 import io.plinth.engine.api.Status;
+import io.plinth.log.format.BatchHeader;
 import io.plinth.log.format.RecordHeader;
 import io.plinth.log.journal.Journal;
 import io.plinth.log.recovery.RecoveredLog;
@@ -10,8 +11,10 @@ import io.plinth.log.recovery.RecoveryException;
 import io.plinth.log.replication.ReplicaGroup;
 import io.plinth.target.cluster.Catalogue;
 import io.plinth.target.volume.FlushPolicy;
+import io.plinth.target.volume.HistoryRestore;
 import io.plinth.target.volume.IndexedVolume;
 import io.plinth.target.volume.LogVolume;
+import io.plinth.target.volume.Moment;
 import io.plinth.target.volume.SnapshotVolume;
 import io.plinth.target.volume.Volume;
 import io.plinth.target.volume.VolumeDiff;
@@ -20,6 +23,7 @@ import io.plinth.target.volume.VolumeSpace;
 import io.plinth.target.volume.VolumeStore;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
@@ -164,6 +168,11 @@ public final class StorageNode implements VolumeDirectory {
     }
 
     @Override
+    public void onBatch(BatchHeader batch, long segmentSequence) {
+      logs.get(number).store().recoverBatch(batch, segmentSequence);
+    }
+
+    @Override
     public void onRecord(RecordHeader record, long payloadPlace) throws RecoveryException {
       boolean isLocal =
           record.type() == RecordHeader.META || record.type() == RecordHeader.RELOCATE;
@@ -218,6 +227,11 @@ public final class StorageNode implements VolumeDirectory {
     return log(volume).epoch();
   }
 
+  /** Returns the end of a volume's log; any thread, approximately. */
+  public long position(LogVolume volume) {
+    return log(volume).store().journal().sealedSequence();
+  }
+
   /** Returns the bytes that the logs' segments take; any thread, approximately. */
   public long logUsedBytes() {
     return logs.stream().mapToLong(log -> log.store().journal().usedBytes()).sum();
@@ -252,7 +266,8 @@ public final class StorageNode implements VolumeDirectory {
       return findVolume(name);
     }
     LogVolume volume = findVolume(name.substring(0, at));
-    return volume == null ? null : volume.snapshot(name.substring(at + 1));
+    SnapshotVolume snapshot = volume == null ? null : volume.snapshot(name.substring(at + 1));
+    return snapshot == null || snapshot.isHidden() ? null : snapshot;
   }
 
   @Override
@@ -326,6 +341,76 @@ public final class StorageNode implements VolumeDirectory {
     });
   }
 
+  /**
+   * Creates a volume with the content that another one had at a moment; any thread.
+   *
+   * @return the volume, once it is durable; fails with a {@link NodeException}
+   */
+  public CompletableFuture<LogVolume> restoreVolume(
+      String source, Moment moment, String name, FlushPolicy flushPolicy) {
+    return onFirstCore(result -> {
+      LogVolume origin = required(source);
+      requirePast(origin, moment);
+      reserveNew(name);
+      CompletableFuture<?> _ =
+          result.whenComplete((volume, failure) -> onFirstCore(() -> pendingNames.remove(name)));
+      Catalogue.Entry entry =
+          new Catalogue.Entry(
+              catalogue.takeGroup(),
+              catalogue.find(origin.group().id()).log(),
+              name,
+              origin.sizeBytes(),
+              flushPolicy);
+      NodeLog log = logs.get(entry.log());
+      boolean accepted =
+          log.core()
+              .execute(() ->
+                  log.run(
+                      new HistoryRestore(
+                          origin,
+                          moment,
+                          entry.group(),
+                          name,
+                          flushPolicy,
+                          restored -> onFirstCore(() -> enter(result, entry, source, restored)))));
+      if (!accepted) {
+        result.completeExceptionally(NodeException.unavailable());
+      }
+    });
+  }
+
+  private void requirePast(LogVolume origin, Moment moment) throws NodeException {
+    long position = log(origin).store().journal().sealedSequence();
+    long nowMs = origin.core().clock().epochMs();
+    if (moment.batch() != Long.MAX_VALUE && moment.batch() > position) {
+      throw new NodeException(
+          NodeException.Reason.INVALID,
+          "position " + moment.batch() + " is beyond the end of the log, which is " + position);
+    }
+    if (moment.epochMs() != Long.MAX_VALUE && moment.epochMs() > nowMs) {
+      throw new NodeException(
+          NodeException.Reason.INVALID,
+          Instant.ofEpochMilli(moment.epochMs())
+              + " has not come yet: here it is "
+              + Instant.ofEpochMilli(nowMs));
+    }
+  }
+
+  private void enter(
+      CompletableFuture<LogVolume> result,
+      Catalogue.Entry entry,
+      String source,
+      HistoryRestore.Result restored) {
+    if (restored.volume() == null) {
+      result.completeExceptionally(
+          new NodeException(
+              NodeException.Reason.INVALID,
+              "can't restore volume " + source + ": " + restored.problem()));
+    } else {
+      enter(result, entry, restored.volume(), Status.OK);
+    }
+  }
+
   /** Finds what a volume begins as, or null for an empty one; on the core of its log. */
   private interface Source {
     IndexedVolume find() throws NodeException;
@@ -395,7 +480,7 @@ public final class StorageNode implements VolumeDirectory {
     return onFirstCore(result -> {
       LogVolume volume = required(name);
       requireIdle(volume, "volume " + name, force);
-      int snapshots = volume.snapshots().size();
+      int snapshots = volume.visibleSnapshots().size();
       if (snapshots > 0 && !force) {
         throw new NodeException(
             NodeException.Reason.IN_USE,

@@ -78,8 +78,11 @@ final class BlockIndex {
     return blocks;
   }
 
-  /** Covers another number of blocks; those that are cut off are unmapped before. */
-  void resize(long newBlocks) {
+  /** Covers another number of blocks; what is cut off is unmapped. */
+  void resize(long newBlocks, long raftIndex) {
+    if (newBlocks < blocks) {
+      unmap(newBlocks, blocks - newBlocks, false, raftIndex);
+    }
     int needed = levelsFor(newBlocks);
     while (levels < needed) {
       levels++;

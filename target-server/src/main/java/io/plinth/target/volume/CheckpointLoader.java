@@ -163,12 +163,14 @@ final class CheckpointLoader {
               state.flushPolicy(),
               tree(state.family(), state.tree()));
       volume.group().recovered(state.term(), state.index());
+      volume.beginPoint(state.begin());
       for (CheckpointRoot.SnapshotState snapshot : state.snapshots()) {
         volume.restoreSnapshot(
             snapshot.name(),
             snapshot.sizeBytes(),
             snapshot.createdMs(),
-            tree(state.family(), snapshot.tree()));
+            tree(state.family(), snapshot.tree()),
+            snapshot.point());
       }
     }
   }

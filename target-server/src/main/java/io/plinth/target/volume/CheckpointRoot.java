@@ -16,16 +16,17 @@ import java.util.zip.CRC32C;
  *  u64 "PLNCHKPT", u32 version, u32 page limit, u32 table blocks, {u64 place, u32 CRC32C} each,
  *  u32 highest group, u32 groups, {u32 group, u32 family} each,
  *  u32 volumes, each:
- *    u32 group, u64 term, u64 index, u8 flushPolicy, u16 length and name, u64 sizeBytes, u32 family, tree,
- *    u32 snapshots, each: u16 length and name, u64 sizeBytes, u64 epochMs, tree
+ *    u32 group, u64 term, u64 index, u8 flushPolicy, u16 length and name, u64 sizeBytes, u32 family, tree, point,
+ *    u32 snapshots, each: u16 length and name, u64 sizeBytes, u64 epochMs, tree, point
  *  u32 length and bytes of the node's part
  *
  *  tree: u32 root page, u32 levels, u64 blocks, u64 mapped blocks
+ *  point: u64 segment, u64 batch, u64 index, u64 epochMs (see {@link LogPoint})
  * </pre>
  */
 final class CheckpointRoot {
   private static final long MAGIC = 0x54504b48434e4c50L;
-  private static final int VERSION = 1;
+  private static final int VERSION = 2;
 
   private final int pageLimit;
   private final long[] tablePlaces;
@@ -95,10 +96,12 @@ final class CheckpointRoot {
       long sizeBytes,
       int family,
       BlockIndex.State tree,
+      LogPoint begin,
       List<SnapshotState> snapshots) {}
 
   /** A snapshot at the cut. */
-  record SnapshotState(String name, long sizeBytes, long createdMs, BlockIndex.State tree) {}
+  record SnapshotState(
+      String name, long sizeBytes, long createdMs, BlockIndex.State tree, LogPoint point) {}
 
   /** Returns the state of a store as it is now; the table is not known yet. */
   static CheckpointRoot of(VolumeStore store, byte[] extension) {
@@ -113,7 +116,8 @@ final class CheckpointRoot {
                 snapshot.snapshotName(),
                 snapshot.sizeBytes(),
                 snapshot.createdMs(),
-                snapshot.index().state()));
+                snapshot.index().state(),
+                snapshot.point()));
       }
       volumes.add(
           new VolumeState(
@@ -125,6 +129,7 @@ final class CheckpointRoot {
               volume.sizeBytes(),
               volume.index().family(),
               volume.index().state(),
+              volume.beginPoint(),
               snapshots));
     }
     return new CheckpointRoot(
@@ -147,11 +152,13 @@ final class CheckpointRoot {
       putName(out, volume.name);
       out.putLong(volume.sizeBytes).putInt(volume.family);
       putTree(out, volume.tree);
+      putPoint(out, volume.begin);
       out.putInt(volume.snapshots.size());
       for (SnapshotState snapshot : volume.snapshots) {
         putName(out, snapshot.name);
         out.putLong(snapshot.sizeBytes).putLong(snapshot.createdMs);
         putTree(out, snapshot.tree);
+        putPoint(out, snapshot.point);
       }
     }
     out.putInt(extension.length).put(extension);
@@ -164,7 +171,7 @@ final class CheckpointRoot {
   private int encodedBytes(PageTable table) {
     int bytes = 64 + 12 * table.blocks() + 8 * families.size() + extension.length;
     for (VolumeState volume : volumes) {
-      bytes += 192 + 192 * volume.snapshots.size();
+      bytes += 256 + 256 * volume.snapshots.size();
     }
     return bytes;
   }
@@ -214,11 +221,12 @@ final class CheckpointRoot {
     long size = in.getLong();
     int family = in.getInt();
     BlockIndex.State tree = tree(in);
+    LogPoint begin = point(in);
     List<SnapshotState> snapshots = new ArrayList<>();
     for (int i = count(in, 40); i > 0; i--) {
-      snapshots.add(new SnapshotState(name(in), in.getLong(), in.getLong(), tree(in)));
+      snapshots.add(new SnapshotState(name(in), in.getLong(), in.getLong(), tree(in), point(in)));
     }
-    return new VolumeState(group, term, index, policy, name, size, family, tree, snapshots);
+    return new VolumeState(group, term, index, policy, name, size, family, tree, begin, snapshots);
   }
 
   private static int count(ByteBuffer in, int entryBytes) {
@@ -246,6 +254,15 @@ final class CheckpointRoot {
 
   private static BlockIndex.State tree(ByteBuffer in) {
     return new BlockIndex.State(in.getInt(), in.getInt(), in.getLong(), in.getLong());
+  }
+
+  private static void putPoint(ByteBuffer out, LogPoint point) {
+    out.putLong(point.segment()).putLong(point.batch());
+    out.putLong(point.index()).putLong(point.epochMs());
+  }
+
+  private static LogPoint point(ByteBuffer in) {
+    return new LogPoint(in.getLong(), in.getLong(), in.getLong(), in.getLong());
   }
 
   static int checksum(byte[] bytes) {

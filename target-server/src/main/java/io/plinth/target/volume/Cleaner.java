@@ -210,6 +210,7 @@ public final class Cleaner {
     reclaimableBlocks = 0;
     long free = journal.freeBlocks() - store.checkpointer().neededBlocks();
     double bestScore = 0;
+    long heldFrom = store.deadSegments().heldFrom();
     for (int slot = 0; slot < journal.slotCount(); slot++) {
       Segment segment = journal.segment(slot);
       if (segment == null) {
@@ -229,6 +230,10 @@ public final class Cleaner {
       // The root, because where all blocks are as likely to be overwritten age says nothing.
       double age = Math.sqrt(1.0 + active.sequence() - segment.sequence());
       double score = (1 - live) * age / (1 + live);
+      if (segment.sequence() >= heldFrom) {
+        // Its space would not come back.
+        continue;
+      }
       // A segment is cleaned only if there is room for all that is alive in it.
       boolean fits = references.liveData(slot) + references.liveData(slot) / MOVES + 2 <= free;
       if (fits && score > bestScore && !stuck.get(slot)) {

@@ -29,6 +29,12 @@ final class DeadSegments {
   private final long[] deadSince;
 
   private Journal journal;
+  private volatile long keptFrom;
+  private long heldFrom = Long.MAX_VALUE;
+
+  /** Whether there is space for history. */
+  private boolean retains = true;
+
   private int dead;
   private int awaitingCheckpoint;
   private boolean awaitsSync;
@@ -59,8 +65,46 @@ final class DeadSegments {
         deadSince[slot] = ALIVE;
       }
     }
+    keptFrom = oldestOfRun();
     look();
     int _ = free();
+  }
+
+  /** Returns the oldest segment after which none is missing. */
+  private long oldestOfRun() {
+    long[] sequences = new long[deadSince.length];
+    int count = 0;
+    for (int slot = 0; slot < deadSince.length; slot++) {
+      Segment segment = journal.segment(slot);
+      if (segment != null) {
+        sequences[count++] = segment.sequence();
+      }
+    }
+    Arrays.sort(sequences, 0, count);
+    int first = count - 1;
+    while (first > 0 && sequences[first - 1] == sequences[first] - 1) {
+      first--;
+    }
+    // Without a header its sequence is not known.
+    return count == 0 ? 0 : Math.max(1, sequences[Math.max(0, first)]);
+  }
+
+  /**
+   * Returns the sequence of the oldest segment after which none was freed: from there on the log
+   * tells all that has happened. Any thread, approximately.
+   */
+  long keptFrom() {
+    return keptFrom;
+  }
+
+  /** Keeps segments from a sequence on, though they are dead, until {@link #release}. */
+  void hold(long sequence) {
+    heldFrom = sequence;
+  }
+
+  /** Ends {@link #hold}. */
+  void release() {
+    heldFrom = Long.MAX_VALUE;
   }
 
   /** Returns how many segments will be free when the log is durable, without further work. */
@@ -75,6 +119,10 @@ final class DeadSegments {
 
   /** Looks at all segments, frees what can be freed, and asks for the sync that others wait for. */
   int doWork(boolean urgent) {
+    if (urgent && store.retention().retainedFrom() != Long.MAX_VALUE) {
+      store.retention().noteScarce();
+    }
+    retains = !urgent;
     look();
     int freed = free();
     int batch = Math.clamp(journal.limitSegments() / SEGMENTS_PER_SYNC, 1, MAX_SEGMENTS_PER_SYNC);
@@ -82,6 +130,11 @@ final class DeadSegments {
       journal.requestSync();
     }
     return freed;
+  }
+
+  /** Returns the sequence from which on segments are kept for their history. */
+  long heldFrom() {
+    return retains ? Math.min(heldFrom, store.retention().retainedFrom()) : heldFrom;
   }
 
   /** Finds out which segments have died, or have not after all. */
@@ -102,6 +155,9 @@ final class DeadSegments {
       }
       if (deadSince[slot] == ALIVE) {
         deadSince[slot] = journal.pendingSequence();
+      }
+      if (segment.sequence() >= heldFrom()) {
+        continue;
       }
       if (segment.sequence() < replayedFrom) {
         dead++;
@@ -129,9 +185,10 @@ final class DeadSegments {
       }
       Segment segment = journal.segment(slot);
       // What is on loan has to wait.
-      if (segment.sequence() < replayedFrom && segment.isUnpinned()) {
+      if (segment.sequence() < Math.min(replayedFrom, heldFrom()) && segment.isUnpinned()) {
         long first = slot * store.blocksPerSegment();
         store.merges().forget(first, first + store.blocksPerSegment());
+        keptFrom = Math.max(keptFrom, segment.sequence() + 1);
         journal.free(slot);
         deadSince[slot] = ALIVE;
         freed++;

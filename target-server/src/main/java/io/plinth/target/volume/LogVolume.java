@@ -18,6 +18,7 @@ public final class LogVolume extends IndexedVolume {
   private final ReplicaGroup group;
   private final String name;
   private final FlushPolicy flushPolicy;
+  private volatile LogPoint beginPoint = LogPoint.NONE;
   private volatile long sizeBytes;
   private volatile List<SnapshotVolume> snapshots = List.of();
 
@@ -96,9 +97,14 @@ public final class LogVolume extends IndexedVolume {
     group.lead();
   }
 
-  /** Returns the snapshots, the oldest first; any thread. */
+  /** Returns all snapshots, the oldest first; any thread. */
   public List<SnapshotVolume> snapshots() {
     return snapshots;
+  }
+
+  /** Returns the snapshots that somebody asked for, the oldest first; any thread. */
+  public List<SnapshotVolume> visibleSnapshots() {
+    return snapshots.stream().filter(snapshot -> !snapshot.isHidden()).toList();
   }
 
   /** Returns a snapshot by its name within the volume, or null; any thread. */
@@ -115,7 +121,7 @@ public final class LogVolume extends IndexedVolume {
     group.recovered(record.term(), record.index());
     if (record.type() == RecordHeader.COMMAND) {
       try {
-        applyCommand(VolumeCommand.decode(record.command()));
+        applyCommand(VolumeCommand.decode(record.command()), record.index());
       } catch (IllegalArgumentException e) {
         throw new RecoveryException("volume " + name + ": " + e.getMessage());
       }
@@ -149,8 +155,37 @@ public final class LogVolume extends IndexedVolume {
    *
    * @param tree takes over one reference
    */
-  void restoreSnapshot(String snapshotName, long snapshotBytes, long createdMs, BlockIndex tree) {
-    addSnapshot(new SnapshotVolume(this, snapshotName, snapshotBytes, createdMs, tree));
+  void restoreSnapshot(
+      String snapshotName, long snapshotBytes, long createdMs, BlockIndex tree, LogPoint point) {
+    addSnapshot(new SnapshotVolume(this, snapshotName, snapshotBytes, createdMs, tree, point));
+  }
+
+  /**
+   * Returns where in the log this volume began to exist empty; {@link LogPoint#NONE} for one that
+   * began with the content of another.
+   */
+  LogPoint beginPoint() {
+    return beginPoint;
+  }
+
+  void beginPoint(LogPoint point) {
+    beginPoint = point;
+  }
+
+  /**
+   * Returns the oldest moment for which the log still tells what this volume was, or null; any
+   * thread, approximately.
+   */
+  public LogPoint restorableFrom() {
+    long kept = store.deadSegments().keptFrom();
+    LogPoint oldest = beginPoint.index() > 0 && beginPoint.segment() >= kept ? beginPoint : null;
+    for (SnapshotVolume snapshot : snapshots) {
+      LogPoint point = snapshot.point();
+      if (point.segment() >= kept && (oldest == null || point.batch() < oldest.batch())) {
+        oldest = point;
+      }
+    }
+    return oldest;
   }
 
   private void addSnapshot(SnapshotVolume snapshot) {
@@ -159,12 +194,17 @@ public final class LogVolume extends IndexedVolume {
     snapshots = List.copyOf(changed);
   }
 
-  private void applyCommand(VolumeCommand command) {
+  private void applyCommand(VolumeCommand command, long raftIndex) {
     switch (command.kind()) {
       case SNAPSHOT ->
           addSnapshot(
               new SnapshotVolume(
-                  this, command.name(), sizeBytes, command.number(), index.snapshot()));
+                  this,
+                  command.name(),
+                  sizeBytes,
+                  command.number(),
+                  index.snapshot(),
+                  store.point(raftIndex)));
       case DELETE_SNAPSHOT -> {
         SnapshotVolume snapshot = snapshot(command.name());
         if (snapshot != null) {
@@ -189,16 +229,12 @@ public final class LogVolume extends IndexedVolume {
           sizeBytes = source.sizeBytes();
         }
       }
-      case CREATE -> {}
+      case CREATE -> beginPoint = store.point(raftIndex);
     }
   }
 
   private void resize(long newBytes) {
-    long newBlocks = (newBytes + BLOCK - 1) / BLOCK;
-    if (newBlocks < index.blocks()) {
-      index.unmap(newBlocks, index.blocks() - newBlocks, false, group.lastIndex());
-    }
-    index.resize(newBlocks);
+    index.resize((newBytes + BLOCK - 1) / BLOCK, group.lastIndex());
     sizeBytes = newBytes;
   }
 
@@ -250,7 +286,7 @@ public final class LogVolume extends IndexedVolume {
       return;
     }
     if (request.command != null) {
-      applyCommand(request.command);
+      applyCommand(request.command, request.groupIndex);
       return;
     }
     if (request.unmapCount > 0) {

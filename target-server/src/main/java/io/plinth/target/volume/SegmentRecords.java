@@ -4,6 +4,7 @@ import io.plinth.engine.api.Completion;
 import io.plinth.engine.memory.NativeMemory;
 import io.plinth.log.format.BatchHeader;
 import io.plinth.log.format.RecordHeader;
+import io.plinth.log.format.SegmentHeader;
 import io.plinth.log.segment.Segment;
 import java.util.zip.CRC32C;
 
@@ -14,6 +15,7 @@ import java.util.zip.CRC32C;
  */
 final class SegmentRecords implements Completion {
   private static final int BLOCK = Volume.BLOCK_BYTES;
+  private static final long ANY = -1;
 
   /** Bytes of a segment read at a time. */
   private static final int READ_BYTES = 256 << 10;
@@ -47,6 +49,9 @@ final class SegmentRecords implements Completion {
 
   private int position;
 
+  /** The only batch to be taken next; {@link #ANY} when all are taken. */
+  private long expected = ANY;
+
   // The batch at the position.
   private int batchEnd;
   private int recordsLeft;
@@ -67,6 +72,7 @@ final class SegmentRecords implements Completion {
     position = BLOCK;
     recordsLeft = 0;
     singlyUntil = 0;
+    expected = ANY;
     if (segment.isReadable() && segment.file().isPinned()) {
       region = segment.file().memory();
       readBytes = end;
@@ -119,6 +125,22 @@ final class SegmentRecords implements Completion {
     readBytes += (int) length;
   }
 
+  /**
+   * Takes only batches that follow each other, from the first one of the segment on, which is
+   * loaded: what is left from an earlier use of the file is none of them.
+   *
+   * @return the sequence of the first batch
+   */
+  long followChain() {
+    expected = new SegmentHeader().wrap(base).firstBatchSequence();
+    return expected;
+  }
+
+  /** Returns the sequence of the batch that would be next. */
+  long expected() {
+    return expected;
+  }
+
   /** Goes on to the next record, looking at so many blocks and records at most. */
   Step next(int limit) {
     for (int looked = 0; looked < limit; looked++) {
@@ -144,6 +166,7 @@ final class SegmentRecords implements Completion {
     batch.wrap(address, BLOCK);
     boolean valid =
         batch.isBatch()
+            && (expected == ANY || batch.sequence() == expected)
             && batch.hasPossibleLengths((end - position) / BLOCK)
             // Computed over a copy, because a segment in memory may not be written.
             && batch.headerCrc() == batch.checksum(region, crc, address);
@@ -151,6 +174,7 @@ final class SegmentRecords implements Completion {
       position += BLOCK;
       return;
     }
+    expected += expected == ANY ? 0 : 1;
     recordsLeft = batch.recordCount();
     recordAt = position + BatchHeader.BYTES;
     payloadAddress = address + (long) batch.headerBlocks() * BLOCK;

@@ -8,19 +8,31 @@ public final class SnapshotVolume extends IndexedVolume {
   private final String snapshot;
   private final long sizeBytes;
   private final long createdMs;
+  private final LogPoint point;
 
   SnapshotVolume(
-      LogVolume origin, String snapshot, long sizeBytes, long createdMs, BlockIndex index) {
+      LogVolume origin,
+      String snapshot,
+      long sizeBytes,
+      long createdMs,
+      BlockIndex index,
+      LogPoint point) {
     super(origin.store, index);
     this.origin = origin;
     this.snapshot = snapshot;
     this.sizeBytes = sizeBytes;
     this.createdMs = createdMs;
+    this.point = point;
   }
 
   @Override
   public String name() {
     return origin.name() + "@" + snapshot;
+  }
+
+  /** Returns whether it is there for the log's retention only, and nobody asked for it. */
+  public boolean isHidden() {
+    return snapshot.startsWith(Retention.PREFIX);
   }
 
   /** Returns the volume that this was; any thread. */
@@ -36,6 +48,11 @@ public final class SnapshotVolume extends IndexedVolume {
   /** Returns when it was taken, in milliseconds since the Unix epoch; any thread. */
   public long createdMs() {
     return createdMs;
+  }
+
+  /** Returns where in the log it was taken. */
+  LogPoint point() {
+    return point;
   }
 
   @Override

@@ -6,6 +6,7 @@ import io.plinth.engine.api.LogStorage;
 import io.plinth.engine.api.Status;
 import io.plinth.engine.memory.BufferPool;
 import io.plinth.engine.memory.NativeMemory;
+import io.plinth.log.format.BatchHeader;
 import io.plinth.log.format.RecordHeader;
 import io.plinth.log.format.Superblock.CheckpointPlace;
 import io.plinth.log.journal.Journal;
@@ -62,6 +63,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
   private final List<DurableTask> durableTasks = new ArrayList<>();
   private final Int2IntHashMap familyByGroup = new Int2IntHashMap(NO_FAMILY);
   private final Checkpointer checkpointer;
+  private final Retention retention;
   private final DeadSegments deadSegments;
   private final Cleaner cleaner;
   private final Scrubber scrubber;
@@ -70,6 +72,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
   private int awaitedReadBuffers;
   private boolean awaitsFreeing;
   private int highestGroup;
+  private LogPoint recoveredPoint = LogPoint.NONE;
   private Journal journal;
 
   private record DurableTask(long sequence, IntConsumer task) {}
@@ -90,6 +93,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
     this.reads = new BlockReads(this);
     this.merges = new MergeBlocks(this);
     this.checkpointer = new Checkpointer(this);
+    this.retention = new Retention(this);
     this.deadSegments = new DeadSegments(this, segments);
     this.cleaner = new Cleaner(this);
     this.scrubber = new Scrubber(this, segmentBytes);
@@ -109,6 +113,21 @@ public final class VolumeStore implements JournalListener, CycleTask {
             : new CheckpointLoader(name, this, storage).load(place, checkpointer);
     deadSegments.loaded();
     return extension;
+  }
+
+  /** The records that follow are of this batch. Before {@link #start}. */
+  public void recoverBatch(BatchHeader batch, long segmentSequence) {
+    recoveredPoint = new LogPoint(segmentSequence, batch.sequence(), 0, batch.epochMs());
+  }
+
+  /** Returns where in the log the newest batch is, for the entry with that index of a group. */
+  LogPoint point(long index) {
+    if (journal == null) {
+      LogPoint found = recoveredPoint;
+      return new LogPoint(found.segment(), found.batch(), index, found.epochMs());
+    }
+    return new LogPoint(
+        journal.active().sequence(), journal.sealedSequence(), index, core.clock().epochMs());
   }
 
   /** Applies a record found in the log. Before {@link #start}. */
@@ -199,10 +218,18 @@ public final class VolumeStore implements JournalListener, CycleTask {
     return add(group, name, sizeBytes, flushPolicy, index);
   }
 
+  /** Adds a volume that is not in the log and will be in the next checkpoint. */
+  LogVolume restored(
+      int group, String name, long sizeBytes, FlushPolicy flushPolicy, BlockIndex index) {
+    familyByGroup.put(group, index.family());
+    return restore(group, name, sizeBytes, flushPolicy, index);
+  }
+
   /** Begins to serve on top of a journal, which this store must be the listener of. */
   public void start(Journal openJournal, Checkpointer.Superblocks superblocks) {
     journal = openJournal;
     checkpointer.start(openJournal, superblocks);
+    retention.look();
     deadSegments.start(openJournal);
     for (LogVolume volume : volumes.values()) {
       volume.lead();
@@ -364,15 +391,16 @@ public final class VolumeStore implements JournalListener, CycleTask {
 
   /**
    * Returns whether blocks may be added: OK; ENOSPC because the log is full; or EAGAIN, because it
-   * is not certain before what was trimmed or deleted is freed.
+   * is not certain before what was trimmed, deleted or kept as history is freed.
    */
   int judgeRoom(int blocks) {
     long usable = (journal.limitSegments() - journal.reservedSegments()) * blocksPerSegment;
     if (space.references().liveBlocks() + blocks <= usable * FULL) {
       return Status.OK;
     }
-    awaitsFreeing |= space.isFreeing();
-    return space.isFreeing() ? Status.EAGAIN : Status.ENOSPC;
+    boolean mayCome = space.isFreeing() || retention.giveWay();
+    awaitsFreeing |= mayCome;
+    return mayCome ? Status.EAGAIN : Status.ENOSPC;
   }
 
   /** Returns when the newest request of a client was completed. */
@@ -421,7 +449,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
     int work = checkpointer.doWork() + cleaner.doWork(nowNs);
     work += scrubber.doWork(nowNs, completedInCycle > BUSY_REQUESTS);
     completedInCycle = 0;
-    work += freeSome();
+    work += freeSome() + retention.doWork(nowNs);
     if (awaitedReadBuffers > 0 && readBuffers.available() >= awaitedReadBuffers) {
       awaitedReadBuffers = 0;
       notifyReady();
@@ -540,6 +568,11 @@ public final class VolumeStore implements JournalListener, CycleTask {
   /** Returns the cleaner of this log. */
   public Cleaner cleaner() {
     return cleaner;
+  }
+
+  /** Returns what keeps the history of this log. */
+  public Retention retention() {
+    return retention;
   }
 
   DeadSegments deadSegments() {

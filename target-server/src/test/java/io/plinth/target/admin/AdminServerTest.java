@@ -191,6 +191,27 @@ class AdminServerTest {
   }
 
   @Test
+  void aVolumeIsMadeOfWhatAnotherOneWas() throws Exception {
+    create("a");
+    Answer then = call("POST", "/v1/volumes/a/restore", "{\"name\":\"b\",\"position\":17}");
+    assertThat(then.status()).isEqualTo(201);
+    assertThat(then.raw().headers().firstValue("location")).contains("/v1/volumes/b");
+    assertThat(then.body().at("/history/position").longValue()).isEqualTo(4711);
+    assertThat(
+            call(
+                    "POST",
+                    "/v1/volumes/a/restore",
+                    "{\"name\":\"c\",\"time\":\"2026-11-25T14:30:00Z\"}")
+                .status())
+        .isEqualTo(201);
+    assertThat(call("POST", "/v1/volumes/a/restore", "{\"name\":\"d\",\"position\":3}").status())
+        .isEqualTo(400);
+    assertThat(call("POST", "/v1/volumes/x/restore", "{\"name\":\"d\",\"position\":30}").status())
+        .isEqualTo(404);
+    assertThat(call("GET", "/v1/volumes/a/restore", null).status()).isEqualTo(405);
+  }
+
+  @Test
   void aCloneHasTheSizeAndThePolicyOfItsSourceUnlessAPolicyIsNamed() throws Exception {
     Answer _ =
         call("POST", "/v1/volumes", "{\"name\":\"a\",\"size\":8192,\"flushPolicy\":\"always\"}");
@@ -375,6 +396,10 @@ class AdminServerTest {
       delimiter = '|',
       quoteCharacter = '`',
       value = {
+        "/v1/volumes/a/restore | {\"name\":\"b\"} | expected either field 'time' or field 'position'",
+        "/v1/volumes/a/restore | {\"name\":\"b\",\"position\":1,\"time\":\"\"} | expected either field 'time'",
+        "/v1/volumes/a/restore | {\"name\":\"b\",\"time\":\"now\"} | bad time \"now\": expected one such as",
+        "/v1/volumes/a/restore | {\"name\":\"b\",\"position\":0} | bad log position 0",
         "/v1/volumes | {\"name\":\"b\",\"clone-of\":5} | field 'clone-of' must be a string",
         "/v1/volumes | {\"name\":\"b\",\"clone-of\":\"a\",\"size\":4096} | field 'size' can't be there together with",
         "/v1/volumes | {\"name\":\"b\",\"clone-of\":\"a@\"} | bad snapshot name \"\"",

@@ -9,6 +9,7 @@ import java.util.concurrent.CompletableFuture;
 
 /** A node without disks: remembers volumes, and answers or fails as told. */
 final class FakeNodeControl implements NodeControl {
+  private static final HistoryInfo HISTORY = new HistoryInfo(1_795_500_000_000L, 17, 4711);
   private final Map<String, VolumeInfo> volumes = new TreeMap<>();
   private final Map<String, SnapshotInfo> snapshots = new TreeMap<>();
   private CompletableFuture<NodeInfo> nodeAnswer;
@@ -51,7 +52,8 @@ final class FakeNodeControl implements NodeControl {
     long id = volumes.containsKey(name) ? volumes.get(name).id() : volumes.size() + 1;
     int count = snapshotsOf(name).size();
     VolumeInfo info =
-        new VolumeInfo(name, id, sizeBytes, 4096, count, connections, policy, 0, 1, 0, null);
+        new VolumeInfo(
+            name, id, sizeBytes, 4096, count, connections, policy, 0, 1, 0, HISTORY, null);
     volumes.put(name, info);
     return info;
   }
@@ -84,6 +86,20 @@ final class FakeNodeControl implements NodeControl {
             && (spec.source().equals(source.name()) || snapshots.containsKey(spec.source()));
     if (!isThere) {
       return notFound(spec.source());
+    }
+    return createVolume(
+        new VolumeSpec(
+            spec.name(), source.sizeBytes(), spec.flushPolicy().orElse(source.flushPolicy())));
+  }
+
+  @Override
+  public synchronized CompletableFuture<VolumeInfo> restoreVolume(RestoreSpec spec) {
+    VolumeInfo source = volumes.get(spec.source());
+    if (source == null) {
+      return notFound(spec.source());
+    }
+    if (spec.moment().batch() < HISTORY.fromPosition()) {
+      return fail(ControlException.Kind.INVALID, "the log goes back to position 17");
     }
     return createVolume(
         new VolumeSpec(
@@ -258,6 +274,7 @@ final class FakeNodeControl implements NodeControl {
         info.core(),
         info.epoch(),
         info.corruptReads(),
+        info.history(),
         space(info.mappedBytes()));
   }
 

@@ -65,6 +65,7 @@ class ConfigLoaderTest {
             spare-segments = 3
             scrub-rate = "1M"
             scrub-interval = "12h"
+            retention = "2d"
 
             [engine]
             spin-us = 0
@@ -82,7 +83,8 @@ class ConfigLoaderTest {
                     Optional.of("demo"),
                     7),
                 new ListenAddress("localhost", 0),
-                new ServerConfig.Log(128L << 20, 10L << 30, 64L << 20, 3, 1 << 20, 12 * 3600),
+                new ServerConfig.Log(
+                    128L << 20, 10L << 30, 64L << 20, 3, 1 << 20, 12 * 3600, 2 * 86_400),
                 new ServerConfig.Engine(0, true, FlushPolicy.ALWAYS),
                 List.of(
                     new VolumeSpec("demo", 1L << 30, FlushPolicy.ALWAYS),
@@ -157,6 +159,8 @@ class ConfigLoaderTest {
         "log.scrub-interval = -1 | 'log.scrub-interval': expected seconds such as 3600 or a time such as \"12h\" or \"7d\", not the number -1",
         "log.scrub-interval = '30s' | 'log.scrub-interval': expected 1m to 365d, or 0 for only when asked, not 30s",
         "log.scrub-interval = '366d' | 'log.scrub-interval': expected 1m to 365d, or 0 for only when asked, not 31622400s",
+        "log.retention = '5s' | 'log.retention': expected 10s to 365d, or 0 for none, not 5s",
+        "log.retention = 'long' | 'log.retention': expected seconds such as 3600 or a time such as \"12h\" or \"7d\", not the string \"long\"",
         "engine.spin-us = -1 | 'engine.spin-us': expected 0 to 1000000, not -1",
         "engine.pin-cores = 1 | 'engine.pin-cores': expected true or false, not the number 1",
         "engine.flush-policy = 'never' | 'engine.flush-policy': bad flush policy \"never\": expected \"flush\" or \"always\"",

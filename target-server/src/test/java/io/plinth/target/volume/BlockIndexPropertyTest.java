@@ -139,7 +139,7 @@ class BlockIndexPropertyTest {
       tree.unmap(size, tree.blocks() - size, false, step);
       model.tailMap(size).clear();
     }
-    tree.resize(size);
+    tree.resize(size, 0);
   }
 
   private void rollback(SimRandom random, BlockIndex tree, Map<Long, Long> model) {

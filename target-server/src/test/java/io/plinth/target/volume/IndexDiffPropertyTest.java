@@ -97,7 +97,7 @@ class IndexDiffPropertyTest {
           tree.unmap(size, blocks - size, false, 1);
           model.tailMap(size).clear();
         }
-        tree.resize(size);
+        tree.resize(size, 0);
       }
       default -> {
         long content = ++lastContent;

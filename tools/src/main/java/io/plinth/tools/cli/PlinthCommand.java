@@ -58,6 +58,7 @@ final class PlinthCommand implements Runnable {
         new CommandLine(new VolumeCommand())
             .addSubcommand(new VolumeCreateCommand())
             .addSubcommand(new VolumeCloneCommand())
+            .addSubcommand(new VolumeRestoreCommand())
             .addSubcommand(new VolumeListCommand())
             .addSubcommand(new VolumeShowCommand())
             .addSubcommand(new VolumeResizeCommand())

@@ -1,8 +1,10 @@
 package io.plinth.tools.cli;
 
+import io.plinth.target.admin.HistoryInfo;
 import io.plinth.target.admin.Sizes;
 import io.plinth.target.admin.VolumeInfo;
 import java.io.PrintWriter;
+import java.time.Instant;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -47,8 +49,20 @@ final class VolumeShowCommand implements Callable<Integer> {
     table.row("flush policy", volume.flushPolicy().word());
     table.row("core", Integer.toString(volume.core()));
     table.row("epoch", Long.toString(volume.epoch()));
+    table.row("restorable", restorable(volume.history()));
     table.row("corrupt reads", Long.toString(volume.corruptReads()));
     table.print(out);
+  }
+
+  private static String restorable(HistoryInfo history) {
+    return history == null
+        ? "no: take a snapshot, or set log.retention"
+        : "since "
+            + Instant.ofEpochMilli(history.fromMs())
+            + ", log position "
+            + history.fromPosition()
+            + " of "
+            + history.position();
   }
 
   private static String size(long bytes) {

@@ -39,6 +39,7 @@ final class SimNode {
   private UUID bootId = new UUID(1, 1);
   private long residentBytes = 1 << 30;
   private Scrubber.Settings scrub = Scrubber.Settings.OFF;
+  private long retentionMs;
   private int slowSyncNs;
   private int slowReadNs;
   private long cycles;
@@ -61,6 +62,11 @@ final class SimNode {
   /** Sets how the log is scrubbed, from the next start on. */
   void scrub(Scrubber.Settings settings) {
     scrub = settings;
+  }
+
+  /** Sets for how long volumes can be restored, from the next start on. */
+  void retention(long milliseconds) {
+    retentionMs = milliseconds;
   }
 
   /** Lets some syncs and reads take up to so long, from the next start on. */
@@ -89,14 +95,20 @@ final class SimNode {
    * @return whether volumes can be used; when not, all that can be done is to crash
    */
   boolean start(int cycleLimit) throws RecoveryException {
-    core = new SimCore(0);
+    core = new SimCore(0, core == null ? 0 : core.epochMs());
     storage = new SimLogStorage(disk, core, random);
     storage.slowSyncs(slowSyncNs);
     storage.slowReads(slowReadNs);
     node =
         new StorageNode(
             new NodeSettings(
-                bootId, residentBytes, SPARE_SEGMENTS, scrub, Optional.empty(), plantedBugs),
+                bootId,
+                residentBytes,
+                SPARE_SEGMENTS,
+                retentionMs,
+                scrub,
+                Optional.empty(),
+                plantedBugs),
             random,
             List.of(new LogResources("log-0", core, storage)));
     running = true;

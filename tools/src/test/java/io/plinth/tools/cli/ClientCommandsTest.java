@@ -6,6 +6,7 @@ import com.sun.net.httpserver.HttpServer;
 import io.plinth.target.admin.AdminBindException;
 import io.plinth.target.admin.AdminOptions;
 import io.plinth.target.admin.AdminServer;
+import io.plinth.target.admin.HistoryInfo;
 import io.plinth.target.admin.ScrubInfo;
 import io.plinth.target.admin.VolumeInfo;
 import io.plinth.target.volume.FlushPolicy;
@@ -28,10 +29,23 @@ class ClientCommandsTest {
   @BeforeEach
   void start() throws AdminBindException {
     server = AdminServer.start(node, AdminOptions.at("127.0.0.1", 0));
-    node.add(new VolumeInfo("demo", 1, 1L << 30, 5L << 20, 2, 4, FlushPolicy.FLUSH, 0, 1, 0, null));
     node.add(
         new VolumeInfo(
-            "a-longer-name", 2, 64L << 40, 512, 0, 0, FlushPolicy.ALWAYS, 11, 3, 2, null));
+            "demo", 1, 1L << 30, 5L << 20, 2, 4, FlushPolicy.FLUSH, 0, 1, 0, null, null));
+    node.add(
+        new VolumeInfo(
+            "a-longer-name",
+            2,
+            64L << 40,
+            512,
+            0,
+            0,
+            FlushPolicy.ALWAYS,
+            11,
+            3,
+            2,
+            new HistoryInfo(1_795_500_000_000L, 17, 4711),
+            null));
   }
 
   @AfterEach
@@ -87,6 +101,7 @@ class ClientCommandsTest {
             flush policy   flush
             core           0
             epoch          1
+            restorable     no: take a snapshot, or set log.retention
             corrupt reads  0
             """);
     assertThat(json("volume", "show", "demo").get("name").stringValue()).isEqualTo("demo");
@@ -216,6 +231,28 @@ class ClientCommandsTest {
         .isEqualTo("flush");
     assertThat(run("volume", "clone", "demo@none", "d"))
         .isEqualTo(new Run(1, "", "plinth: no volume 'demo@none'\n"));
+  }
+
+  @Test
+  void aVolumeIsMadeOfWhatAnotherOneWas() {
+    assertThat(run("volume", "show", "a-longer-name").out())
+        .contains("restorable     since 2026-11-24T06:00:00Z, log position 17 of 4711");
+    assertThat(run("volume", "restore-at", "demo", "4000", "b"))
+        .isEqualTo(new Run(0, "created b, 1 GiB, as demo was at position 4000\n", ""));
+    assertThat(run("volume", "restore-at", "demo", "2026-11-25T15:30:00.5+01:00", "c"))
+        .isEqualTo(new Run(0, "created c, 1 GiB, as demo was at 2026-11-25T14:30:00.500Z\n", ""));
+    assertThat(run("volume", "restore-at", "demo", "2h", "d", "--flush-policy", "always").out())
+        .startsWith("created d, 1 GiB, as demo was at 2");
+    assertThat(json("volume", "show", "d").get("flushPolicy").stringValue()).isEqualTo("always");
+    assertThat(run("volume", "restore-at", "demo", "3", "e"))
+        .isEqualTo(new Run(1, "", "plinth: the log goes back to position 17\n"));
+    assertFailure(run("volume", "restore-at", "demo", "0", "e"), 2, "plinth: bad log position 0: ");
+    assertFailure(
+        run("volume", "restore-at", "demo", "yesterday", "e"),
+        2,
+        "plinth: bad time \"yesterday\": expected one such as 2026-11-25T14:30:00Z");
+    assertFailure(
+        run("volume", "restore-at", "demo", "2026-11-25T14:30:00", "e"), 2, "plinth: bad time ");
   }
 
   @Test

@@ -3,9 +3,11 @@ package io.plinth.tools.cli;
 import io.plinth.target.admin.CloneSpec;
 import io.plinth.target.admin.ControlException;
 import io.plinth.target.admin.DiffInfo;
+import io.plinth.target.admin.HistoryInfo;
 import io.plinth.target.admin.NodeControl;
 import io.plinth.target.admin.NodeInfo;
 import io.plinth.target.admin.OperationStats;
+import io.plinth.target.admin.RestoreSpec;
 import io.plinth.target.admin.ScrubInfo;
 import io.plinth.target.admin.SnapshotInfo;
 import io.plinth.target.admin.SpaceInfo;
@@ -22,6 +24,7 @@ import java.util.concurrent.CompletableFuture;
 
 /** A node without disks behind a real admin API. */
 final class FakeNode implements NodeControl {
+  private static final HistoryInfo HISTORY = new HistoryInfo(1_795_500_000_000L, 17, 4711);
   private final Map<String, VolumeInfo> volumes = new TreeMap<>();
   private final Map<String, SnapshotInfo> snapshots = new TreeMap<>();
   private final ArrayDeque<ScrubInfo> scrubs = new ArrayDeque<>();
@@ -42,7 +45,8 @@ final class FakeNode implements NodeControl {
 
   private VolumeInfo put(String name, long id, long sizeBytes, long mapped, FlushPolicy policy) {
     int count = snapshotsOf(name).size();
-    VolumeInfo info = new VolumeInfo(name, id, sizeBytes, mapped, count, 0, policy, 1, 1, 0, null);
+    VolumeInfo info =
+        new VolumeInfo(name, id, sizeBytes, mapped, count, 0, policy, 1, 1, 0, HISTORY, null);
     volumes.put(name, info);
     return info;
   }
@@ -62,6 +66,20 @@ final class FakeNode implements NodeControl {
             && (spec.source().equals(source.name()) || snapshots.containsKey(spec.source()));
     if (!isThere) {
       return notFound(spec.source());
+    }
+    return createVolume(
+        new VolumeSpec(
+            spec.name(), source.sizeBytes(), spec.flushPolicy().orElse(source.flushPolicy())));
+  }
+
+  @Override
+  public synchronized CompletableFuture<VolumeInfo> restoreVolume(RestoreSpec spec) {
+    VolumeInfo source = volumes.get(spec.source());
+    if (source == null) {
+      return notFound(spec.source());
+    }
+    if (spec.moment().batch() < HISTORY.fromPosition()) {
+      return fail(ControlException.Kind.INVALID, "the log goes back to position 17");
     }
     return createVolume(
         new VolumeSpec(
@@ -267,6 +285,7 @@ final class FakeNode implements NodeControl {
         info.core(),
         info.epoch(),
         info.corruptReads(),
+        info.history(),
         space(info.mappedBytes()));
   }
 

@@ -41,6 +41,7 @@ class HelpTest {
             "volume",
             "volume create",
             "volume clone",
+            "volume restore-at",
             "volume list",
             "volume show",
             "volume resize",
@@ -110,6 +111,7 @@ class HelpTest {
         "volume create a 1G extra",
         "volume shows a",
         "volume clone a",
+        "volume restore-at a 10m",
         "volume resize a",
         "volume rollback a",
         "volume diff a",
@@ -131,7 +133,7 @@ class HelpTest {
     List<String> lines = run.err().lines().toList();
     assertThat(lines).hasSize(2);
     assertThat(lines.get(0)).startsWith("plinth: ");
-    assertThat(lines.get(1)).matches("Try 'plinth[a-z ]* --help'\\.");
+    assertThat(lines.get(1)).matches("Try 'plinth[a-z -]* --help'\\.");
   }
 
   @Test

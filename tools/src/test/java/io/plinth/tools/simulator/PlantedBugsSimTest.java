@@ -19,8 +19,8 @@ class PlantedBugsSimTest {
   @ParameterizedTest
   @EnumSource(
       mode = EnumSource.Mode.EXCLUDE,
-      // What needs scrubs: see ScrubSimTest.
-      names = {"SCRUB_SKIPS_UNREADABLE", "SCRUB_REPORTS_DEAD"})
+      // What needs scrubs and restores: see ScrubSimTest and RestoreSimTest.
+      names = {"SCRUB_SKIPS_UNREADABLE", "SCRUB_REPORTS_DEAD", "RESTORE_FORGETS_UNMAP"})
   void everyPlantedBugIsCaught(PlantedBug bug) {
     for (long seed = 1; seed <= SEEDS; seed++) {
       try {
