@@ -19,7 +19,9 @@ import java.util.stream.Stream;
  * anew for each turn, with the same gigabyte of random data, read once so that it is in the page
  * cache.
  *
- * <p>Usage: {@code Compare ROOT FOLDER [--pairs N] [--seconds N] [--fio] [--servers a,b]}
+ * <p>Usage: {@code Compare ROOT FOLDER [--pairs N] [--seconds N] [--fio] [--servers a,b] [--before
+ * ROOT]}: the last one names a built source tree of another version of Plinth, which is measured as
+ * well.
  */
 public final class Compare {
   private static final int VOLUME_BYTES = 1 << 30;
@@ -31,7 +33,8 @@ public final class Compare {
   private int seconds = 2;
   private int warmup = 1;
   private boolean fio;
-  private List<String> servers = Peer.NAMES;
+  private Path before;
+  private List<String> servers = Peer.NAMES.subList(0, Peer.NAMES.indexOf(Peer.BEFORE));
 
   /** What is measured. */
   record Case(String op, int depth, int connections) {
@@ -61,8 +64,13 @@ public final class Compare {
         case "--warmup" -> compare.warmup = Integer.parseInt(arguments[++i]);
         case "--servers" -> compare.servers = List.of(arguments[++i].split(","));
         case "--fio" -> compare.fio = true;
+        case "--before" -> compare.before = Path.of(arguments[++i]);
         default -> throw new IllegalArgumentException("unknown option " + arguments[i]);
       }
+    }
+    if (compare.before != null) {
+      compare.servers = new ArrayList<>(compare.servers);
+      compare.servers.add(1, Peer.BEFORE);
     }
     compare.run();
   }
@@ -126,11 +134,16 @@ public final class Compare {
   }
 
   private Measurement turn(String name, Case what) throws IOException, InterruptedException {
-    boolean ours = name.equals("plinth");
+    boolean ours = name.equals("plinth") || name.equals(Peer.BEFORE);
     if (ours) {
       deleteTree(folder.resolve("plinth-data"));
     }
-    try (Peer peer = Peer.start(name, root, folder, FIRST_PORT + Peer.NAMES.indexOf(name))) {
+    try (Peer peer =
+        Peer.start(
+            name,
+            name.equals(Peer.BEFORE) ? before : root,
+            folder,
+            FIRST_PORT + Peer.NAMES.indexOf(name))) {
       if (ours) {
         copy(folder.resolve("peer.img").toString(), "nbd://" + peer.address() + "/demo");
       } else {

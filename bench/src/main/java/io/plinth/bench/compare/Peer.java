@@ -28,12 +28,16 @@ final class Peer implements AutoCloseable {
     this.process = process;
   }
 
+  /** Another version of Plinth. */
+  static final String BEFORE = "before";
+
   /** The kinds of server, with Plinth first. */
-  static final List<String> NAMES = List.of("plinth", "nbdkit", "qemu-nbd", "nbd-server");
+  static final List<String> NAMES = List.of("plinth", "nbdkit", "qemu-nbd", "nbd-server", BEFORE);
 
   /**
    * Starts a server of a volume that has been filled, and waits until it listens.
    *
+   * @param root the source tree of the version of Plinth
    * @param folder for images and data
    */
   static Peer start(String name, Path root, Path folder, int port)
@@ -41,7 +45,7 @@ final class Peer implements AutoCloseable {
     Path image = folder.resolve("peer.img");
     List<String> command =
         switch (name) {
-          case "plinth" ->
+          case "plinth", BEFORE ->
               List.of(
                   root.resolve("scripts/plinth").toString(),
                   "serve",

@@ -69,6 +69,7 @@ public final class Journal implements CycleTask, Completion, Releasable {
   private final Set<PlantedBug> plantedBugs;
   private final int segmentBytes;
   private final int blocksPerSegment;
+  private final int segmentShift;
   private final int residentSegments;
   private final Segment[] segments;
   private final ArrayDeque<Segment> residentOrder = new ArrayDeque<>();
@@ -151,6 +152,10 @@ public final class Journal implements CycleTask, Completion, Releasable {
     this.plantedBugs = plantedBugs;
     this.segmentBytes = storage.segmentBytes();
     this.blocksPerSegment = segmentBytes / BLOCK;
+    this.segmentShift = Integer.numberOfTrailingZeros(blocksPerSegment);
+    if (Integer.bitCount(blocksPerSegment) != 1) {
+      throw new IllegalArgumentException("segments of " + segmentBytes + " bytes");
+    }
     this.residentSegments = (int) Math.max(1, residentBytes / segmentBytes);
     this.segments = new Segment[storage.maxSegments()];
     this.spareLimit = spareLimit;
@@ -542,11 +547,11 @@ public final class Journal implements CycleTask, Completion, Releasable {
    * #read}. The memory stays valid within this duty cycle, and longer while {@link #pin pinned}.
    */
   public long residentAddress(long place) {
-    Segment segment = segments[(int) (place / blocksPerSegment)];
+    Segment segment = segments[slot(place)];
     if (segment == null || !segment.isReadable()) {
       return 0;
     }
-    return segment.file().memory().address() + (place % blocksPerSegment) * BLOCK;
+    return segment.file().memory().address() + (long) blockInSegment(place) * BLOCK;
   }
 
   /**
@@ -554,8 +559,8 @@ public final class Journal implements CycleTask, Completion, Releasable {
    * block is verified when it is first read: nothing that a disk does reaches it afterwards.
    */
   public boolean isResidentGood(long place, long address, int checksum) {
-    Segment segment = segments[(int) (place / blocksPerSegment)];
-    int block = (int) (place % blocksPerSegment);
+    Segment segment = segments[slot(place)];
+    int block = blockInSegment(place);
     if (segment.isVerified(block)) {
       return true;
     }
@@ -566,9 +571,17 @@ public final class Journal implements CycleTask, Completion, Releasable {
     return true;
   }
 
+  private int slot(long place) {
+    return (int) (place >>> segmentShift);
+  }
+
+  private int blockInSegment(long place) {
+    return (int) place & (blocksPerSegment - 1);
+  }
+
   /** Keeps the memory of a place's segment valid; returns the token for {@link #release}. */
   public long pin(long place) {
-    int slot = (int) (place / blocksPerSegment);
+    int slot = slot(place);
     segments[slot].pin();
     return slot;
   }
@@ -583,24 +596,20 @@ public final class Journal implements CycleTask, Completion, Releasable {
    * io.plinth.engine.api.BlockFile#read}.
    */
   public boolean read(long place, int blocks, long address, Completion completion, long context) {
-    Segment segment = segments[(int) (place / blocksPerSegment)];
+    Segment segment = segments[slot(place)];
     return segment
         .file()
-        .read(address, blocks * BLOCK, (place % blocksPerSegment) * BLOCK, completion, context);
+        .read(address, blocks * BLOCK, (long) blockInSegment(place) * BLOCK, completion, context);
   }
 
   /** Returns whether two places are neighbours in one segment. */
   public boolean areNeighbours(long place, long following) {
-    return following == place + 1 && following % blocksPerSegment != 0;
+    return following == place + 1 && blockInSegment(following) != 0;
   }
 
   /** Describes a place for messages to people. */
   public String describe(long place) {
-    return name
-        + " segment "
-        + place / blocksPerSegment
-        + " offset "
-        + (place % blocksPerSegment) * BLOCK;
+    return name + " segment " + slot(place) + " offset " + (long) blockInSegment(place) * BLOCK;
   }
 
   /** Seals the open batch and moves durability on; once per duty cycle. */

@@ -263,7 +263,12 @@ final class BlockIndex {
 
   /** Returns the address of a leaf that is this tree's own and about to be changed. */
   private long makeLeaf(long leaf) {
-    if (leaf != cachedLeaf || !cachedIsOwn) {
+    boolean there = leaf == cachedLeaf && cachedIsOwn;
+    if (!there && !pages.anyShared()) {
+      // Without snapshots there is nobody to share with.
+      there = findLeaf(leaf) != 0;
+    }
+    if (!there) {
       int page = ownRoot(leaf);
       for (int level = levels; level > 0; level--) {
         page = ownChild(page, level, leaf);

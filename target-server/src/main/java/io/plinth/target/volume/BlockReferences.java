@@ -14,7 +14,7 @@ final class BlockReferences {
   /** Stands for a count that is kept in {@link #large}. */
   private static final int LARGE = 255;
 
-  private final int blocksPerSegment;
+  private final int segmentShift;
   private final NativeMemory counts;
   private final Long2LongHashMap large = new Long2LongHashMap(0);
   private final int[] liveData;
@@ -22,7 +22,10 @@ final class BlockReferences {
   private long live;
 
   BlockReferences(int segments, int blocksPerSegment) {
-    this.blocksPerSegment = blocksPerSegment;
+    if (Integer.bitCount(blocksPerSegment) != 1) {
+      throw new IllegalArgumentException(blocksPerSegment + " blocks are no power of two");
+    }
+    this.segmentShift = Integer.numberOfTrailingZeros(blocksPerSegment);
     this.counts = NativeMemory.reserve((long) segments * blocksPerSegment);
     this.liveData = new int[segments];
     this.liveMeta = new int[segments];
@@ -30,7 +33,7 @@ final class BlockReferences {
 
   /** Returns whether a place is inside the log. */
   boolean isPlace(long place) {
-    return place > 0 && place < (long) liveData.length * blocksPerSegment;
+    return place > 0 && place < (long) liveData.length << segmentShift;
   }
 
   /** Returns how many leaf entries refer to a place. */
@@ -46,7 +49,7 @@ final class BlockReferences {
     if (value < LARGE - 1) {
       UnsafeApi.putByte(at, (byte) (value + 1));
       if (value == 0) {
-        liveData[(int) (place / blocksPerSegment)]++;
+        liveData[(int) (place >>> segmentShift)]++;
         live++;
       }
     } else if (value == LARGE - 1) {
@@ -76,20 +79,20 @@ final class BlockReferences {
     }
     UnsafeApi.putByte(at, (byte) (value - 1));
     if (value == 1) {
-      liveData[(int) (place / blocksPerSegment)]--;
+      liveData[(int) (place >>> segmentShift)]--;
       live--;
     }
   }
 
   /** A block of a checkpoint is at a place. */
   void retainMeta(long place) {
-    liveMeta[(int) (place / blocksPerSegment)]++;
+    liveMeta[(int) (place >>> segmentShift)]++;
     live++;
   }
 
   /** The block of a checkpoint at a place is needed no more. */
   void releaseMeta(long place) {
-    int slot = (int) (place / blocksPerSegment);
+    int slot = (int) (place >>> segmentShift);
     if (--liveMeta[slot] < 0) {
       throw new IllegalStateException("checkpoint block " + place + " released too often");
     }

@@ -30,7 +30,7 @@ public final class Checkpointer {
   private static final int FREED_PER_CYCLE = 256;
 
   /** A checkpoint is due after so much log; the replay of it takes a fraction of a second. */
-  private static final long INTERVAL_BYTES = 256L << 20;
+  private static final long INTERVAL_BYTES = 1L << 30;
 
   private static final long MAX_INTERVAL_BYTES = 4L << 30;
 

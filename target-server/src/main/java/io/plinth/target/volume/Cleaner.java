@@ -44,6 +44,9 @@ public final class Cleaner {
   /** The same before it is cleaned at any time, for the sake of others on the file system. */
   private static final double MUCH_GARBAGE = 0.6;
 
+  /** What is free is less than so many times what is dead. */
+  private static final int PER_GARBAGE = 4;
+
   private static final long IDLE_NS = TimeUnit.MILLISECONDS.toNanos(20);
 
   /** Segments with more than this alive are left alone unless there is no other way. */
@@ -170,10 +173,7 @@ public final class Cleaner {
     int low =
         journal.reservedSegments() + Math.max(2, journal.limitSegments() / SEGMENTS_PER_SCARCE);
     look();
-    boolean wasteful =
-        usedSegments > SMALL_LOG_SEGMENTS
-            && garbageBlocks
-                > (idle ? GARBAGE : MUCH_GARBAGE) * usedSegments * store.blocksPerSegment();
+    boolean wasteful = isWasteful(idle);
     // What is dead already will be free without further copying.
     DeadSegments dead = store.deadSegments();
     boolean running = store.checkpointer().isBusy();
@@ -186,10 +186,23 @@ public final class Cleaner {
       store.checkpointer().requestSoon();
     }
     if (best < 0 || !(needed || (wasteful && utilization(best) < WORTHWHILE))) {
+      records.relax();
       return 0;
     }
     begin(best);
     return 1;
+  }
+
+  /** Returns whether space is to be given back though the log itself does not need it. */
+  private boolean isWasteful(boolean idle) {
+    double garbage = garbageBlocks / (double) store.blocksPerSegment();
+    if (usedSegments <= SMALL_LOG_SEGMENTS || garbage <= GARBAGE * usedSegments) {
+      return false;
+    }
+    // While clients are at work only if there is not much space left for others: cleaning would
+    // take as much of the core as they do.
+    int available = store.journal().availableSegments();
+    return idle || (garbage > MUCH_GARBAGE * usedSegments && garbage * PER_GARBAGE > available);
   }
 
   private double utilization(int slot) {

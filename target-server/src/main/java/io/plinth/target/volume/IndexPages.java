@@ -44,6 +44,10 @@ final class IndexPages {
   private IntList dirty = new IntList();
   private int nextPage = 1;
   private int used;
+
+  /** References to pages beyond the first one. */
+  private long shared;
+
   private int epoch = 1;
   private final boolean copiesPending;
 
@@ -112,12 +116,18 @@ final class IndexPages {
   }
 
   void retain(int page) {
-    chunk(page).refs[page & MASK]++;
+    shared += ++chunk(page).refs[page & MASK] > 1 ? 1 : 0;
+  }
+
+  /** Returns whether any page has more than one parent or root. */
+  boolean anyShared() {
+    return shared > 0;
   }
 
   /** Takes a reference away; returns whether none is left, and then the page is to be freed. */
   boolean release(int page) {
     int left = --chunk(page).refs[page & MASK];
+    shared -= left > 0 ? 1 : 0;
     if (left < 0) {
       throw new IllegalStateException("index page " + page + " released too often");
     }

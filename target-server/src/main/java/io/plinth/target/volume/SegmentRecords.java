@@ -34,6 +34,7 @@ final class SegmentRecords implements Completion {
   private final BatchHeader batch = new BatchHeader();
   private final RecordHeader record = new RecordHeader();
   private NativeMemory copy;
+  private boolean copied;
   private int slot = -1;
   private long sequence;
   private NativeMemory region;
@@ -81,6 +82,7 @@ final class SegmentRecords implements Completion {
         copy = NativeMemory.reserve(store.blocksPerSegment() * BLOCK);
       }
       region = copy;
+      copied = true;
       readBytes = 0;
     }
     base = region.address();
@@ -212,10 +214,15 @@ final class SegmentRecords implements Completion {
   /** Lets the segment go; nothing may be being read. */
   void finish() {
     store.journal().segment(slot).unpin();
-    if (region.equals(copy)) {
+    slot = -1;
+  }
+
+  /** Gives memory back that the next segment would need again; when there is none for a while. */
+  void relax() {
+    if (copied) {
+      copied = false;
       int _ = copy.discard(0, copy.sizeBytes());
     }
-    slot = -1;
   }
 
   void close() {
