@@ -30,6 +30,10 @@ public final class Retention {
   private long lookNs = MAX_LOOK_NS;
   private long lastLookNs;
   private long retainedFrom = Long.MAX_VALUE;
+
+  /** Nothing is to be kept, and nothing is left of what was. */
+  private boolean finished;
+
   private boolean busy;
   private boolean gaveWay;
 
@@ -47,6 +51,11 @@ public final class Retention {
   /** Returns the sequence from which on segments are kept though they are dead. */
   long retainedFrom() {
     return retainedFrom;
+  }
+
+  /** Returns whether a command of its own is on its way. */
+  boolean isBusy() {
+    return busy;
   }
 
   /** Finds out anew from where on segments are kept. */
@@ -96,7 +105,7 @@ public final class Retention {
   }
 
   int doWork(long nowNs) {
-    if (nowNs - lastLookNs < lookNs || busy) {
+    if (finished || nowNs - lastLookNs < lookNs || busy) {
       return 0;
     }
     lastLookNs = nowNs;
@@ -115,6 +124,7 @@ public final class Retention {
       }
     }
     gaveWay = false;
+    finished = retentionMs == 0;
     return 0;
   }
 

@@ -459,11 +459,8 @@ public final class VolumeStore implements JournalListener, CycleTask {
   }
 
   private int freeSome() {
-    if (!space.isFreeing()) {
-      return 0;
-    }
-    int freed = space.freeSome(FREED_PAGES_PER_CYCLE);
-    if (awaitsFreeing && !space.isFreeing()) {
+    int freed = space.isFreeing() ? space.freeSome(FREED_PAGES_PER_CYCLE) : 0;
+    if (awaitsFreeing && !space.isFreeing() && !retention.isBusy()) {
       awaitsFreeing = false;
       notifyReady();
     }
