@@ -126,6 +126,8 @@ public final class Cleaner {
     if (records.isActive() || store.checkpointer().isBusy()) {
       return true;
     }
+    // Somebody has to wait for space: history does not count now.
+    store.deadSegments().giveUpHistory();
     store.deadSegments().look();
     look();
     return store.deadSegments().count() > 0

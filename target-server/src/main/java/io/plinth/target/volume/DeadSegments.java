@@ -119,10 +119,10 @@ final class DeadSegments {
 
   /** Looks at all segments, frees what can be freed, and asks for the sync that others wait for. */
   int doWork(boolean urgent) {
-    if (urgent && store.retention().retainedFrom() != Long.MAX_VALUE) {
-      store.retention().noteScarce();
+    retains = true;
+    if (urgent) {
+      giveUpHistory();
     }
-    retains = !urgent;
     look();
     int freed = free();
     int batch = Math.clamp(journal.limitSegments() / SEGMENTS_PER_SYNC, 1, MAX_SEGMENTS_PER_SYNC);
@@ -135,6 +135,14 @@ final class DeadSegments {
   /** Returns the sequence from which on segments are kept for their history. */
   long heldFrom() {
     return retains ? Math.min(heldFrom, store.retention().retainedFrom()) : heldFrom;
+  }
+
+  /** Space is scarce: lets dead segments be freed although they are history. */
+  void giveUpHistory() {
+    if (store.retention().retainedFrom() != Long.MAX_VALUE) {
+      store.retention().noteScarce();
+    }
+    retains = false;
   }
 
   /** Finds out which segments have died, or have not after all. */

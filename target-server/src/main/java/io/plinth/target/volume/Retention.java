@@ -1,6 +1,7 @@
 package io.plinth.target.volume;
 
 import io.plinth.engine.api.Status;
+import io.plinth.log.journal.Journal;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
@@ -24,6 +25,12 @@ public final class Retention {
   private static final int PARTS = 4;
 
   private static final int LOOKS_PER_PART = 8;
+
+  /** None is taken unless one of so many segments is free. */
+  private static final int TAKES = 4;
+
+  /** The oldest is given up when not even one of so many is. */
+  private static final int GIVES_WAY = 8;
 
   private final VolumeStore store;
   private long retentionMs;
@@ -111,8 +118,12 @@ public final class Retention {
     lastLookNs = nowNs;
     look();
     long nowMs = store.core().clock().epochMs();
+    if (hasLessThan(GIVES_WAY)) {
+      return giveWay() ? 1 : 0;
+    }
+    boolean takes = retentionMs > 0 && !hasLessThan(TAKES);
     for (LogVolume volume : store.volumes()) {
-      if (retentionMs > 0 && newest(volume).epochMs() <= nowMs - retentionMs / PARTS) {
+      if (takes && newest(volume).epochMs() <= nowMs - retentionMs / PARTS) {
         begun();
         store.snapshot(volume, PREFIX + nowMs, () -> isAllowed(volume), this::ended);
         return 1;
@@ -134,6 +145,13 @@ public final class Retention {
       newest = point.batch() > newest.batch() ? point : newest;
     }
     return newest;
+  }
+
+  /** Returns whether less than one of so many segments is free. */
+  private boolean hasLessThan(int part) {
+    Journal journal = store.journal();
+    return journal.availableSegments()
+        < journal.reservedSegments() + journal.limitSegments() / part;
   }
 
   /** Returns one of its snapshots from which nothing begins that is to be kept. */

@@ -59,6 +59,7 @@ final class NodeSimulation {
   private final SimClient client;
   private final int flushPerMille;
   private final long residentBytes;
+  private final long retentionMs;
   private final Map<Fault, Long> earlierFaults = new EnumMap<>(Fault.class);
   private final SimCatalogue catalogue;
   private long earlierCycles;
@@ -85,6 +86,8 @@ final class NodeSimulation {
     this.client = new SimClient(random);
     this.catalogue = new SimCatalogue(random, client, this::note);
     this.flushPerMille = random.oneIn(3) ? 3 : 42;
+    // Taken from the seed itself, so that all else is as it would be without.
+    this.retentionMs = seed % 4 == 0 ? 10 + seed % 50 : 0;
     this.residentBytes = random.oneIn(2) ? (1L + random.nextInt(3)) * SEGMENT_BYTES : 1 << 30;
   }
 
@@ -94,7 +97,14 @@ final class NodeSimulation {
    * @throws Violation when the node breaks a promise
    */
   Result run(int steps) {
-    note("faults: " + atlas + ", resident bytes: " + residentBytes);
+    note(
+        "faults: "
+            + atlas
+            + ", resident bytes: "
+            + residentBytes
+            + ", retention: "
+            + retentionMs
+            + " ms");
     try {
       renewDisk();
       int fullAt = atlas.has(Fault.FULL_DISK) ? random.nextInt(steps) : -1;
@@ -331,6 +341,7 @@ final class NodeSimulation {
     damage = new DiskDamage(random, disk);
     sim = new SimNode(disk, random, plantedBugs);
     sim.residentBytes(residentBytes);
+    sim.retention(retentionMs);
     sim.slowDevice(
         atlas.has(Fault.SLOW_SYNC) ? SLOW_SYNC_NS : 0,
         atlas.has(Fault.SLOW_READ) ? SLOW_READ_NS : 0);

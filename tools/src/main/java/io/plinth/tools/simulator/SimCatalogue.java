@@ -7,6 +7,7 @@ import io.plinth.target.volume.FlushPolicy;
 import io.plinth.target.volume.IndexedVolume;
 import io.plinth.target.volume.LogVolume;
 import io.plinth.target.volume.SnapshotVolume;
+import io.plinth.target.volume.VolumeStore;
 import io.plinth.tools.simulator.SimVolume.State;
 import io.plinth.tools.simulator.check.DamagedBlocks;
 import io.plinth.tools.simulator.check.Guarantee;
@@ -391,7 +392,7 @@ final class SimCatalogue {
     List<String> found = new ArrayList<>();
     for (LogVolume volume : sim.node().volumes()) {
       found.add(volume.name());
-      for (SnapshotVolume snapshot : volume.snapshots()) {
+      for (SnapshotVolume snapshot : volume.visibleSnapshots()) {
         found.add(snapshot.name());
       }
     }
@@ -409,6 +410,13 @@ final class SimCatalogue {
         delete(volume);
         settle(true);
       }
+    }
+    if (volumes.isEmpty()) {
+      // Else the checkpoint of an orderly stop keeps what is still being freed.
+      VolumeStore store = sim.node().store(0);
+      long blocksPerSegment = sim.node().journal(0).blocksPerSegment();
+      sim.await(
+          () -> store.indexBytes() == sim.node().journal(0).segmentsInUse() * blocksPerSegment);
     }
   }
 

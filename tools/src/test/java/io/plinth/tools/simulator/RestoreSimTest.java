@@ -81,6 +81,37 @@ class RestoreSimTest {
     throw new AssertionError("not caught by " + SEEDS + " seeds");
   }
 
+  /** What history holds does not fit beside the volume: writes go on, with less history. */
+  @Test
+  void historyGivesWayToWrites() throws Exception {
+    SimDisk small = new SimDisk(SEGMENT_BYTES, 24);
+    random = new SimRandom(3);
+    sim = new SimNode(small, random, Set.of());
+    sim.retention(1000);
+    sim.start(SimNode.CYCLE_LIMIT);
+    contents = new long[2048];
+    await(sim.node().createVolume("v", contents.length * 4096L, FlushPolicy.FLUSH));
+    int most = 0;
+    for (int round = 0; round < 80; round++) {
+      for (int first = 0; first < contents.length; first += 64) {
+        SimRequest request =
+            new SimRequest(Operation.WRITE, first * BLOCK_SECTORS, 64 * BLOCK_SECTORS, ++lastStamp);
+        assertThat(sim.run(sim.node().find("v"), request)).isEqualTo(Status.OK);
+        Arrays.fill(contents, first, first + 64, lastStamp);
+      }
+      most = Math.max(most, volume().snapshots().size());
+      long before = nowMs();
+      sim.await(() -> nowMs() > before + 20);
+    }
+    assertThat(most).as("snapshots for the history at a time").isBetween(1, 3);
+    check("v", contents);
+    sim.kill();
+    assertThat(sim.start(SimNode.CYCLE_LIMIT)).isTrue();
+    check("v", contents);
+    sim.free();
+    small.close();
+  }
+
   private void run(long seed, Set<PlantedBug> plantedBugs) throws Exception {
     random = new SimRandom(seed);
     sim = new SimNode(disk, random, plantedBugs);
