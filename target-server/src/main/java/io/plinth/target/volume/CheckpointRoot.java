@@ -28,6 +28,9 @@ final class CheckpointRoot {
   private static final long MAGIC = 0x54504b48434e4c50L;
   private static final int VERSION = 2;
 
+  /** What a volume or a snapshot takes at most. */
+  static final int MAX_TREE_BYTES = 256;
+
   private final int pageLimit;
   private final long[] tablePlaces;
   private final int[] tableChecksums;
@@ -171,7 +174,7 @@ final class CheckpointRoot {
   private int encodedBytes(PageTable table) {
     int bytes = 64 + 12 * table.blocks() + 8 * families.size() + extension.length;
     for (VolumeState volume : volumes) {
-      bytes += 256 + 256 * volume.snapshots.size();
+      bytes += MAX_TREE_BYTES * (1 + volume.snapshots.size());
     }
     return bytes;
   }

@@ -145,7 +145,9 @@ public final class Checkpointer {
   /** Returns how many blocks of the log a checkpoint needs that begins now. */
   long neededBlocks() {
     long unwritten = pages.unwrittenPages();
-    return unwritten + unwritten / PAGES_PER_CYCLE + 2L * table.blocks() + 2L * rootBlocks + 8;
+    // Not the size of the description before: there may be more snapshots by now.
+    long described = 2L * rootBlocks + store.treeCount() * CheckpointRoot.MAX_TREE_BYTES / BLOCK;
+    return unwritten + unwritten / PAGES_PER_CYCLE + 2L * table.blocks() + described + 8;
   }
 
   /** Returns where the pages of the newest checkpoint are. */

@@ -192,6 +192,7 @@ public final class LogVolume extends IndexedVolume {
     List<SnapshotVolume> changed = new ArrayList<>(snapshots);
     changed.add(snapshot);
     snapshots = List.copyOf(changed);
+    store.countSnapshots(1);
   }
 
   private void applyCommand(VolumeCommand command, long raftIndex) {
@@ -211,6 +212,7 @@ public final class LogVolume extends IndexedVolume {
           List<SnapshotVolume> changed = new ArrayList<>(snapshots);
           changed.remove(snapshot);
           snapshots = List.copyOf(changed);
+          store.countSnapshots(-1);
           snapshot.close();
         }
       }
@@ -276,6 +278,7 @@ public final class LogVolume extends IndexedVolume {
   @Override
   void close() {
     snapshots.forEach(SnapshotVolume::close);
+    store.countSnapshots(-snapshots.size());
     snapshots = List.of();
     super.close();
   }

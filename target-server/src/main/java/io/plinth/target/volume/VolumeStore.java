@@ -71,6 +71,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
   private long lastCompletedNs;
   private int awaitedReadBuffers;
   private boolean awaitsFreeing;
+  private long snapshotCount;
   private int highestGroup;
   private LogPoint recoveredPoint = LogPoint.NONE;
   private Journal journal;
@@ -234,6 +235,16 @@ public final class VolumeStore implements JournalListener, CycleTask {
     for (LogVolume volume : volumes.values()) {
       volume.lead();
     }
+  }
+
+  /** So many snapshots more, or less. */
+  void countSnapshots(int change) {
+    snapshotCount += change;
+  }
+
+  /** Returns how many volumes and snapshots there are. */
+  long treeCount() {
+    return volumes.size() + snapshotCount;
   }
 
   /** Returns the volume of a group, or null. */
