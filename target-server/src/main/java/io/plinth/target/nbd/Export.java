@@ -1,5 +1,6 @@
 package io.plinth.target.nbd;
 
+import static io.plinth.target.nbd.NbdProtocol.FLAG_BLOCK_STATUS_PAYLOAD;
 import static io.plinth.target.nbd.NbdProtocol.FLAG_CAN_MULTI_CONN;
 import static io.plinth.target.nbd.NbdProtocol.FLAG_HAS_FLAGS;
 import static io.plinth.target.nbd.NbdProtocol.FLAG_READ_ONLY;
@@ -11,32 +12,29 @@ import static io.plinth.target.nbd.NbdProtocol.FLAG_SEND_FUA;
 import static io.plinth.target.nbd.NbdProtocol.FLAG_SEND_TRIM;
 import static io.plinth.target.nbd.NbdProtocol.FLAG_SEND_WRITE_ZEROES;
 
+import io.plinth.target.volume.StatusContext;
 import io.plinth.target.volume.Volume;
+import java.util.List;
 
 /**
  * What was negotiated about one volume.
  *
  * @param sizeBytes size of the volume
  * @param readOnly writing commands fail
- * @param structuredReplies STRUCTURED_REPLY was acknowledged
- * @param allocationContext {@code base:allocation} was selected for this volume
+ * @param format how requests are framed and answered
+ * @param contexts what was selected for BLOCK_STATUS
  * @param maxPayloadBytes longest READ and WRITE
  */
 record Export(
     long sizeBytes,
     boolean readOnly,
-    boolean structuredReplies,
-    boolean allocationContext,
+    ReplyFormat format,
+    List<StatusContext> contexts,
     int maxPayloadBytes) {
 
   static Export of(
-      Volume volume, boolean structuredReplies, boolean allocationContext, int maxPayloadBytes) {
-    return new Export(
-        volume.sizeBytes(),
-        volume.readOnly(),
-        structuredReplies,
-        allocationContext,
-        maxPayloadBytes);
+      Volume volume, ReplyFormat format, List<StatusContext> contexts, int maxPayloadBytes) {
+    return new Export(volume.sizeBytes(), volume.readOnly(), format, contexts, maxPayloadBytes);
   }
 
   /**
@@ -51,8 +49,11 @@ record Export(
     } else {
       flags |= FLAG_SEND_TRIM | FLAG_SEND_WRITE_ZEROES | FLAG_SEND_FAST_ZERO;
     }
-    if (structuredReplies) {
+    if (format.hasChunks()) {
       flags |= FLAG_SEND_DF;
+    }
+    if (format == ReplyFormat.EXTENDED && !contexts.isEmpty()) {
+      flags |= FLAG_BLOCK_STATUS_PAYLOAD;
     }
     return flags;
   }

@@ -1,23 +1,23 @@
 package io.plinth.target.nbd;
 
-import static io.plinth.target.nbd.NbdProtocol.ALLOCATION_CONTEXT;
 import static io.plinth.target.nbd.NbdProtocol.MAX_STRING_BYTES;
 import static io.plinth.target.nbd.NbdProtocol.REP_ERR_INVALID;
 import static io.plinth.target.nbd.NbdProtocol.REP_ERR_TOO_BIG;
 import static java.nio.ByteOrder.BIG_ENDIAN;
 
+import java.util.ArrayList;
+import java.util.List;
 import org.agrona.DirectBuffer;
 
 /**
  * What LIST_META_CONTEXT or SET_META_CONTEXT asks for.
  *
  * @param exportName the export
- * @param allocation {@code base:allocation} is meant by at least one query
+ * @param queries what is asked for, each {@code namespace:name}
  * @param error type of the error reply, or zero
  * @param problem what is wrong when {@code error} is not zero
  */
-record MetaContextQuery(String exportName, boolean allocation, int error, String problem) {
-  private static final String BASE_WILDCARD = "base:";
+record MetaContextQuery(String exportName, List<String> queries, int error, String problem) {
 
   /**
    * Parses the data of the option:
@@ -25,10 +25,8 @@ record MetaContextQuery(String exportName, boolean allocation, int error, String
    * <pre>
    *   | export name length 4 | export name | number of queries 4 | length 4 | query | ... |
    * </pre>
-   *
-   * @param list for LIST, where no query means all contexts and {@code base:} is a wildcard
    */
-  static MetaContextQuery parse(DirectBuffer buffer, int data, int length, boolean list) {
+  static MetaContextQuery parse(DirectBuffer buffer, int data, int length) {
     if (length < 8) {
       return invalid("option data too short");
     }
@@ -45,10 +43,10 @@ record MetaContextQuery(String exportName, boolean allocation, int error, String
       return invalid("name is not UTF-8");
     }
     int position = data + 4 + (int) nameBytes;
-    long queries = buffer.getInt(position, BIG_ENDIAN) & 0xffffffffL;
+    long count = buffer.getInt(position, BIG_ENDIAN) & 0xffffffffL;
     position += 4;
-    boolean allocation = list && queries == 0;
-    for (long i = 0; i < queries; i++) {
+    List<String> queries = new ArrayList<>();
+    for (long i = 0; i < count; i++) {
       long queryBytes = end - position < 4 ? -1 : buffer.getInt(position, BIG_ENDIAN) & 0xffffffffL;
       if (queryBytes < 0 || queryBytes > end - position - 4) {
         return invalid("query longer than the option");
@@ -60,20 +58,20 @@ record MetaContextQuery(String exportName, boolean allocation, int error, String
       if (query == null || query.indexOf(':') <= 0) {
         return invalid("query is not namespace:name");
       }
-      allocation |= query.equals(ALLOCATION_CONTEXT) || (list && query.equals(BASE_WILDCARD));
+      queries.add(query);
       position += 4 + (int) queryBytes;
     }
     if (position != end) {
       return invalid("data after the last query");
     }
-    return new MetaContextQuery(exportName, allocation, 0, "");
+    return new MetaContextQuery(exportName, queries, 0, "");
   }
 
   private static MetaContextQuery invalid(String problem) {
-    return new MetaContextQuery("", false, REP_ERR_INVALID, problem);
+    return new MetaContextQuery("", List.of(), REP_ERR_INVALID, problem);
   }
 
   private static MetaContextQuery tooBig(String problem) {
-    return new MetaContextQuery("", false, REP_ERR_TOO_BIG, problem);
+    return new MetaContextQuery("", List.of(), REP_ERR_TOO_BIG, problem);
   }
 }

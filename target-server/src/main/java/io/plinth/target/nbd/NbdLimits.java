@@ -21,7 +21,7 @@ import static io.plinth.target.nbd.NbdProtocol.OPTION_HEADER_BYTES;
  * @param optionSkipBytes longest option data that is skipped with an error; a longer one ends the
  *     session
  * @param listedExports most exports that LIST names
- * @param extentsPerReply most extents in one reply to BLOCK_STATUS
+ * @param extentsPerReply most extents that a reply to BLOCK_STATUS has for each context
  * @param handshakeTimeoutNs how long a client may take for its next option
  * @param stallTimeoutNs how long a client may keep replies unread or a payload unsent while others
  *     wait for what it holds
@@ -56,7 +56,7 @@ public record NbdLimits(
           32 << 10,
           64 << 10,
           10_000,
-          2048,
+          2000,
           10 * SECOND_NS,
           5 * SECOND_NS,
           10 * SECOND_NS);
@@ -74,7 +74,7 @@ public record NbdLimits(
     require(optionSkipBytes >= optionBytes, "optionSkipBytes");
     require(listedExports > 0, "listedExports");
     // The chunk is claimed in one piece.
-    require(extentsPerReply > 0 && extentsPerReply <= 4000, "extentsPerReply");
+    require(extentsPerReply > 0 && extentsPerReply <= 2000, "extentsPerReply");
     require(handshakeTimeoutNs > 0 && stallTimeoutNs > 0 && drainTimeoutNs > 0, "timeout");
   }
 

@@ -44,6 +44,7 @@ final class NbdProtocol {
   static final int OPT_STRUCTURED_REPLY = 8;
   static final int OPT_LIST_META_CONTEXT = 9;
   static final int OPT_SET_META_CONTEXT = 10;
+  static final int OPT_EXTENDED_HEADERS = 11;
 
   static final int REP_ACK = 1;
   static final int REP_SERVER = 2;
@@ -55,6 +56,7 @@ final class NbdProtocol {
   static final int REP_ERR_UNKNOWN = 0x80000006;
   static final int REP_ERR_SHUTDOWN = 0x80000007;
   static final int REP_ERR_TOO_BIG = 0x80000009;
+  static final int REP_ERR_EXT_HEADER_REQD = 0x8000000A;
 
   static final int INFO_EXPORT = 0;
   static final int INFO_NAME = 1;
@@ -70,21 +72,30 @@ final class NbdProtocol {
   static final int FLAG_CAN_MULTI_CONN = 1 << 8;
   static final int FLAG_SEND_CACHE = 1 << 10;
   static final int FLAG_SEND_FAST_ZERO = 1 << 11;
+  static final int FLAG_BLOCK_STATUS_PAYLOAD = 1 << 12;
 
   // Transmission.
 
   static final int REQUEST_MAGIC = 0x25609513;
   static final int SIMPLE_REPLY_MAGIC = 0x67446698;
   static final int STRUCTURED_REPLY_MAGIC = 0x668e33ef;
+  static final int EXTENDED_REQUEST_MAGIC = 0x21e41c71;
+  static final int EXTENDED_REPLY_MAGIC = 0x6e8a278c;
 
   /** Magic, flags, command, cookie, offset, length. */
   static final int REQUEST_HEADER_BYTES = 28;
+
+  /** The same with a length of 64 bits. */
+  static final int EXTENDED_REQUEST_HEADER_BYTES = 32;
 
   /** Magic, error, cookie. */
   static final int SIMPLE_REPLY_BYTES = 16;
 
   /** Magic, flags, type, cookie, length of the payload. */
   static final int CHUNK_HEADER_BYTES = 20;
+
+  /** Magic, flags, type, cookie, offset of the request, length of the payload. */
+  static final int EXTENDED_CHUNK_HEADER_BYTES = 32;
 
   static final int CMD_READ = 0;
   static final int CMD_WRITE = 1;
@@ -100,12 +111,14 @@ final class NbdProtocol {
   static final int CMD_FLAG_DF = 1 << 2;
   static final int CMD_FLAG_REQ_ONE = 1 << 3;
   static final int CMD_FLAG_FAST_ZERO = 1 << 4;
+  static final int CMD_FLAG_PAYLOAD_LEN = 1 << 5;
 
   static final int REPLY_FLAG_DONE = 1;
   static final int REPLY_TYPE_NONE = 0;
   static final int REPLY_TYPE_OFFSET_DATA = 1;
   static final int REPLY_TYPE_OFFSET_HOLE = 2;
   static final int REPLY_TYPE_BLOCK_STATUS = 5;
+  static final int REPLY_TYPE_BLOCK_STATUS_EXT = 6;
   static final int REPLY_TYPE_ERROR = 0x8001;
 
   static final int NO_ERROR = 0;
@@ -119,10 +132,8 @@ final class NbdProtocol {
 
   // What this server advertises.
 
-  /** The one metadata context, and the identity that SET_META_CONTEXT gives it. */
-  static final String ALLOCATION_CONTEXT = "base:allocation";
-
-  static final int ALLOCATION_CONTEXT_ID = 1;
+  /** Most metadata contexts that a client may select. */
+  static final int MAX_CONTEXTS = 8;
 
   static final int MINIMUM_BLOCK_BYTES = 512;
   static final int PREFERRED_BLOCK_BYTES = 4096;

@@ -1,6 +1,7 @@
 package io.plinth.target.nbd;
 
 import io.plinth.engine.api.Releasable;
+import io.plinth.target.volume.StatusContext;
 import io.plinth.target.volume.VolumeRequest;
 
 /**
@@ -22,6 +23,9 @@ final class NbdRequest extends VolumeRequest implements Releasable {
 
   int command;
   int flags;
+
+  /** Bytes that follow the header. */
+  long payloadBytes;
 
   /** What this READ counts against the core's bytes in flight. */
   long readBytes;
@@ -70,7 +74,8 @@ final class NbdRequest extends VolumeRequest implements Releasable {
     }
     data.clear();
     payload.releaseAll();
-    extents.clear();
+    clearExtents();
+    contexts = StatusContext.ALLOCATION_ONLY;
     fua = false;
     noHole = false;
     singleExtent = false;

@@ -4,10 +4,12 @@ import static io.plinth.target.nbd.NbdProtocol.CLIENT_FLAGS_BYTES;
 import static io.plinth.target.nbd.NbdProtocol.HANDSHAKE_FIXED_NEWSTYLE;
 import static io.plinth.target.nbd.NbdProtocol.HANDSHAKE_NO_ZEROES;
 import static io.plinth.target.nbd.NbdProtocol.INFO_NAME;
+import static io.plinth.target.nbd.NbdProtocol.MAX_CONTEXTS;
 import static io.plinth.target.nbd.NbdProtocol.OPTION_HEADER_BYTES;
 import static io.plinth.target.nbd.NbdProtocol.OPTION_MAGIC;
 import static io.plinth.target.nbd.NbdProtocol.OPT_ABORT;
 import static io.plinth.target.nbd.NbdProtocol.OPT_EXPORT_NAME;
+import static io.plinth.target.nbd.NbdProtocol.OPT_EXTENDED_HEADERS;
 import static io.plinth.target.nbd.NbdProtocol.OPT_GO;
 import static io.plinth.target.nbd.NbdProtocol.OPT_INFO;
 import static io.plinth.target.nbd.NbdProtocol.OPT_LIST;
@@ -15,6 +17,7 @@ import static io.plinth.target.nbd.NbdProtocol.OPT_LIST_META_CONTEXT;
 import static io.plinth.target.nbd.NbdProtocol.OPT_SET_META_CONTEXT;
 import static io.plinth.target.nbd.NbdProtocol.OPT_STARTTLS;
 import static io.plinth.target.nbd.NbdProtocol.OPT_STRUCTURED_REPLY;
+import static io.plinth.target.nbd.NbdProtocol.REP_ERR_EXT_HEADER_REQD;
 import static io.plinth.target.nbd.NbdProtocol.REP_ERR_INVALID;
 import static io.plinth.target.nbd.NbdProtocol.REP_ERR_POLICY;
 import static io.plinth.target.nbd.NbdProtocol.REP_ERR_SHUTDOWN;
@@ -26,6 +29,7 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 
 import io.plinth.engine.api.Connection;
 import io.plinth.engine.api.Timers;
+import io.plinth.target.volume.StatusContext;
 import io.plinth.target.volume.Volume;
 import java.util.List;
 import org.agrona.DirectBuffer;
@@ -47,7 +51,7 @@ final class Negotiation implements Timers.Task {
     OPTION,
     /** Data of an option too long to be looked at goes by. */
     SKIP,
-    /** The answer to LIST is being written. */
+    /** The answer to LIST or LIST_META_CONTEXT is being written. */
     LIST,
     /** On the way to the core of the volume. */
     MOVING,
@@ -66,10 +70,12 @@ final class Negotiation implements Timers.Task {
 
   private boolean fixedNewstyle;
   private boolean noZeroes;
-  private boolean structuredReplies;
+  private ReplyFormat format = ReplyFormat.SIMPLE;
 
-  /** Name of the volume that {@code base:allocation} was selected for, or null. */
+  /** Name of the volume that metadata contexts were selected for, or null. */
   private String contextVolume;
+
+  private List<StatusContext> contexts = List.of();
 
   /** Bytes were left that are not yet a whole option. */
   private boolean partialOption;
@@ -78,7 +84,7 @@ final class Negotiation implements Timers.Task {
 
   private int option;
   private int skipRemaining;
-  private List<Volume> listed;
+  private List<String> listed;
   private int nextListed;
 
   /** What EXPORT_NAME or GO asked for, kept while the connection moves. */
@@ -271,6 +277,7 @@ final class Negotiation implements Timers.Task {
           OPT_INFO,
           OPT_GO,
           OPT_STRUCTURED_REPLY,
+          OPT_EXTENDED_HEADERS,
           OPT_LIST_META_CONTEXT,
           OPT_SET_META_CONTEXT ->
           true;
@@ -292,6 +299,7 @@ final class Negotiation implements Timers.Task {
       case OPT_LIST -> list(length);
       case OPT_INFO, OPT_GO -> infoOrGo(buffer, data, length);
       case OPT_STRUCTURED_REPLY -> structuredReply(length);
+      case OPT_EXTENDED_HEADERS -> extendedHeaders(length);
       case OPT_LIST_META_CONTEXT, OPT_SET_META_CONTEXT -> metaContext(buffer, data, length);
       case OPT_STARTTLS -> refuse(REP_ERR_UNSUP, "TLS is not available");
       default -> refuse(REP_ERR_UNSUP, "unknown option");
@@ -305,7 +313,24 @@ final class Negotiation implements Timers.Task {
       refuse(REP_ERR_INVALID, "unexpected option data");
       return;
     }
-    structuredReplies = true;
+    if (format == ReplyFormat.EXTENDED) {
+      refuse(REP_ERR_EXT_HEADER_REQD, "extended headers have been negotiated");
+      return;
+    }
+    format = ReplyFormat.STRUCTURED;
+    replies.ack(option);
+  }
+
+  private void extendedHeaders(int length) {
+    if (length != 0) {
+      refuse(REP_ERR_INVALID, "unexpected option data");
+      return;
+    }
+    if (format == ReplyFormat.EXTENDED) {
+      refuse(REP_ERR_INVALID, "extended headers have been negotiated already");
+      return;
+    }
+    format = ReplyFormat.EXTENDED;
     replies.ack(option);
   }
 
@@ -319,7 +344,11 @@ final class Negotiation implements Timers.Task {
       refuse(REP_ERR_POLICY, "too many exports to list");
       return;
     }
-    listed = volumes;
+    list(volumes.stream().map(Volume::name).toList());
+  }
+
+  private void list(List<String> names) {
+    listed = names;
     nextListed = 0;
     state = State.LIST;
     continueList();
@@ -331,7 +360,12 @@ final class Negotiation implements Timers.Task {
         pause();
         return;
       }
-      replies.server(option, listed.get(nextListed).name().getBytes(UTF_8));
+      String name = listed.get(nextListed);
+      if (option == OPT_LIST) {
+        replies.server(option, name.getBytes(UTF_8));
+      } else {
+        replies.listedContext(option, name);
+      }
       nextListed++;
     }
     if (!replies.hasRoom()) {
@@ -364,6 +398,10 @@ final class Negotiation implements Timers.Task {
   }
 
   private void exportName(DirectBuffer buffer, int data, int length) {
+    if (format == ReplyFormat.EXTENDED) {
+      session.violation("EXPORT_NAME after extended headers");
+      return;
+    }
     ExportQuery query = ExportQuery.parseName(buffer, data, length);
     if (query.error() != 0) {
       session.violation(query.problem());
@@ -412,8 +450,8 @@ final class Negotiation implements Timers.Task {
 
   /** A context that was selected for another export is not valid for this one. */
   private Export export(Volume volume) {
-    boolean allocationContext = volume.name().equals(contextVolume);
-    return Export.of(volume, structuredReplies, allocationContext, limits.maxPayloadBytes());
+    List<StatusContext> valid = volume.name().equals(contextVolume) ? contexts : List.of();
+    return Export.of(volume, format, valid, limits.maxPayloadBytes());
   }
 
   private void metaContext(DirectBuffer buffer, int data, int length) {
@@ -422,11 +460,11 @@ final class Negotiation implements Timers.Task {
       // Replaces what was selected before even when it fails.
       contextVolume = null;
     }
-    if (!structuredReplies) {
+    if (!format.hasChunks()) {
       refuse(REP_ERR_INVALID, "structured replies must be negotiated first");
       return;
     }
-    MetaContextQuery query = MetaContextQuery.parse(buffer, data, length, !select);
+    MetaContextQuery query = MetaContextQuery.parse(buffer, data, length);
     if (query.error() != 0) {
       refuse(query.error(), query.problem());
       return;
@@ -436,13 +474,20 @@ final class Negotiation implements Timers.Task {
       refuseUnknownExport();
       return;
     }
-    if (query.allocation()) {
-      if (select) {
-        contextVolume = volume.name();
-      }
-      // The identity in a list is reserved.
-      int id = select ? NbdProtocol.ALLOCATION_CONTEXT_ID : 0;
-      replies.metaContext(option, id, NbdProtocol.ALLOCATION_CONTEXT);
+    if (!select) {
+      list(MetaContexts.list(acceptor.directory(), volume, query.queries()));
+      return;
+    }
+    List<StatusContext> selected =
+        MetaContexts.select(acceptor.directory(), volume, query.queries());
+    if (selected.size() > MAX_CONTEXTS) {
+      refuse(REP_ERR_TOO_BIG, "more than " + MAX_CONTEXTS + " contexts");
+      return;
+    }
+    contextVolume = volume.name();
+    contexts = selected;
+    for (StatusContext context : selected) {
+      replies.metaContext(option, context.id(), context.name());
     }
     replies.ack(option);
   }

@@ -35,7 +35,7 @@ import org.agrona.concurrent.UnsafeBuffer;
  * asked {@link #hasRoom} before; what does not fit then is a broken invariant.
  */
 final class OptionReplies {
-  /** Enough for the replies to any one option but LIST, which goes export by export. */
+  /** Enough for the replies to any one option but the lists, which go name by name. */
   static final int ROOM_BYTES = MAX_STRING_BYTES + 1024;
 
   private final Connection connection;
@@ -88,6 +88,13 @@ final class OptionReplies {
     int at = header(option, REP_SERVER, 4 + name.length);
     scratch.putInt(at, name.length, BIG_ENDIAN);
     scratch.putBytes(at + 4, name);
+    flush();
+  }
+
+  /** Names one context in answer to LIST_META_CONTEXT; it leaves before the answer ends. */
+  void listedContext(int option, String name) {
+    // The identity in a list is reserved.
+    metaContext(option, 0, name);
     flush();
   }
 

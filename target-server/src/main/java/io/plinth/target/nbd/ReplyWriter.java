@@ -1,13 +1,13 @@
 package io.plinth.target.nbd;
 
-import static io.plinth.target.nbd.NbdProtocol.ALLOCATION_CONTEXT_ID;
-import static io.plinth.target.nbd.NbdProtocol.CHUNK_HEADER_BYTES;
 import static io.plinth.target.nbd.NbdProtocol.CMD_BLOCK_STATUS;
 import static io.plinth.target.nbd.NbdProtocol.CMD_FLAG_DF;
 import static io.plinth.target.nbd.NbdProtocol.CMD_READ;
+import static io.plinth.target.nbd.NbdProtocol.EXTENDED_REPLY_MAGIC;
 import static io.plinth.target.nbd.NbdProtocol.NO_ERROR;
 import static io.plinth.target.nbd.NbdProtocol.REPLY_FLAG_DONE;
 import static io.plinth.target.nbd.NbdProtocol.REPLY_TYPE_BLOCK_STATUS;
+import static io.plinth.target.nbd.NbdProtocol.REPLY_TYPE_BLOCK_STATUS_EXT;
 import static io.plinth.target.nbd.NbdProtocol.REPLY_TYPE_ERROR;
 import static io.plinth.target.nbd.NbdProtocol.REPLY_TYPE_NONE;
 import static io.plinth.target.nbd.NbdProtocol.REPLY_TYPE_OFFSET_DATA;
@@ -32,20 +32,26 @@ import org.agrona.MutableDirectBuffer;
  * <pre>
  *   READ, simple:      | header 16 | data by reference ...
  *   READ, structured:  | header 20 | offset 8 | data by reference ... | header 20 | offset 8 | hole size 4 | ...
- *   BLOCK_STATUS:      | header 20 | context 4 | length 4, state 4 | ...
+ *   BLOCK_STATUS:      | header 20 | context 4 | length 4, state 4 | ...          for each context
  *   failure:           | header 16 |  or, when structured,  | header 20 | errno 4 | message length 2 | message |
  *   all else:          | header 16 |
+ * </pre>
+ *
+ * <p>With extended headers all is structured, each header has 32 bytes, and
+ *
+ * <pre>
+ *   BLOCK_STATUS:      | header 32 | context 4 | count 4 | length 8, state 8 | ...  for each context
+ *   all else:          | header 32 |
  * </pre>
  */
 final class ReplyWriter {
   /** Zeroes shorter than this are sent as data: a chunk for them would cost more than it saves. */
   static final int MIN_HOLE_BYTES = 4096;
 
-  private static final int DATA_CHUNK_BYTES = CHUNK_HEADER_BYTES + 8;
-  private static final int HOLE_CHUNK_BYTES = CHUNK_HEADER_BYTES + 12;
+  private static final int OFFSET_BYTES = 8;
 
   private final Connection connection;
-  private final boolean structured;
+  private final ReplyFormat format;
   private final long zeroAddress;
   private final int zeroBytes;
 
@@ -57,7 +63,10 @@ final class ReplyWriter {
   /** The header of a simple reply is out. */
   private boolean begun;
 
-  /** The range to send next, and how much of it went before if it is one of zeroes. */
+  /**
+   * The range to send next, and how much of it went before if it is one of zeroes; of BLOCK_STATUS,
+   * the context.
+   */
   private int range;
 
   private int rangeSent;
@@ -73,9 +82,9 @@ final class ReplyWriter {
    *
    * @param zeroAddress memory that is zero and stays so, of {@code zeroBytes}
    */
-  ReplyWriter(Connection connection, boolean structured, long zeroAddress, int zeroBytes) {
+  ReplyWriter(Connection connection, ReplyFormat format, long zeroAddress, int zeroBytes) {
     this.connection = connection;
-    this.structured = structured;
+    this.format = format;
     this.zeroAddress = zeroAddress;
     this.zeroBytes = zeroBytes;
   }
@@ -131,13 +140,16 @@ final class ReplyWriter {
 
   private boolean write(NbdRequest request) {
     if (request.error != NO_ERROR) {
-      return structured ? writeErrorChunk(request) : writeSimple(request, request.error);
+      return format.hasChunks() ? writeErrorChunk(request) : writeSimple(request, request.error);
     }
     return switch (request.command) {
-      case CMD_READ -> structured ? writeStructuredRead(request) : writeSimpleRead(request);
+      case CMD_READ -> format.hasChunks() ? writeStructuredRead(request) : writeSimpleRead(request);
       case CMD_BLOCK_STATUS -> writeBlockStatus(request);
-      // Allowed for whatever carries no payload, and shorter than a chunk.
-      default -> writeSimple(request, NO_ERROR);
+      // A simple one is allowed for whatever carries no payload, and shorter than a chunk.
+      default ->
+          format == ReplyFormat.EXTENDED
+              ? claimChunk(request, REPLY_TYPE_NONE, true, 0, 0) >= 0
+              : writeSimple(request, NO_ERROR);
     };
   }
 
@@ -166,7 +178,7 @@ final class ReplyWriter {
 
   private boolean writeStructuredRead(NbdRequest request) {
     if (request.length == 0) {
-      return claimChunk(request, CHUNK_HEADER_BYTES, REPLY_TYPE_NONE, true) >= 0;
+      return claimChunk(request, REPLY_TYPE_NONE, true, 0, 0) >= 0;
     }
     while (sendChunkData(request)) {
       if (chunkStart == request.length) {
@@ -182,13 +194,13 @@ final class ReplyWriter {
 
   private boolean writeHole(NbdRequest request, long holeBytes) {
     boolean last = chunkStart + holeBytes == request.length;
-    int at = claimChunk(request, HOLE_CHUNK_BYTES, REPLY_TYPE_OFFSET_HOLE, last);
+    int at = claimChunk(request, REPLY_TYPE_OFFSET_HOLE, last, OFFSET_BYTES + 4, 0);
     if (at < 0) {
       return false;
     }
     MutableDirectBuffer out = connection.outputBuffer();
-    out.putLong(at + CHUNK_HEADER_BYTES, request.offset + chunkStart, BIG_ENDIAN);
-    out.putInt(at + CHUNK_HEADER_BYTES + 8, (int) holeBytes, BIG_ENDIAN);
+    out.putLong(at, request.offset + chunkStart, BIG_ENDIAN);
+    out.putInt(at + OFFSET_BYTES, (int) holeBytes, BIG_ENDIAN);
     for (long skipped = 0; skipped < holeBytes; range++) {
       skipped += request.data.length(range);
     }
@@ -200,14 +212,11 @@ final class ReplyWriter {
     long length =
         (request.flags & CMD_FLAG_DF) == 0 ? dataFrom(request.data, range) : request.length;
     boolean last = chunkStart + length == request.length;
-    int at =
-        claimChunk(request, DATA_CHUNK_BYTES, REPLY_TYPE_OFFSET_DATA, last, (int) (length + 8));
+    int at = claimChunk(request, REPLY_TYPE_OFFSET_DATA, last, OFFSET_BYTES, length);
     if (at < 0) {
       return false;
     }
-    connection
-        .outputBuffer()
-        .putLong(at + CHUNK_HEADER_BYTES, request.offset + chunkStart, BIG_ENDIAN);
+    connection.outputBuffer().putLong(at, request.offset + chunkStart, BIG_ENDIAN);
     chunkStart += length;
     chunkRemaining = length;
     return true;
@@ -274,16 +283,30 @@ final class ReplyWriter {
   }
 
   private boolean writeBlockStatus(NbdRequest request) {
-    ExtentList extents = request.extents;
-    int payload = 4 + 8 * extents.count();
-    int at = claimChunk(request, CHUNK_HEADER_BYTES + payload, REPLY_TYPE_BLOCK_STATUS, true);
+    int contexts = request.contexts.size();
+    for (; range < contexts; range++) {
+      int id = request.contexts.get(range).id();
+      boolean last = range == contexts - 1;
+      ExtentList extents = request.extents(range);
+      boolean written =
+          format == ReplyFormat.EXTENDED
+              ? writeLongExtents(request, id, extents, last)
+              : writeExtents(request, id, extents, last);
+      if (!written) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  private boolean writeExtents(NbdRequest request, int id, ExtentList extents, boolean last) {
+    int at = claimChunk(request, REPLY_TYPE_BLOCK_STATUS, last, 4 + 8 * extents.count(), 0);
     if (at < 0) {
       return false;
     }
     MutableDirectBuffer out = connection.outputBuffer();
-    int field = at + CHUNK_HEADER_BYTES;
-    out.putInt(field, ALLOCATION_CONTEXT_ID, BIG_ENDIAN);
-    field += 4;
+    out.putInt(at, id, BIG_ENDIAN);
+    int field = at + 4;
     for (int i = 0; i < extents.count(); i++) {
       out.putInt(field, (int) extents.length(i), BIG_ENDIAN);
       out.putInt(field + 4, extents.state(i), BIG_ENDIAN);
@@ -292,37 +315,64 @@ final class ReplyWriter {
     return true;
   }
 
-  private boolean writeErrorChunk(NbdRequest request) {
-    int messageBytes = request.message == null ? 0 : request.message.length;
-    int at = claimChunk(request, CHUNK_HEADER_BYTES + 6 + messageBytes, REPLY_TYPE_ERROR, true);
+  private boolean writeLongExtents(NbdRequest request, int id, ExtentList extents, boolean last) {
+    int at = claimChunk(request, REPLY_TYPE_BLOCK_STATUS_EXT, last, 8 + 16 * extents.count(), 0);
     if (at < 0) {
       return false;
     }
     MutableDirectBuffer out = connection.outputBuffer();
-    out.putInt(at + CHUNK_HEADER_BYTES, request.error, BIG_ENDIAN);
-    out.putShort(at + CHUNK_HEADER_BYTES + 4, (short) messageBytes, BIG_ENDIAN);
-    if (messageBytes > 0) {
-      out.putBytes(at + CHUNK_HEADER_BYTES + 6, request.message);
+    out.putInt(at, id, BIG_ENDIAN);
+    out.putInt(at + 4, extents.count(), BIG_ENDIAN);
+    int field = at + 8;
+    for (int i = 0; i < extents.count(); i++) {
+      out.putLong(field, extents.length(i), BIG_ENDIAN);
+      out.putLong(field + 8, extents.state(i), BIG_ENDIAN);
+      field += 16;
     }
     return true;
   }
 
-  private int claimChunk(NbdRequest request, int bytes, int type, boolean last) {
-    return claimChunk(request, bytes, type, last, bytes - CHUNK_HEADER_BYTES);
+  private boolean writeErrorChunk(NbdRequest request) {
+    int messageBytes = request.message == null ? 0 : request.message.length;
+    int at = claimChunk(request, REPLY_TYPE_ERROR, true, 6 + messageBytes, 0);
+    if (at < 0) {
+      return false;
+    }
+    MutableDirectBuffer out = connection.outputBuffer();
+    out.putInt(at, request.error, BIG_ENDIAN);
+    out.putShort(at + 4, (short) messageBytes, BIG_ENDIAN);
+    if (messageBytes > 0) {
+      out.putBytes(at + 6, request.message);
+    }
+    return true;
   }
 
-  /** Returns where the chunk's header was written, or -1 when there is no room. */
-  private int claimChunk(NbdRequest request, int bytes, int type, boolean last, int payloadBytes) {
-    int at = connection.claim(bytes);
+  /**
+   * Writes a chunk's header.
+   *
+   * @param claimedBytes what of the payload the caller writes
+   * @param sentBytes what of it follows by reference
+   * @return where the payload goes, or -1 when there is no room
+   */
+  private int claimChunk(
+      NbdRequest request, int type, boolean last, int claimedBytes, long sentBytes) {
+    int at = connection.claim(format.chunkBytes() + claimedBytes);
     if (at < 0) {
       return -1;
     }
+    boolean extended = format == ReplyFormat.EXTENDED;
     MutableDirectBuffer out = connection.outputBuffer();
-    out.putInt(at, STRUCTURED_REPLY_MAGIC, BIG_ENDIAN);
+    out.putInt(at, extended ? EXTENDED_REPLY_MAGIC : STRUCTURED_REPLY_MAGIC, BIG_ENDIAN);
     out.putShort(at + 4, (short) (last ? REPLY_FLAG_DONE : 0), BIG_ENDIAN);
     out.putShort(at + 6, (short) type, BIG_ENDIAN);
     out.putLong(at + 8, request.cookie, BIG_ENDIAN);
-    out.putInt(at + 16, payloadBytes, BIG_ENDIAN);
-    return at;
+    long payloadBytes = claimedBytes + sentBytes;
+    if (extended) {
+      out.putLong(at + 16, request.offset, BIG_ENDIAN);
+      out.putLong(at + 24, payloadBytes, BIG_ENDIAN);
+    } else {
+      out.putInt(at + 16, (int) payloadBytes, BIG_ENDIAN);
+    }
+    return at + format.chunkBytes();
   }
 }

@@ -6,6 +6,7 @@ import static io.plinth.target.nbd.NbdProtocol.CMD_FLAG_DF;
 import static io.plinth.target.nbd.NbdProtocol.CMD_FLAG_FAST_ZERO;
 import static io.plinth.target.nbd.NbdProtocol.CMD_FLAG_FUA;
 import static io.plinth.target.nbd.NbdProtocol.CMD_FLAG_NO_HOLE;
+import static io.plinth.target.nbd.NbdProtocol.CMD_FLAG_PAYLOAD_LEN;
 import static io.plinth.target.nbd.NbdProtocol.CMD_FLAG_REQ_ONE;
 import static io.plinth.target.nbd.NbdProtocol.CMD_FLUSH;
 import static io.plinth.target.nbd.NbdProtocol.CMD_READ;
@@ -21,13 +22,19 @@ import static io.plinth.target.nbd.NbdProtocol.MINIMUM_BLOCK_BYTES;
 final class RequestValidator {
   private static final int UNKNOWN = -1;
 
+  /** Most that one request zeroes or trims: the number of blocks fits a record of the log. */
+  static final long MAX_CHANGED_BYTES = 1L << 42;
+
+  /** Most that one request claims space for, an entry of the index for each block. */
+  static final long MAX_ALLOCATED_BYTES = 1L << 32;
+
   private RequestValidator() {}
 
   /**
    * Judges a request; DISC never comes here.
    *
    * @param offset unsigned
-   * @param length 0 to 2^32 - 1
+   * @param length unsigned
    * @return the first rule that is broken, or null
    */
   static Violation validate(
@@ -40,11 +47,13 @@ final class RequestValidator {
     if (allowed == UNKNOWN) return Violation.UNKNOWN_COMMAND;
     if ((flags & ~allowed) != 0) return Violation.UNKNOWN_FLAG;
     if (export.readOnly() && isWriting(command)) return Violation.READ_ONLY;
-    if (command == CMD_BLOCK_STATUS && !export.allocationContext()) return Violation.NO_CONTEXT;
+    if (command == CMD_BLOCK_STATUS && export.contexts().isEmpty()) return Violation.NO_CONTEXT;
     if (command == CMD_FLUSH) return (offset | length) == 0 ? null : Violation.RESERVED_FIELD;
-    if (payload && length > export.maxPayloadBytes()) return Violation.TOO_LONG;
+    if (payload && Long.compareUnsigned(length, export.maxPayloadBytes()) > 0)
+      return Violation.TOO_LONG;
     if (beyondEnd && growsByWriting(command)) return Violation.NO_SPACE_BEYOND_END;
     if (beyondEnd) return Violation.BEYOND_END;
+    if (isChangingTooMuch(command, flags, length)) return Violation.CHANGES_TOO_MUCH;
     if (((offset | length) & (MINIMUM_BLOCK_BYTES - 1)) != 0) return Violation.MISALIGNED;
     if (command == CMD_BLOCK_STATUS && length == 0) return Violation.EMPTY_RANGE;
     return null;
@@ -57,18 +66,28 @@ final class RequestValidator {
 
   /** FUA is accepted on every command because SEND_FUA is set, also where it means nothing. */
   private static int allowedFlags(Export export, int command) {
+    int payload = export.format() == ReplyFormat.EXTENDED ? CMD_FLAG_PAYLOAD_LEN : 0;
     return switch (command) {
-      case CMD_READ -> CMD_FLAG_FUA | (export.structuredReplies() ? CMD_FLAG_DF : 0);
-      case CMD_WRITE, CMD_FLUSH, CMD_TRIM, CMD_CACHE -> CMD_FLAG_FUA;
+      case CMD_READ -> CMD_FLAG_FUA | (export.format().hasChunks() ? CMD_FLAG_DF : 0);
+      case CMD_WRITE -> CMD_FLAG_FUA | payload;
+      case CMD_FLUSH, CMD_TRIM, CMD_CACHE -> CMD_FLAG_FUA;
       case CMD_WRITE_ZEROES -> CMD_FLAG_FUA | CMD_FLAG_NO_HOLE | CMD_FLAG_FAST_ZERO;
-      case CMD_BLOCK_STATUS -> CMD_FLAG_FUA | CMD_FLAG_REQ_ONE;
+      case CMD_BLOCK_STATUS -> CMD_FLAG_FUA | CMD_FLAG_REQ_ONE | payload;
       default -> UNKNOWN;
     };
   }
 
-  /** An offset of 2^63 or more is negative here, and the subtraction can't overflow. */
+  /** What is 2^63 or more is negative here, and the subtraction can't overflow. */
   private static boolean isBeyondEnd(Export export, long offset, long length) {
-    return offset < 0 || offset > export.sizeBytes() || length > export.sizeBytes() - offset;
+    return offset < 0
+        || length < 0
+        || offset > export.sizeBytes()
+        || length > export.sizeBytes() - offset;
+  }
+
+  private static boolean isChangingTooMuch(int command, int flags, long length) {
+    boolean allocates = command == CMD_WRITE_ZEROES && (flags & CMD_FLAG_NO_HOLE) != 0;
+    return isWriting(command) && length > (allocates ? MAX_ALLOCATED_BYTES : MAX_CHANGED_BYTES);
   }
 
   private static boolean growsByWriting(int command) {

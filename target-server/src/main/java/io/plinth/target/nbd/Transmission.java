@@ -5,6 +5,7 @@ import static io.plinth.target.nbd.NbdProtocol.CMD_CACHE;
 import static io.plinth.target.nbd.NbdProtocol.CMD_DISC;
 import static io.plinth.target.nbd.NbdProtocol.CMD_FLAG_FUA;
 import static io.plinth.target.nbd.NbdProtocol.CMD_FLAG_NO_HOLE;
+import static io.plinth.target.nbd.NbdProtocol.CMD_FLAG_PAYLOAD_LEN;
 import static io.plinth.target.nbd.NbdProtocol.CMD_FLAG_REQ_ONE;
 import static io.plinth.target.nbd.NbdProtocol.CMD_FLUSH;
 import static io.plinth.target.nbd.NbdProtocol.CMD_READ;
@@ -19,8 +20,6 @@ import static io.plinth.target.nbd.NbdProtocol.EOVERFLOW;
 import static io.plinth.target.nbd.NbdProtocol.EPERM;
 import static io.plinth.target.nbd.NbdProtocol.ESHUTDOWN;
 import static io.plinth.target.nbd.NbdProtocol.NO_ERROR;
-import static io.plinth.target.nbd.NbdProtocol.REQUEST_HEADER_BYTES;
-import static io.plinth.target.nbd.NbdProtocol.REQUEST_MAGIC;
 import static java.nio.ByteOrder.BIG_ENDIAN;
 
 import io.plinth.engine.api.Connection;
@@ -126,8 +125,7 @@ final class Transmission implements Volume.Attachment, Volume.ReadyListener {
     this.export = export;
     this.volume = volume;
     this.replies =
-        new ReplyWriter(
-            connection, export.structuredReplies(), context.zeroAddress(), context.zeroBytes());
+        new ReplyWriter(connection, export.format(), context.zeroAddress(), context.zeroBytes());
   }
 
   /** Begins to use the volume. */
@@ -162,24 +160,32 @@ final class Transmission implements Volume.Attachment, Volume.ReadyListener {
 
   /** Returns the bytes consumed; zero when the request must be presented again. */
   private int receiveRequest(DirectBuffer buffer, int position, int available) {
-    if (available < REQUEST_HEADER_BYTES) {
+    ReplyFormat format = export.format();
+    int header = format.requestBytes();
+    if (available < header) {
       return 0;
     }
     int magic = buffer.getInt(position, BIG_ENDIAN);
     int flags = buffer.getShort(position + 4, BIG_ENDIAN) & 0xffff;
     int command = buffer.getShort(position + 6, BIG_ENDIAN) & 0xffff;
     long offset = buffer.getLong(position + 16, BIG_ENDIAN);
-    long length = buffer.getInt(position + 24, BIG_ENDIAN) & 0xffffffffL;
-    if (magic != REQUEST_MAGIC) {
+    boolean extended = format == ReplyFormat.EXTENDED;
+    long length =
+        extended
+            ? buffer.getLong(position + 24, BIG_ENDIAN)
+            : buffer.getInt(position + 24, BIG_ENDIAN) & 0xffffffffL;
+    if (magic != format.requestMagic()) {
       session.violation("bad request magic");
       return available;
     }
     if (command == CMD_DISC) {
       end();
-      return REQUEST_HEADER_BYTES;
+      return header;
     }
     boolean write = command == CMD_WRITE;
-    if (write && length > limits.maxPayloadBytes()) {
+    boolean hasPayload = write || (extended && (flags & CMD_FLAG_PAYLOAD_LEN) != 0);
+    long payloadBytes = hasPayload ? length : 0;
+    if (Long.compareUnsigned(payloadBytes, limits.maxPayloadBytes()) > 0) {
       session.violation("payload beyond the maximum");
       return available;
     }
@@ -187,10 +193,21 @@ final class Transmission implements Volume.Attachment, Volume.ReadyListener {
       block(WINDOW);
       return 0;
     }
+    StatusPayload named = null;
+    if (hasPayload && command == CMD_BLOCK_STATUS && StatusPayload.isSane(payloadBytes)) {
+      if (available < header + payloadBytes) {
+        return 0;
+      }
+      named = StatusPayload.parse(buffer, position + header, (int) payloadBytes, export.contexts());
+      length = named.length();
+    }
     Violation violation =
         RequestValidator.validate(export, context.isDraining(), command, flags, offset, length);
-    int inline = write && length <= limits.inlineWriteBytes() ? (int) length : 0;
-    if (violation == null && available < REQUEST_HEADER_BYTES + inline) {
+    if (violation == null && hasPayload && !write && (named == null || named.contexts() == null)) {
+      violation = Violation.BAD_STATUS_PAYLOAD;
+    }
+    int inline = payloadBytes <= limits.inlineWriteBytes() ? (int) payloadBytes : 0;
+    if (violation == null && available < header + inline) {
       return 0;
     }
     boolean read = violation == null && command == CMD_READ && length > 0;
@@ -211,32 +228,33 @@ final class Transmission implements Volume.Attachment, Volume.ReadyListener {
     request.flags = flags;
     request.offset = offset;
     request.length = length;
+    request.payloadBytes = payloadBytes;
+    request.contexts = named == null ? export.contexts() : named.contexts();
     if (violation != null) {
-      return refuse(request, violation);
+      refuse(request, violation);
+      return header;
     }
-    if (write && length > inline) {
+    if (payloadBytes > inline) {
       beginPayload(request, false);
-      return REQUEST_HEADER_BYTES;
+      return header;
     }
-    if (inline > 0) {
-      long address = buffer.addressOffset() + position + REQUEST_HEADER_BYTES;
-      request.payload.add(address, inline, null, 0);
+    if (write && inline > 0) {
+      request.payload.add(buffer.addressOffset() + position + header, inline, null, 0);
     }
-    return start(request) ? REQUEST_HEADER_BYTES + inline : 0;
+    return start(request) ? header + inline : 0;
   }
 
   /** Answers with an error, after the payload has been consumed if there is one. */
-  private int refuse(NbdRequest request, Violation violation) {
+  private void refuse(NbdRequest request, Violation violation) {
     context.counters().invalidRequest();
     LOG.debug("NBD {}: request refused: {}", session, violation);
     request.fail(violation);
     admit(request);
-    if (request.command == CMD_WRITE && request.length > 0) {
+    if (request.payloadBytes > 0) {
       beginPayload(request, true);
     } else {
       answer(request);
     }
-    return REQUEST_HEADER_BYTES;
   }
 
   /** Executes a request whose payload is all there; false when it must be presented again. */
@@ -312,22 +330,24 @@ final class Transmission implements Volume.Attachment, Volume.ReadyListener {
   private int receivePayload(DirectBuffer buffer, int position, int available) {
     lastProgressNs = context.core().clock().nowNs();
     if (discarding) {
-      int discarded = (int) Math.min(available, current.length - received);
+      int discarded = (int) Math.min(available, current.payloadBytes - received);
       received += discarded;
-      if (received == current.length) {
+      if (received == current.payloadBytes) {
         endPayload();
       }
       return discarded;
     }
     int copied = 0;
-    while (copied < available && received < current.length && (hasChunk() || acquireChunk())) {
+    while (copied < available
+        && received < current.payloadBytes
+        && (hasChunk() || acquireChunk())) {
       int piece = Math.min(available - copied, chunkRoom());
       context.view.wrap(chunkPosition(), piece);
       buffer.getBytes(position + copied, context.view, 0, piece);
       copied += piece;
       received += piece;
     }
-    if (received == current.length) {
+    if (received == current.payloadBytes) {
       endPayload();
     } else if (copied == available && (hasChunk() || acquireChunk())) {
       receiveDirect();
@@ -361,7 +381,7 @@ final class Transmission implements Volume.Attachment, Volume.ReadyListener {
   }
 
   private void addChunk(long address) {
-    int length = (int) Math.min(current.length - received, context.chunkBytes());
+    int length = (int) Math.min(current.payloadBytes - received, context.chunkBytes());
     current.payload.add(address, length, context.chunks(), address);
   }
 
@@ -379,7 +399,7 @@ final class Transmission implements Volume.Attachment, Volume.ReadyListener {
     directReceive = false;
     lastProgressNs = context.core().clock().nowNs();
     received += chunkRoom();
-    if (received == current.length) {
+    if (received == current.payloadBytes) {
       endPayload();
     } else if (acquireChunk()) {
       receiveDirect();
@@ -520,7 +540,7 @@ final class Transmission implements Volume.Attachment, Volume.ReadyListener {
         LOG.error("{}: a read completed with less or more data than asked for", volume.name());
         return EIO;
       }
-      if (request.command == CMD_BLOCK_STATUS && request.extents.count() == 0) {
+      if (request.command == CMD_BLOCK_STATUS && request.extents(0).count() == 0) {
         LOG.error("{}: a block status completed without extents", volume.name());
         return EIO;
       }
@@ -587,7 +607,7 @@ final class Transmission implements Volume.Attachment, Volume.ReadyListener {
     if (closed || blocked != 0) {
       return;
     }
-    if (current != null && !discarding && received == current.length) {
+    if (current != null && !discarding && received == current.payloadBytes) {
       endPayload();
       if (blocked != 0 || closed) {
         return;

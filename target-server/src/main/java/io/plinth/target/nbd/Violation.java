@@ -13,6 +13,8 @@ enum Violation {
   READ_ONLY(NbdProtocol.EPERM, "the export is read-only"),
   NO_CONTEXT(NbdProtocol.EINVAL, "no metadata context was negotiated"),
   RESERVED_FIELD(NbdProtocol.EINVAL, "offset and length must be zero"),
+  BAD_STATUS_PAYLOAD(NbdProtocol.EINVAL, "the payload does not name selected metadata contexts"),
+  CHANGES_TOO_MUCH(NbdProtocol.EINVAL, "more than one request may change"),
   EMPTY_RANGE(NbdProtocol.EINVAL, "the range is empty"),
   TOO_LONG(NbdProtocol.EINVAL, "longer than the maximum block size"),
   BEYOND_END(NbdProtocol.EINVAL, "beyond the end of the export"),

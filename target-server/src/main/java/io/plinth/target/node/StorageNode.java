@@ -271,6 +271,14 @@ public final class StorageNode implements VolumeDirectory {
   }
 
   @Override
+  public List<String> snapshots(String name) {
+    LogVolume volume = findVolume(name);
+    return volume == null
+        ? List.of()
+        : volume.visibleSnapshots().stream().map(SnapshotVolume::snapshotName).toList();
+  }
+
+  @Override
   public List<Volume> list() {
     return List.copyOf(volumes);
   }

@@ -2,13 +2,16 @@ package io.plinth.target.volume;
 
 import java.util.Arrays;
 
-/** The allocation of consecutive ranges of a volume; neighbours of equal state are merged. */
+/** The states of consecutive ranges of a volume; neighbours of equal state are merged. */
 public final class ExtentList {
   /** The range has no space of its own ({@code base:allocation} bit 0 of the NBD protocol text). */
   public static final int HOLE = 1;
 
   /** The range reads as zeroes ({@code base:allocation} bit 1). */
   public static final int ZERO = 2;
+
+  /** The range differs from the snapshot that it is compared with. */
+  public static final int CHANGED = 1;
 
   private long[] lengths = new long[64];
   private int[] states = new int[64];
@@ -24,7 +27,10 @@ public final class ExtentList {
     return lengths[i];
   }
 
-  /** Returns the state of extent {@code i}: any of {@link #HOLE} and {@link #ZERO}. */
+  /**
+   * Returns the state of extent {@code i}: any of {@link #HOLE} and {@link #ZERO} of the
+   * allocation, {@link #CHANGED} of a comparison, or zero.
+   */
   public int state(int i) {
     return states[i];
   }
@@ -42,6 +48,15 @@ public final class ExtentList {
     lengths[count] = length;
     states[count] = state;
     count++;
+  }
+
+  /** The same for a list of at most {@code limit}; false when the range does not fit. */
+  boolean add(long length, int state, int limit) {
+    if (count == limit && states[count - 1] != state) {
+      return false;
+    }
+    add(length, state);
+    return true;
   }
 
   /** Forgets all extents. */

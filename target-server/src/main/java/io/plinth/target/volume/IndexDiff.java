@@ -24,6 +24,7 @@ final class IndexDiff {
   private final IndexSpace space;
   private final BlockIndex from;
   private final BlockIndex to;
+  private final long endBlock;
   private final int limit;
   private final List<Run> runs = new ArrayList<>();
   private long block;
@@ -38,13 +39,16 @@ final class IndexDiff {
    * Begins a comparison.
    *
    * @param firstBlock where to begin
+   * @param endBlock where to end, unless the newer tree ends before
    * @param limit how many runs to find at most
    */
-  IndexDiff(IndexSpace space, BlockIndex from, BlockIndex to, long firstBlock, int limit) {
+  IndexDiff(
+      IndexSpace space, BlockIndex from, BlockIndex to, long firstBlock, long endBlock, int limit) {
     this.space = space;
     this.from = from;
     this.to = to;
     this.block = firstBlock;
+    this.endBlock = endBlock;
     this.limit = limit;
   }
 
@@ -53,7 +57,7 @@ final class IndexDiff {
     return runs;
   }
 
-  /** Returns whether both trees were compared up to the end of the newer one. */
+  /** Returns whether both trees were compared up to the end. */
   boolean isFinished() {
     return finished;
   }
@@ -72,7 +76,7 @@ final class IndexDiff {
   int step(int budget) {
     int used = 0;
     while (used < budget && !finished && !full) {
-      if (block >= to.blocks()) {
+      if (block >= end()) {
         finished = true;
         break;
       }
@@ -133,7 +137,7 @@ final class IndexDiff {
   }
 
   private void compareLeaf() {
-    long end = Math.min(to.blocks(), block + BlockIndex.blocksLeftInLeaf(block));
+    long end = Math.min(end(), block + BlockIndex.blocksLeftInLeaf(block));
     for (; block < end; block++) {
       int i = (int) (block % LEAF_BLOCKS);
       long old = place(fromLeaf, i);
@@ -146,6 +150,10 @@ final class IndexDiff {
         return;
       }
     }
+  }
+
+  private long end() {
+    return Math.min(endBlock, to.blocks());
   }
 
   private long place(int page, int i) {

@@ -12,6 +12,9 @@ import java.util.List;
 public abstract class IndexedVolume implements Volume {
   private static final int BLOCK = BLOCK_BYTES;
 
+  /** Blocks that one BLOCK_STATUS looks at: some hundred microseconds. */
+  private static final int STATUS_BUDGET = 1 << 16;
+
   final VolumeStore store;
   final BlockIndex index;
   private final VolumeStatistics statistics = new VolumeStatistics();
@@ -105,11 +108,33 @@ public abstract class IndexedVolume implements Volume {
   }
 
   boolean blockStatus(VolumeRequest request) {
+    int contexts = request.contexts.size();
+    // What all of them together may look at in this duty cycle: the answer may be about less than
+    // was asked for.
+    int budget = STATUS_BUDGET / contexts;
+    int limit = request.singleExtent ? 1 : request.extentLimit;
+    for (int i = 0; i < contexts; i++) {
+      Volume since = request.contexts.get(i).since();
+      ExtentList extents = request.extents(i);
+      extents.clear();
+      if (since == null) {
+        findAllocation(request, extents, limit, budget);
+      } else if (since instanceof IndexedVolume snapshot && !snapshot.isClosed()) {
+        findChanges(request, snapshot, extents, limit, budget);
+      } else {
+        // Deleted since it was selected.
+        store.complete(request, Status.EIO);
+        return true;
+      }
+    }
+    store.complete(request, Status.OK);
+    return true;
+  }
+
+  private void findAllocation(VolumeRequest request, ExtentList extents, int limit, int budget) {
     long position = request.offset;
     long end = request.offset + request.length;
-    request.extents.clear();
-    int limit = request.singleExtent ? 1 : request.extentLimit;
-    while (position < end) {
+    for (int looks = 0; position < end && looks < budget; looks++) {
       long block = position / BLOCK;
       long next;
       int state;
@@ -124,15 +149,39 @@ public abstract class IndexedVolume implements Volume {
         state = ExtentList.HOLE | ExtentList.ZERO;
       }
       next = Math.min(next, end);
-      int count = request.extents.count();
-      if (count == limit && request.extents.state(count - 1) != state) {
-        break;
+      if (!extents.add(next - position, state, limit)) {
+        return;
       }
-      request.extents.add(next - position, state);
       position = next;
     }
-    store.complete(request, Status.OK);
-    return true;
+  }
+
+  private void findChanges(
+      VolumeRequest request, IndexedVolume since, ExtentList extents, int limit, int budget) {
+    long position = request.offset;
+    long end = request.offset + request.length;
+    IndexDiff diff =
+        new IndexDiff(
+            store.space(),
+            since.index(),
+            index,
+            position / BLOCK,
+            (end + BLOCK - 1) / BLOCK,
+            limit);
+    int _ = diff.step(budget);
+    long compared = diff.isFinished() ? end : Math.min(end, diff.nextBlock() * BLOCK);
+    for (IndexDiff.Run run : diff.runs()) {
+      long from = Math.max(position, run.firstBlock() * BLOCK);
+      long to = Math.min(compared, (run.firstBlock() + run.blocks()) * BLOCK);
+      if ((from > position && !extents.add(from - position, 0, limit))
+          || !extents.add(to - from, ExtentList.CHANGED, limit)) {
+        return;
+      }
+      position = to;
+    }
+    if (position < compared) {
+      boolean _ = extents.add(compared - position, 0, limit);
+    }
   }
 
   boolean read(VolumeRequest request) {

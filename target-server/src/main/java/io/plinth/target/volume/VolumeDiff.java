@@ -52,7 +52,9 @@ public final class VolumeDiff implements BackgroundJob {
     this.from = from;
     this.to = to;
     this.done = done;
-    this.diff = new IndexDiff(from.store.space(), from.index(), to.index(), offset / BLOCK, limit);
+    this.diff =
+        new IndexDiff(
+            from.store.space(), from.index(), to.index(), offset / BLOCK, Long.MAX_VALUE, limit);
   }
 
   @Override

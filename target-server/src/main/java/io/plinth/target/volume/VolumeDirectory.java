@@ -10,6 +10,12 @@ public interface VolumeDirectory {
    */
   Volume find(String name);
 
+  /**
+   * Returns the names that the snapshots of a volume have within it, the oldest first; {@link
+   * #find} knows each as {@code volume@snapshot}.
+   */
+  List<String> snapshots(String volume);
+
   /** Returns all volumes in the order of their names. */
   List<Volume> list();
 }

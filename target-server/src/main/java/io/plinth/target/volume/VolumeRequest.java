@@ -1,5 +1,8 @@
 package io.plinth.target.volume;
 
+import java.util.ArrayList;
+import java.util.List;
+
 /**
  * One request to a volume: a reusable object that a front end owns, fills in and submits. Field by
  * field:
@@ -13,8 +16,8 @@ package io.plinth.target.volume;
  *   <li>{@link #payload}: the bytes of a WRITE, read only during {@link Volume#submit};
  *   <li>{@link #data}: the bytes of a successful READ, on loan; whoever handles the completion
  *       passes the loans on or ends them;
- *   <li>{@link #extents}: the answer to BLOCK_STATUS, not longer than the request and at most
- *       {@link #extentLimit} of them;
+ *   <li>{@link #contexts}: what BLOCK_STATUS asks about, and {@link #extents}: the answer to each,
+ *       not longer than the request and at most {@link #extentLimit} of them;
  *   <li>{@link #receivedNs}: when the request was received, set by the front end on the scale of
  *       the core's clock.
  * </ul>
@@ -30,7 +33,8 @@ public abstract class VolumeRequest {
   public long receivedNs;
   public final IoVector payload = new IoVector();
   public final IoVector data = new IoVector();
-  public final ExtentList extents = new ExtentList();
+  public List<StatusContext> contexts = StatusContext.ALLOCATION_ONLY;
+  private final List<ExtentList> extents = new ArrayList<>(1);
 
   // What follows is the volume's own, valid while the request is with it.
 
@@ -77,6 +81,21 @@ public abstract class VolumeRequest {
 
   int coldBlocks;
   int coldOwner;
+
+  /** Returns the answer about context {@code i} of {@link #contexts}. */
+  public ExtentList extents(int i) {
+    while (extents.size() <= i) {
+      extents.add(new ExtentList());
+    }
+    return extents.get(i);
+  }
+
+  /** Forgets all answers. */
+  public void clearExtents() {
+    for (int i = 0; i < extents.size(); i++) {
+      extents.get(i).clear();
+    }
+  }
 
   /**
    * Called exactly once for each accepted request, on the volume's core, possibly from within

@@ -41,7 +41,7 @@ class BackPressureTest {
           32 << 10,
           64 << 10,
           100,
-          2048,
+          2000,
           10 * SECOND_NS,
           5 * SECOND_NS,
           10 * SECOND_NS);
@@ -196,7 +196,7 @@ class BackPressureTest {
   void longestReadIsServedWhenNoOtherIsInFlight() {
     NbdLimits limits =
         new NbdLimits(
-            1 << 20, 60 << 10, 8, 64, 1 << 20, 12, 32 << 10, 64 << 10, 100, 2048, 1, 1, 1);
+            1 << 20, 60 << 10, 8, 64, 1 << 20, 12, 32 << 10, 64 << 10, 100, 2000, 1, 1, 1);
     try (TestServer tight = new TestServer(limits, 1, CHUNKS)) {
       MemoryVolume narrow = tight.volume("demo", 0, SIZE);
       TestClient first = tight.connect(split).openSimple("demo");
@@ -242,7 +242,7 @@ class BackPressureTest {
             32 << 10,
             64 << 10,
             100,
-            2048,
+            2000,
             10 * SECOND_NS,
             5 * SECOND_NS,
             10 * SECOND_NS),

@@ -13,6 +13,7 @@ import io.plinth.target.volume.Volume;
 import io.plinth.target.volume.VolumeRequest;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.BitSet;
 import java.util.HashMap;
 import java.util.List;
@@ -134,7 +135,7 @@ final class MemoryVolume implements Volume, Releasable {
     assertThat(request.offset + request.length).as("end").isLessThanOrEqualTo(content.capacity());
     assertThat((request.offset | request.length) % SECTOR).as("alignment").isZero();
     assertThat(request.data.count()).as("ranges before a read").isZero();
-    assertThat(request.extents.count()).as("extents before a query").isZero();
+    assertThat(request.extents(0).count()).as("extents before a query").isZero();
     assertThat(readOnly && request.operation == Operation.WRITE).as("write, read-only").isFalse();
     if (refusals > 0) {
       refusals--;
@@ -217,11 +218,29 @@ final class MemoryVolume implements Volume, Releasable {
   }
 
   private void describe(VolumeRequest request) {
+    for (int i = 0; i < request.contexts.size(); i++) {
+      if (request.contexts.get(i).since() instanceof MemoryVolume since) {
+        compare(request, since, request.extents(i));
+      } else {
+        describe(request, request.extents(i));
+      }
+    }
+  }
+
+  private void compare(VolumeRequest request, MemoryVolume since, ExtentList extents) {
+    for (int at = 0; at < request.length; at += SECTOR) {
+      int position = (int) request.offset + at;
+      boolean same = Arrays.equals(content(position, SECTOR), since.content(position, SECTOR));
+      extents.add(SECTOR, same ? 0 : ExtentList.CHANGED);
+    }
+  }
+
+  private void describe(VolumeRequest request, ExtentList extents) {
     int at = (int) request.offset;
     int end = (int) (request.offset + request.length);
-    while (at < end && request.extents.count() < request.extentLimit) {
+    while (at < end && extents.count() < request.extentLimit) {
       int length = run(at, end);
-      request.extents.add(length, mapped.get(at / SECTOR) ? 0 : ExtentList.HOLE | ExtentList.ZERO);
+      extents.add(length, mapped.get(at / SECTOR) ? 0 : ExtentList.HOLE | ExtentList.ZERO);
       at += length;
     }
   }

@@ -155,7 +155,7 @@ class NegotiationTest {
   @Test
   void H4_withdrawnAndUnsupportedOptionsAreUnknown() {
     TestClient client = connect().greet();
-    for (int option : new int[] {0, 4, 11, -1}) {
+    for (int option : new int[] {0, 4, 12, -1}) {
       client.option(option).expectError(option, REP_ERR_UNSUP);
     }
     client.expectQuiet();

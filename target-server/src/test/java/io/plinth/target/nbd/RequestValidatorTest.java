@@ -9,15 +9,19 @@ import static io.plinth.target.nbd.NbdProtocol.CMD_WRITE;
 import static io.plinth.target.nbd.NbdProtocol.CMD_WRITE_ZEROES;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.plinth.target.volume.StatusContext;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 
 /** The rules about a request, each with the errno of the conformance table. */
 class RequestValidatorTest {
   private static final int MAX = 32 << 20;
   private static final long SIZE = 1L << 40;
-  private static final Export FULL = new Export(SIZE, false, true, true, MAX);
-  private static final Export SIMPLE = new Export(SIZE, false, false, false, MAX);
-  private static final Export READ_ONLY = new Export(SIZE, true, true, true, MAX);
+  private static final Export FULL =
+      new Export(SIZE, false, ReplyFormat.STRUCTURED, StatusContext.ALLOCATION_ONLY, MAX);
+  private static final Export SIMPLE = new Export(SIZE, false, ReplyFormat.SIMPLE, List.of(), MAX);
+  private static final Export READ_ONLY =
+      new Export(SIZE, true, ReplyFormat.STRUCTURED, StatusContext.ALLOCATION_ONLY, MAX);
   private static final int[] COMMANDS = {
     CMD_READ, CMD_WRITE, CMD_FLUSH, CMD_TRIM, CMD_CACHE, CMD_WRITE_ZEROES, CMD_BLOCK_STATUS
   };

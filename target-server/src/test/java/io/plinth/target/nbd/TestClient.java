@@ -82,6 +82,19 @@ final class TestClient {
     return send(requestBytes(command, flags, cookie, offset, length));
   }
 
+  /** A request of 32 bytes, as EXTENDED_HEADERS has it. */
+  TestClient extendedRequest(int command, int flags, long cookie, long offset, long length) {
+    return send(
+        ByteBuffer.allocate(32)
+            .putInt(0x21e41c71)
+            .putShort((short) flags)
+            .putShort((short) command)
+            .putLong(cookie)
+            .putLong(offset)
+            .putLong(length)
+            .array());
+  }
+
   TestClient write(int flags, long cookie, long offset, byte[] data) {
     return request(NbdProtocol.CMD_WRITE, flags, cookie, offset, data.length).send(data);
   }
@@ -157,6 +170,17 @@ final class TestClient {
     option(NbdProtocol.OPT_SET_META_CONTEXT, contextData(name, "base:allocation"));
     assertThat(optionReply().type()).isEqualTo(NbdProtocol.REP_META_CONTEXT);
     expectAck(NbdProtocol.OPT_SET_META_CONTEXT);
+    option(NbdProtocol.OPT_GO, infoData(name));
+    expectOpen();
+    return this;
+  }
+
+  /** Opens a volume with extended headers and metadata contexts. */
+  TestClient openExtended(String name, String... contexts) {
+    greet().option(NbdProtocol.OPT_EXTENDED_HEADERS);
+    expectAck(NbdProtocol.OPT_EXTENDED_HEADERS);
+    option(NbdProtocol.OPT_SET_META_CONTEXT, contextData(name, contexts));
+    assertThat(repliesUntilAck(NbdProtocol.OPT_SET_META_CONTEXT)).hasSize(contexts.length);
     option(NbdProtocol.OPT_GO, infoData(name));
     expectOpen();
     return this;
@@ -261,6 +285,17 @@ final class TestClient {
     int type = header.getShort() & 0xffff;
     long cookie = header.getLong();
     return new Chunk(flags, type, cookie, take(header.getInt()).array());
+  }
+
+  /** Returns a chunk of 32 bytes and payload, which names the offset of its request. */
+  Chunk extendedChunk(long offset) {
+    ByteBuffer header = take(32);
+    assertThat(header.getInt()).as("chunk magic").isEqualTo(0x6e8a278c);
+    int flags = header.getShort() & 0xffff;
+    int type = header.getShort() & 0xffff;
+    long cookie = header.getLong();
+    assertThat(header.getLong()).as("offset").isEqualTo(offset);
+    return new Chunk(flags, type, cookie, take((int) header.getLong()).array());
   }
 
   /** Returns the chunks of one reply; nothing else may come between. */

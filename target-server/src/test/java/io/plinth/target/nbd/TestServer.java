@@ -133,6 +133,15 @@ final class TestServer implements VolumeDirectory, AutoCloseable {
   }
 
   @Override
+  public List<String> snapshots(String volume) {
+    return volumes.stream()
+        .map(MemoryVolume::name)
+        .filter(name -> name.startsWith(volume + "@"))
+        .map(name -> name.substring(volume.length() + 1))
+        .toList();
+  }
+
+  @Override
   public List<Volume> list() {
     return List.copyOf(volumes);
   }

@@ -71,8 +71,8 @@ final class VolumeReader {
     }
     client.countOperation();
     StringBuilder result = new StringBuilder();
-    for (int i = 0; i < request.extents.count(); i++) {
-      result.append(request.extents.length(i)).append(':').append(request.extents.state(i));
+    for (int i = 0; i < request.extents(0).count(); i++) {
+      result.append(request.extents(0).length(i)).append(':').append(request.extents(0).state(i));
       result.append(' ');
     }
     CompletableFuture<Long> mapped = sim.node().mappedBytes(volume.handle);
