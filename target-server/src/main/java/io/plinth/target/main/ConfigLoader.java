@@ -197,6 +197,11 @@ public final class ConfigLoader {
         "nbd.max-connections",
         (loader, value) -> loader.builder.maxConnections((int) number(value, 1, 1_000_000)));
     keys.put(
+        "nbd.max-connections-per-volume",
+        (loader, value) ->
+            loader.builder.maxConnectionsPerVolume((int) number(value, 1, 1_000_000)));
+    keys.put("nbd.idle-timeout", (loader, value) -> loader.builder.idleTimeoutS(idle(value)));
+    keys.put(
         "admin.listen",
         (loader, value) -> loader.builder.adminListen(ListenAddress.parse(text(value))));
     keys.put(
@@ -317,6 +322,15 @@ public final class ConfigLoader {
               Sizes.formatExact(rate)));
     }
     return rate;
+  }
+
+  private static long idle(Object value) {
+    long seconds = seconds(value);
+    if (seconds > ServerConfig.MAXIMUM_IDLE_TIMEOUT_S) {
+      throw new IllegalArgumentException(
+          "expected 1s to 365d, or 0 for never, not " + seconds + "s");
+    }
+    return seconds;
   }
 
   private static long interval(Object value) {

@@ -288,7 +288,10 @@ public final class PlinthServer {
   }
 
   private void startFrontEnds() throws StartupException, InterruptedException {
-    NbdLimits limits = NbdLimits.DEFAULT;
+    NbdLimits limits =
+        NbdLimits.DEFAULT.with(
+            config.nbd().maxConnectionsPerVolume(),
+            TimeUnit.SECONDS.toNanos(config.nbd().idleTimeoutS()));
     for (int i = 0; i < engine.coreCount(); i++) {
       Core core = engine.core(i);
       callForStart(() ->

@@ -70,6 +70,9 @@ public record ServerConfig(
   /** See {@link #MINIMUM_SEGMENT_BYTES}. */
   public static final long MAXIMUM_SEGMENT_BYTES = 1L << 30;
 
+  /** The longest time of an idle client that can be configured. */
+  public static final long MAXIMUM_IDLE_TIMEOUT_S = TimeUnit.DAYS.toSeconds(365);
+
   /**
    * NBD.
    *
@@ -77,12 +80,17 @@ public record ServerConfig(
    * @param unixPaths unix sockets
    * @param defaultExport the volume that the empty export name selects; when absent, the only one
    * @param maxConnections attached clients at once, over all addresses
+   * @param maxConnectionsPerVolume the same for each volume and each snapshot
+   * @param idleTimeoutS seconds after which a client that asks for nothing is disconnected; 0 for
+   *     never
    */
   public record Nbd(
       List<ListenAddress> listen,
       List<Path> unixPaths,
       Optional<String> defaultExport,
-      int maxConnections) {
+      int maxConnections,
+      int maxConnectionsPerVolume,
+      long idleTimeoutS) {
     /** Copies the lists. */
     public Nbd {
       listen = List.copyOf(listen);
@@ -164,6 +172,8 @@ public record ServerConfig(
     private final List<Path> nbdUnix = new ArrayList<>();
     private Optional<String> defaultExport = Optional.empty();
     private int maxConnections = 4096;
+    private int maxConnectionsPerVolume = 4096;
+    private long idleTimeoutS;
     private ListenAddress adminListen = new ListenAddress("127.0.0.1", 10_810);
     private long segmentSizeBytes = 64L << 20;
     private long capacityBytes;
@@ -220,6 +230,20 @@ public record ServerConfig(
     @CanIgnoreReturnValue
     public Builder maxConnections(int value) {
       maxConnections = value;
+      return this;
+    }
+
+    /** Default 4096. */
+    @CanIgnoreReturnValue
+    public Builder maxConnectionsPerVolume(int value) {
+      maxConnectionsPerVolume = value;
+      return this;
+    }
+
+    /** Default never. */
+    @CanIgnoreReturnValue
+    public Builder idleTimeoutS(long value) {
+      idleTimeoutS = value;
       return this;
     }
 
@@ -320,6 +344,8 @@ public record ServerConfig(
     public ServerConfig build() throws ConfigException {
       range("cores", cores, 1, MAXIMUM_CORES);
       range("nbd.max-connections", maxConnections, 1, 1_000_000);
+      range("nbd.max-connections-per-volume", maxConnectionsPerVolume, 1, 1_000_000);
+      range("nbd.idle-timeout", idleTimeoutS, 0, MAXIMUM_IDLE_TIMEOUT_S);
       range("log.spare-segments", spareSegments, 0, MAXIMUM_SPARE_SEGMENTS);
       range("engine.spin-us", spinUs, 0, 1_000_000);
       checkLog();
@@ -336,7 +362,13 @@ public record ServerConfig(
       return new ServerConfig(
           dataDir,
           cores,
-          new Nbd(nbdListen, nbdUnix, defaultExport, maxConnections),
+          new Nbd(
+              nbdListen,
+              nbdUnix,
+              defaultExport,
+              maxConnections,
+              maxConnectionsPerVolume,
+              idleTimeoutS),
           adminListen,
           new Log(
               segmentSizeBytes,

@@ -24,6 +24,9 @@ public final class NbdCoreContext implements CycleTask {
   /** How often it is checked, while others wait, who holds without progress what they wait for. */
   private static final long STALL_CHECK_NS = 500_000_000L;
 
+  /** So often within the idle timeout it is looked who is idle. */
+  private static final int IDLE_CHECKS = 8;
+
   private final Core core;
   private final NbdLimits limits;
   private final BufferPool chunks;
@@ -64,6 +67,8 @@ public final class NbdCoreContext implements CycleTask {
 
   private boolean stallCheckArmed;
   private final Timers.Task stallCheck = this::onStallCheck;
+
+  private long idleTimer;
 
   private boolean draining;
   private Runnable whenDrained;
@@ -109,6 +114,9 @@ public final class NbdCoreContext implements CycleTask {
   /** Takes part in the duty cycle from now on; on the core's thread. */
   public void start() {
     core.addCycleTask(this);
+    if (limits.idleTimeoutNs() > 0) {
+      armIdleCheck(core.clock().nowNs());
+    }
   }
 
   /** Returns the counters, for any thread. */
@@ -139,6 +147,9 @@ public final class NbdCoreContext implements CycleTask {
   /** Leaves the duty cycle and returns the memory; on the core's thread, with no session left. */
   public void close() {
     core.removeCycleTask(this);
+    if (limits.idleTimeoutNs() > 0) {
+      core.timers().cancel(idleTimer);
+    }
     zeroes.close();
   }
 
@@ -383,6 +394,21 @@ public final class NbdCoreContext implements CycleTask {
     }
     stallCheckArmed = true;
     core.timers().schedule(nowNs + STALL_CHECK_NS, stallCheck);
+  }
+
+  private void armIdleCheck(long nowNs) {
+    idleTimer =
+        core.timers().schedule(nowNs + limits.idleTimeoutNs() / IDLE_CHECKS + 1, this::onIdleCheck);
+  }
+
+  private void onIdleCheck(long nowNs) {
+    NbdSession session = firstSession;
+    while (session != null) {
+      NbdSession next = session.nextSession;
+      session.evictIfIdle(nowNs);
+      session = next;
+    }
+    armIdleCheck(nowNs);
   }
 
   private void onDrainTimeout(long nowNs) {

@@ -26,6 +26,9 @@ import static io.plinth.target.nbd.NbdProtocol.OPTION_HEADER_BYTES;
  * @param stallTimeoutNs how long a client may keep replies unread or a payload unsent while others
  *     wait for what it holds
  * @param drainTimeoutNs how long a shutdown waits for clients to take their last replies
+ * @param connectionsPerVolume clients that may use one volume or snapshot at a time; further ones
+ *     are refused
+ * @param idleTimeoutNs how long a client may ask for nothing before it is disconnected; 0 for ever
  */
 public record NbdLimits(
     int maxPayloadBytes,
@@ -40,7 +43,9 @@ public record NbdLimits(
     int extentsPerReply,
     long handshakeTimeoutNs,
     long stallTimeoutNs,
-    long drainTimeoutNs) {
+    long drainTimeoutNs,
+    int connectionsPerVolume,
+    long idleTimeoutNs) {
 
   private static final long SECOND_NS = 1_000_000_000L;
 
@@ -59,7 +64,9 @@ public record NbdLimits(
           2000,
           10 * SECOND_NS,
           5 * SECOND_NS,
-          10 * SECOND_NS);
+          10 * SECOND_NS,
+          4096,
+          0);
 
   /** Checks what the code relies on. */
   public NbdLimits {
@@ -75,7 +82,29 @@ public record NbdLimits(
     require(listedExports > 0, "listedExports");
     // The chunk is claimed in one piece.
     require(extentsPerReply > 0 && extentsPerReply <= 2000, "extentsPerReply");
+    require(connectionsPerVolume > 0, "connectionsPerVolume");
+    require(idleTimeoutNs >= 0, "idleTimeoutNs");
     require(handshakeTimeoutNs > 0 && stallTimeoutNs > 0 && drainTimeoutNs > 0, "timeout");
+  }
+
+  /** Returns the same limits but for those that people configure. */
+  public NbdLimits with(int newConnectionsPerVolume, long newIdleTimeoutNs) {
+    return new NbdLimits(
+        maxPayloadBytes,
+        inlineWriteBytes,
+        requestsPerConnection,
+        requestsPerCore,
+        readBytesPerCore,
+        connectionsPerCore,
+        optionBytes,
+        optionSkipBytes,
+        listedExports,
+        extentsPerReply,
+        handshakeTimeoutNs,
+        stallTimeoutNs,
+        drainTimeoutNs,
+        newConnectionsPerVolume,
+        newIdleTimeoutNs);
   }
 
   private static void require(boolean condition, String what) {

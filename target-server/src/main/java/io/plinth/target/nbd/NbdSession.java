@@ -169,6 +169,13 @@ final class NbdSession implements ConnectionHandler {
     }
   }
 
+  /** Disconnects a client that has asked for nothing for long. */
+  void evictIfIdle(long nowNs) {
+    if (transmission != null && !closing && transmission.isIdle(nowNs)) {
+      closeNow("it has asked for nothing for the time of nbd.idle-timeout");
+    }
+  }
+
   boolean isClosing() {
     return closing;
   }

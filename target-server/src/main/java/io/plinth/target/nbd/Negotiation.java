@@ -427,6 +427,11 @@ final class Negotiation implements Timers.Task {
   }
 
   private void open(Volume volume) {
+    if (volume.attachmentCount() >= limits.connectionsPerVolume()) {
+      context.counters().connectionRefused();
+      refuseToOpen("the export has as many clients as it may have");
+      return;
+    }
     if (option == OPT_GO) {
       describe(volume);
       replies.ack(option);
@@ -504,6 +509,14 @@ final class Negotiation implements Timers.Task {
       session.closeNow("it asked for an unknown export");
     } else {
       refuse(REP_ERR_UNKNOWN, "no such export");
+    }
+  }
+
+  private void refuseToOpen(String why) {
+    if (option == OPT_EXPORT_NAME) {
+      session.closeNow(why);
+    } else {
+      refuse(REP_ERR_POLICY, why);
     }
   }
 

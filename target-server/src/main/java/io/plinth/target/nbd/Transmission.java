@@ -681,6 +681,11 @@ final class Transmission implements Volume.Attachment, Volume.ReadyListener {
     return (owesReading || owesPayload) && nowNs - lastProgressNs >= limits.stallTimeoutNs();
   }
 
+  /** Returns whether nothing is in flight and nothing has come for the idle timeout. */
+  boolean isIdle(long nowNs) {
+    return inFlight == 0 && current == null && nowNs - lastProgressNs >= limits.idleTimeoutNs();
+  }
+
   // The end.
 
   /** Looks at no further request and closes once all that came before are answered. */

@@ -48,7 +48,7 @@ public abstract class IndexedVolume implements Volume {
     return index.mappedBlocks() * BLOCK;
   }
 
-  /** Returns how many clients use the volume; any thread. */
+  @Override
   public int attachmentCount() {
     return attachmentCount;
   }

@@ -53,6 +53,9 @@ public interface Volume {
   /** Registers a client for as long as it uses the volume. */
   void attach(Attachment attachment);
 
+  /** Returns how many clients use the volume; any thread. */
+  int attachmentCount();
+
   /** Ends what {@link #attach} began. */
   void detach(Attachment attachment);
 }

@@ -45,6 +45,8 @@ class ConfigLoaderTest {
             unix = ["/run/plinth.sock", "relative.sock"]
             default-export = "demo"
             max-connections = 7
+            max-connections-per-volume = 3
+            idle-timeout = "1h"
 
             [admin]
             listen = "localhost:0"
@@ -81,7 +83,9 @@ class ConfigLoaderTest {
                     List.of(new ListenAddress("0.0.0.0", 1), new ListenAddress("::1", 2)),
                     List.of(Path.of("/run/plinth.sock"), directory.resolve("relative.sock")),
                     Optional.of("demo"),
-                    7),
+                    7,
+                    3,
+                    3600),
                 new ListenAddress("localhost", 0),
                 new ServerConfig.Log(
                     128L << 20, 10L << 30, 64L << 20, 3, 1 << 20, 12 * 3600, 2 * 86_400),

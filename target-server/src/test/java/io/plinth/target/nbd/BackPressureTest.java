@@ -44,7 +44,9 @@ class BackPressureTest {
           2000,
           10 * SECOND_NS,
           5 * SECOND_NS,
-          10 * SECOND_NS);
+          10 * SECOND_NS,
+          12,
+          0);
 
   @Parameter Split split;
 
@@ -196,7 +198,7 @@ class BackPressureTest {
   void longestReadIsServedWhenNoOtherIsInFlight() {
     NbdLimits limits =
         new NbdLimits(
-            1 << 20, 60 << 10, 8, 64, 1 << 20, 12, 32 << 10, 64 << 10, 100, 2000, 1, 1, 1);
+            1 << 20, 60 << 10, 8, 64, 1 << 20, 12, 32 << 10, 64 << 10, 100, 2000, 1, 1, 1, 12, 0);
     try (TestServer tight = new TestServer(limits, 1, CHUNKS)) {
       MemoryVolume narrow = tight.volume("demo", 0, SIZE);
       TestClient first = tight.connect(split).openSimple("demo");
@@ -245,7 +247,9 @@ class BackPressureTest {
             2000,
             10 * SECOND_NS,
             5 * SECOND_NS,
-            10 * SECOND_NS),
+            10 * SECOND_NS,
+            12,
+            0),
         1,
         CHUNKS);
   }

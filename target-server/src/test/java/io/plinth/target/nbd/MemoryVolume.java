@@ -84,7 +84,8 @@ final class MemoryVolume implements Volume, Releasable {
     return pending.size();
   }
 
-  int attachmentCount() {
+  @Override
+  public int attachmentCount() {
     return attachments.size();
   }
 

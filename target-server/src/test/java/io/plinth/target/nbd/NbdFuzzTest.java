@@ -82,7 +82,9 @@ class NbdFuzzTest {
               random.nextInt(1, 2000),
               10 * SECOND_NS,
               3600 * SECOND_NS,
-              10 * SECOND_NS);
+              10 * SECOND_NS,
+              20,
+              0);
       server = new TestServer(limits, 2, random.nextInt(4, 12));
       server.connectionEntries = random.nextInt(4, 40);
       server.volume("near", 0, SIZE);
