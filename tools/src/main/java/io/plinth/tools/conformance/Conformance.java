@@ -118,12 +118,13 @@ public final class Conformance {
    * Asks what the server offers; a server that is there but breaks a rule is judged all the same.
    */
   private Facts facts() throws IOException {
-    SocketWire.connect(options.uri(), Deadline.inMs(options.waitMs())).close();
     CheckRun run = new CheckRun(options, null);
     try {
       return Facts.of(run);
     } catch (Broken e) {
       return Facts.unknown(e.getMessage(), Nbd.FIXED_NEWSTYLE | Nbd.NO_ZEROES, Facts.Tls.NOTLS);
+    } catch (UnreachableException e) {
+      throw e;
     } catch (IOException e) {
       return Facts.unknown(
           "what is offered could not be asked: " + CheckRun.told(e),

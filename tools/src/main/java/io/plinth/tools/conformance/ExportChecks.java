@@ -191,21 +191,23 @@ final class ExportChecks {
 
   private static void hugeOptions(CheckRun run) {
     for (int option : new int[] {Nbd.OPT_INFO, 4711}) {
-      run.should(
-          Nbd.optionName(option) + " of 4 GiB, no TLS yet",
+      run.probe(
+          Nbd.optionName(option) + " of 4 GiB before TLS",
           () -> {
             ClientConnection connection = run.plain();
             try {
               connection.send(
                   new Packet().u64(Nbd.OPTION_MAGIC).u32(option).u32(-1).toBytes(),
-                  new byte[128 << 10]);
+                  new byte[1 << 20]);
               Answer answer = connection.answer(option);
               must(!answer.isAck(), "it is answered ACK");
             } catch (ClosedException _) {
               // That is a refusal as well.
             } catch (NoAnswerException _) {
-              throw Broken.should("it is neither refused nor is the connection closed");
+              // The text lets a server pass over the data as it comes; its memory can't be seen.
+              run.note(Nbd.optionName(option) + ": the server waits for all of it");
             }
+            int _ = run.plain().option(Nbd.OPT_LIST, new byte[0]).before().size();
           });
     }
   }
@@ -267,6 +269,10 @@ final class ExportChecks {
           long[] single = new long[ROUNDS];
           long[] second = new long[ROUNDS];
           int length = Math.max(512, run.facts().minimum());
+          // A kernel acknowledges at once while a connection is young.
+          for (int i = 0; i < 4 * ROUNDS; i++) {
+            Reply _ = session.read(0, length);
+          }
           for (int i = 0; i < ROUNDS; i++) {
             long begin = System.nanoTime();
             Reply _ = session.read(0, length);

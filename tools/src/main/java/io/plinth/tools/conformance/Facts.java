@@ -79,16 +79,14 @@ record Facts(
     if (plainRefused) {
       return unknown("the server wants TLS: use a URI with nbds://", handshakeFlags, tls);
     }
-    ClientConnection connection = run.negotiation();
-    byte[] query = Packet.info(run.export(), Nbd.INFO_BLOCK_SIZE);
-    ClientConnection.Answer answer = connection.option(Nbd.OPT_INFO, query);
+    ClientConnection.Answer answer = go(run, run.negotiation());
     if (answer.is(Nbd.ERR_UNSUP)) {
       return oldServer(run, handshakeFlags, tls);
     }
     ByteBuffer export = answer.info(Nbd.INFO_EXPORT);
     if (!answer.isAck() || export == null) {
       return unknown(
-          "INFO of export '" + run.export() + "' is answered " + answer, handshakeFlags, tls);
+          "GO to export '" + run.export() + "' is answered " + answer, handshakeFlags, tls);
     }
     long size = export.getLong(0);
     if (size < LEAST_SIZE) {
@@ -97,17 +95,13 @@ record Facts(
     }
     int flags = export.getShort(8) & 0xffff;
     ByteBuffer sizes = answer.info(Nbd.INFO_BLOCK_SIZE);
+    ClientConnection connection = run.negotiation();
     boolean structured = connection.option(Nbd.OPT_STRUCTURED_REPLY, new byte[0]).isAck();
-    int structuredFlags = structured ? flagsNow(run, connection, flags) : flags;
+    byte[] query = Packet.meta(run.export(), Nbd.ALLOCATION);
     boolean allocation =
-        structured
-            && !connection
-                .option(Nbd.OPT_SET_META_CONTEXT, Packet.meta(run.export(), Nbd.ALLOCATION))
-                .before()
-                .isEmpty();
+        structured && !connection.option(Nbd.OPT_SET_META_CONTEXT, query).before().isEmpty();
     ClientConnection other = run.negotiation();
     boolean extended = other.option(Nbd.OPT_EXTENDED_HEADERS, new byte[0]).isAck();
-    int extendedFlags = extended ? flagsNow(run, other, flags) : flags;
     int minimum = sizes == null ? 1 : sizes.getInt(0);
     return new Facts(
         "",
@@ -119,18 +113,23 @@ record Facts(
         handshakeFlags,
         size,
         flags,
-        structuredFlags,
-        extendedFlags,
+        structured ? flagsNow(run, connection, flags) : flags,
+        extended ? flagsNow(run, other, flags) : flags,
         sizes != null,
         minimum > 0 && minimum <= 1 << 16 ? minimum : 1,
         sizes == null ? 4096 : sizes.getInt(4) & 0xffffffffL,
         sizes == null ? Nbd.PORTABLE_PAYLOAD : sizes.getInt(8) & 0xffffffffL);
   }
 
+  /** What counts is what GO says: it is what requests go by. */
+  private static ClientConnection.Answer go(CheckRun run, ClientConnection connection)
+      throws IOException {
+    return connection.option(Nbd.OPT_GO, Packet.info(run.export(), Nbd.INFO_BLOCK_SIZE));
+  }
+
   private static int flagsNow(CheckRun run, ClientConnection connection, int otherwise)
       throws IOException {
-    ByteBuffer export =
-        connection.option(Nbd.OPT_INFO, Packet.info(run.export())).info(Nbd.INFO_EXPORT);
+    ByteBuffer export = go(run, connection).info(Nbd.INFO_EXPORT);
     return export == null ? otherwise : export.getShort(8) & 0xffff;
   }
 

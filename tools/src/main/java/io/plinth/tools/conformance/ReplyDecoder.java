@@ -36,6 +36,9 @@ final class ReplyDecoder {
   private final Map<Long, Reply> pending = new LinkedHashMap<>();
   private final Set<Long> finished = new HashSet<>();
 
+  /** Answered, and not yet asked for. */
+  private final Map<Long, Reply> kept = new LinkedHashMap<>();
+
   /**
    * A decoder of one connection.
    *
@@ -73,7 +76,7 @@ final class ReplyDecoder {
         throw e;
       }
     }
-    return reply;
+    return kept.remove(request.cookie());
   }
 
   private void message() throws IOException {
@@ -254,6 +257,7 @@ final class ReplyDecoder {
   private void finish(Reply reply) {
     Reply _ = pending.remove(reply.request().cookie());
     boolean _ = finished.add(reply.request().cookie());
+    Reply _ = kept.put(reply.request().cookie(), reply);
     reply.end();
   }
 

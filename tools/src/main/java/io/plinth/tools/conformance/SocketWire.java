@@ -39,10 +39,10 @@ final class SocketWire implements Wire {
         boolean _ = channel.finishConnect();
       }
       return wire;
-    } catch (IOException | RuntimeException e) {
+    } catch (IOException e) {
       closeQuietly(selector);
       closeQuietly(channel);
-      throw e;
+      throw new UnreachableException(e);
     }
   }
 
