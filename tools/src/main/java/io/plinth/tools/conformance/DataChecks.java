@@ -5,6 +5,7 @@ import static io.plinth.tools.conformance.CheckRun.need;
 import static io.plinth.tools.conformance.CheckRun.recommended;
 
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.util.Arrays;
 import java.util.List;
 
@@ -225,11 +226,12 @@ final class DataChecks {
           must(
               List.of(0, Nbd.EPERM, Nbd.EIO, Nbd.ENOSPC, Nbd.ESHUTDOWN).contains(reply.error()),
               "it is answered " + reply);
-          long size =
+          ByteBuffer export =
               run.negotiation()
                   .option(Nbd.OPT_INFO, Packet.info(run.export(), Nbd.INFO_BLOCK_SIZE))
-                  .info(Nbd.INFO_EXPORT)
-                  .getLong(0);
+                  .info(Nbd.INFO_EXPORT);
+          must(export != null, "INFO does not tell the size then");
+          long size = export.getLong(0);
           must(size == run.facts().size(), "INFO tells " + size + " then");
         });
   }

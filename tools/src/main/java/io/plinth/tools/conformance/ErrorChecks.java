@@ -326,7 +326,7 @@ final class ErrorChecks {
   private static void needMaximum(CheckRun run, long over) {
     run.needExport();
     need(run.facts().blockSizes(), "no maximum is told");
-    need(over <= 128 << 20, "the maximum is " + run.facts().maximum());
+    need(over <= 40 << 20, "the maximum is " + run.facts().maximum());
     need(over <= run.facts().size(), "the export is not larger than the maximum");
   }
 }

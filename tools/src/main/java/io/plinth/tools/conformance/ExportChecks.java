@@ -9,7 +9,9 @@ import io.plinth.tools.conformance.ClientConnection.OptionReply;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
+import java.util.HexFormat;
 import java.util.List;
+import java.util.stream.Collectors;
 
 /** H7 to H11, S1 and S2: what is told of an export, strings, lengths, block sizes. */
 final class ExportChecks {
@@ -126,9 +128,7 @@ final class ExportChecks {
             byte[] data = Packet.info(run.export(), query);
             List<ByteBuffer> told = sorted(option(connection, Nbd.OPT_INFO, data));
             List<ByteBuffer> toldAgain = sorted(option(connection, Nbd.OPT_GO, data));
-            must(
-                told.equals(toldAgain),
-                "INFO gives " + told.size() + " and GO " + toldAgain.size() + ", or other values");
+            must(told.equals(toldAgain), "INFO tells " + hex(told) + " and GO " + hex(toldAgain));
           });
     }
   }
@@ -140,6 +140,13 @@ final class ExportChecks {
     }
     all.sort(null);
     return all;
+  }
+
+  private static String hex(List<ByteBuffer> told) {
+    HexFormat format = HexFormat.of();
+    return told.stream()
+        .map(data -> format.formatHex(Packet.rest(data.duplicate())))
+        .collect(Collectors.joining(" "));
   }
 
   private static void strings(CheckRun run) {

@@ -25,7 +25,7 @@ final class Reply {
     this.request = request;
     // What can't be read in one piece anyway needs no room.
     boolean read = request.command() == Nbd.READ && request.length() >= 0;
-    data = new byte[read && request.length() <= 1 << 28 ? (int) request.length() : 0];
+    data = new byte[read && request.length() <= 1 << 26 ? (int) request.length() : 0];
   }
 
   Request request() {
@@ -98,7 +98,9 @@ final class Reply {
       }
     }
     covered.add(new Range(from, from + length));
-    System.arraycopy(bytes, 0, data, (int) from, bytes.length);
+    if (data.length > 0) {
+      System.arraycopy(bytes, 0, data, (int) from, bytes.length);
+    }
   }
 
   void addExtents(int context, List<Extent> list) {

@@ -194,7 +194,7 @@ final class ReplyChecks {
         () -> {
           Transmission session = run.structured();
           int unit = run.facts().minimum();
-          long length = Math.min(run.facts().maxPayload(), 64L << 20) / unit * unit;
+          long length = Math.min(run.facts().maxPayload(), 32L << 20) / unit * unit;
           Content.succeed(session, Nbd.READ, 0, 0, length);
           run.note(length + " bytes");
         });

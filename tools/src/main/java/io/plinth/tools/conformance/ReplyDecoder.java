@@ -132,9 +132,8 @@ final class ReplyDecoder {
       require(offset == request.offset(), "X1", request + ": the reply's offset is " + offset);
     }
     long length = extended ? header.getLong() : header.getInt() & 0xffffffffL;
-    long most = Math.max(maxPayload, request.command() == Nbd.BLOCK_STATUS ? 17 << 20 : 0);
     require(
-        length >= 0 && length <= most + OVERHEAD && length < 1L << 30,
+        length >= 0 && length <= most(request) + OVERHEAD,
         "R8",
         request + ": a chunk with " + Long.toUnsignedString(length) + " bytes of payload");
     require(
@@ -146,6 +145,16 @@ final class ReplyDecoder {
     if (done) {
       finish(reply);
     }
+  }
+
+  /** Returns how much payload a reply may have in one chunk, beside what comes with it. */
+  private long most(Request request) {
+    return switch (request.command()) {
+      // What is longer than the request can't be right either, and is not worth the memory.
+      case Nbd.READ -> Math.min(Math.max(0, request.length()), Math.min(maxPayload, 1 << 26));
+      case Nbd.BLOCK_STATUS -> 16L << 20;
+      default -> 0;
+    };
   }
 
   private void chunk(Reply reply, int type, ByteBuffer payload, boolean done) {
