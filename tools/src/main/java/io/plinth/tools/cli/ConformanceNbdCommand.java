@@ -123,7 +123,7 @@ final class ConformanceNbdCommand implements Callable<Integer> {
       return conformance.run(id -> {});
     } catch (IOException e) {
       throw new CliException(
-          ExitCodes.UNREACHABLE, "unreachable", "no server at " + uri + ": " + e.getMessage(), e);
+          ExitCodes.UNREACHABLE, "unreachable", "cannot reach " + uri + ": " + e.getMessage(), e);
     }
   }
 

@@ -41,7 +41,7 @@ final class Certificates {
       context.init(keys(uri), trust(uri), null);
       return context;
     } catch (GeneralSecurityException e) {
-      throw new IOException("certificates: " + e.getMessage(), e);
+      throw new TlsFailedException("certificates: " + e.getMessage(), e);
     }
   }
 
@@ -93,7 +93,7 @@ final class Certificates {
     try (InputStream in = Files.newInputStream(file)) {
       return CertificateFactory.getInstance("X.509").generateCertificates(in);
     } catch (java.nio.file.NoSuchFileException e) {
-      throw new IOException("no file " + e.getFile(), e);
+      throw new TlsFailedException("no file " + e.getFile(), e);
     }
   }
 
@@ -103,9 +103,10 @@ final class Certificates {
     int from = text.indexOf(begin);
     int to = text.indexOf("-----END PRIVATE KEY-----");
     if (from < 0 || to < from) {
-      throw new IOException(
+      throw new TlsFailedException(
           file
-              + " is not an unencrypted PKCS #8 key: convert it with 'openssl pkcs8 -topk8 -nodes'");
+              + " is not an unencrypted PKCS #8 key: convert it with 'openssl pkcs8 -topk8 -nodes'",
+          null);
     }
     byte[] der = Base64.getMimeDecoder().decode(text.substring(from + begin.length(), to));
     PKCS8EncodedKeySpec specification = new PKCS8EncodedKeySpec(der);
@@ -116,7 +117,7 @@ final class Certificates {
         // Then it is of another kind.
       }
     }
-    throw new IOException(file + " is neither an RSA nor an EC nor an EdDSA key");
+    throw new TlsFailedException(file + " is neither an RSA nor an EC nor an EdDSA key", null);
   }
 
   /** For {@code tls-verify-peer=0}: the person who asks knows whom it is about. */

@@ -123,7 +123,7 @@ public final class Conformance {
       return Facts.of(run);
     } catch (Broken e) {
       return Facts.unknown(e.getMessage(), Nbd.FIXED_NEWSTYLE | Nbd.NO_ZEROES, Facts.Tls.NOTLS);
-    } catch (UnreachableException e) {
+    } catch (UnreachableException | TlsFailedException e) {
       throw e;
     } catch (IOException e) {
       return Facts.unknown(

@@ -7,6 +7,7 @@ import java.nio.ByteBuffer;
 import java.nio.channels.SelectionKey;
 import java.nio.channels.Selector;
 import java.nio.channels.SocketChannel;
+import jdk.net.ExtendedSocketOptions;
 
 /** A TCP or unix socket. */
 final class SocketWire implements Wire {
@@ -72,6 +73,13 @@ final class SocketWire implements Wire {
     selector.selectedKeys().clear();
     if (ready == 0 && deadline.leftMs() == 0) {
       throw new NoAnswerException(problem + " in time");
+    }
+  }
+
+  /** Has this machine acknowledge late for a while, so that a server shows if it waits for that. */
+  void delayAcknowledgements() throws IOException {
+    if (channel.supportedOptions().contains(ExtendedSocketOptions.TCP_QUICKACK)) {
+      SocketChannel _ = channel.setOption(ExtendedSocketOptions.TCP_QUICKACK, false);
     }
   }
 

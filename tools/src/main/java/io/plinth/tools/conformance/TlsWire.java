@@ -36,7 +36,7 @@ final class TlsWire implements Wire {
       engine.beginHandshake();
       wire.shake(deadline);
     } catch (SSLException e) {
-      throw new IOException("TLS handshake: " + e.getMessage(), e);
+      throw new TlsFailedException("TLS handshake: " + e.getMessage(), e);
     }
     return wire;
   }
