@@ -53,6 +53,16 @@ final class Transmission {
     return request;
   }
 
+  /** Sends two READs in one piece. */
+  List<Request> sendTogether(long first, long second, long length) throws IOException {
+    Request one = new Request(Nbd.READ, 0, nextCookie(), first, length, contexts);
+    Request two = new Request(Nbd.READ, 0, nextCookie(), second, length, contexts);
+    decoder.expect(one);
+    decoder.expect(two);
+    connection.send(header(one, length), header(two, length));
+    return List.of(one, two);
+  }
+
   /** Returns the header of a request, of the kind that was negotiated. */
   byte[] header(Request request, long length) {
     Packet packet =
