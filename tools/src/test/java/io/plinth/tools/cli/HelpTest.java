@@ -59,6 +59,8 @@ class HelpTest {
             "stats",
             "status",
             "inspect",
+            "conformance",
+            "conformance nbd",
             "version");
   }
 
@@ -90,7 +92,7 @@ class HelpTest {
   @ParameterizedTest
   @MethodSource("commands")
   void everyCommandThatDoesSomethingCanWriteJson(String command) {
-    if (List.of("", "volume", "volume snapshot", "scrub").contains(command)) {
+    if (List.of("", "volume", "volume snapshot", "scrub", "conformance").contains(command)) {
       // These only lead to others.
       return;
     }
@@ -124,6 +126,8 @@ class HelpTest {
         "scrub stop --wait",
         "stats a b",
         "inspect",
+        "conformance",
+        "conformance nbd --write yes",
         "version --admin 127.0.0.1:1"
       })
   void badUsageIsTwoLinesAndTwo(String line) {

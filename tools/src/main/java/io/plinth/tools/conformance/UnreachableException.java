@@ -1,0 +1,12 @@
+package io.plinth.tools.conformance;
+
+import java.io.IOException;
+
+/** There is no connection to the server to be had. */
+final class UnreachableException extends IOException {
+  private static final long serialVersionUID = 1L;
+
+  UnreachableException(IOException cause) {
+    super(CheckRun.told(cause), cause);
+  }
+}

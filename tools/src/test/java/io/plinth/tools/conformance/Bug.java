@@ -1,0 +1,78 @@
+package io.plinth.tools.conformance;
+
+import io.plinth.tools.conformance.Facts.Tls;
+
+/** What a fake server can do wrong, and the rule that it breaks. */
+enum Bug {
+  UNDEFINED_HANDSHAKE_FLAG("H1"),
+  UNKNOWN_CLIENT_FLAG_TAKEN("H2"),
+  PADDING_AFTER_GO("H3"),
+  NO_PADDING_AFTER_EXPORT_NAME("H3"),
+  UNKNOWN_OPTION_INVALID("H4"),
+  OTHER_OPTION_ECHOED("H5"),
+  UNKNOWN_EXPORT_INVALID("H6"),
+  NO_INFO_EXPORT("H7"),
+  BLOCK_SIZE_REQUIRED_THOUGH_ASKED_FOR("H8"),
+  GO_TELLS_OTHER_FLAGS("H9"),
+  NUL_IN_NAME("H10"),
+  HUGE_OPTION_ACKNOWLEDGED("H11"),
+  TLS_REQUIRED_WITHOUT_TLS("T1"),
+  UNKNOWN_OPTION_BEFORE_FORCED_TLS("T2", Tls.FORCEDTLS),
+  STRUCTURED_REPLY_NEEDS_TLS("T3", Tls.SELECTIVETLS),
+  STARTTLS_TAKES_DATA("T4", Tls.SELECTIVETLS),
+  PLAIN_AFTER_STARTTLS("T5", Tls.FORCEDTLS),
+  STARTTLS_AT_SECOND_TRY("T6"),
+  WRONG_COOKIE("R1"),
+  SIMPLE_ERROR_TO_STRUCTURED_READ("R2"),
+  DONE_MISSING("R3"),
+  CHUNK_AFTER_DONE("R3"),
+  CHUNKS_OVERLAP("R4"),
+  CHUNK_OUTSIDE("R4"),
+  READ_NOT_COVERED("R4"),
+  FRAGMENTED_IN_SPITE_OF_DF("R7"),
+  HUGE_CHUNK("R8"),
+  STATUS_WITHOUT_CONTEXT("B1"),
+  EMPTY_EXTENT("B2"),
+  TWO_EXTENTS_FOR_REQ_ONE("B2"),
+  DATA_SAID_TO_BE_ZERO("B3"),
+  FUA_WRITE_LOST("D1"),
+  OLD_DATA_ON_OTHER_CONNECTIONS("D2"),
+  ZEROES_NOT_WRITTEN("D3"),
+  UNKNOWN_FLAG_TAKEN("E1"),
+  PAYLOAD_OF_REFUSED_WRITE_LEFT("E1"),
+  PAST_THE_END_IS_EIO("E2"),
+  MISALIGNED_SERVED("E3"),
+  EMPTY_REQUEST_DISCONNECTS("E4"),
+  BAD_MAGIC_EXECUTED("E6"),
+  LONG_WRITE_DISCONNECTS("E7"),
+  PREFERRED_NO_POWER_OF_TWO("S1"),
+  SIMPLE_REPLY_TO_EXTENDED("X1"),
+  OTHER_OFFSET_IN_REPLY("X1"),
+  LENGTH_CUT_TO_32_BITS("X1"),
+  PAYLOAD_OF_READ_TAKEN("X2"),
+  STATUS_OF_TYPE_5("X3"),
+  CONTEXT_TWICE("X4"),
+  EXPORT_NAME_AFTER_EXTENDED("X5"),
+  RESIZE_IS_EINVAL("Z1");
+
+  private final String rule;
+  private final Tls mode;
+
+  Bug(String rule) {
+    this(rule, Tls.NOTLS);
+  }
+
+  Bug(String rule, Tls mode) {
+    this.rule = rule;
+    this.mode = mode;
+  }
+
+  String rule() {
+    return rule;
+  }
+
+  /** Returns the mode of the server in which the bug can show. */
+  Tls mode() {
+    return mode;
+  }
+}
