@@ -52,7 +52,7 @@ record Export(
     if (format.hasChunks()) {
       flags |= FLAG_SEND_DF;
     }
-    if (format == ReplyFormat.EXTENDED && !contexts.isEmpty()) {
+    if (format == ReplyFormat.EXTENDED) {
       flags |= FLAG_BLOCK_STATUS_PAYLOAD;
     }
     return flags;
