@@ -79,6 +79,9 @@ final class PlinthCommand implements Runnable {
             .addSubcommand(new StatsCommand())
             .addSubcommand(new StatusCommand())
             .addSubcommand(new InspectCommand())
+            .addSubcommand(new AttachCommand())
+            .addSubcommand(new DetachCommand())
+            .addSubcommand(new AttachmentsCommand())
             .addSubcommand(new VersionCommand());
     boolean debug = "1".equals(environment.get(DEBUG));
     root.setOut(out)

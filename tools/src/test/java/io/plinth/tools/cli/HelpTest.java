@@ -59,6 +59,9 @@ class HelpTest {
             "stats",
             "status",
             "inspect",
+            "attach",
+            "detach",
+            "attachments",
             "version");
   }
 
@@ -124,6 +127,10 @@ class HelpTest {
         "scrub stop --wait",
         "stats a b",
         "inspect",
+        "attach demo",
+        "attach demo /dev/nbd0 --connections many",
+        "detach",
+        "attachments now",
         "version --admin 127.0.0.1:1"
       })
   void badUsageIsTwoLinesAndTwo(String line) {
