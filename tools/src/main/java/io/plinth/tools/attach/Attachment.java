@@ -27,6 +27,13 @@ public final class Attachment implements AutoCloseable {
   /** A connection that holds for so long was a good one: the next loss is dialled at once. */
   private static final long GOOD_NS = TimeUnit.SECONDS.toNanos(5);
 
+  /**
+   * The kernel looks after its requests at this interval, and sends those again whose connection
+   * was replaced meanwhile; by itself after 30 s only. To a request that is merely slow it does
+   * nothing but say so in its log.
+   */
+  private static final long RETRY_MS = 2_000;
+
   private final NbdControl control;
   private final Dialler dialler;
   private final AttachSettings settings;
@@ -53,6 +60,9 @@ public final class Attachment implements AutoCloseable {
     boolean isInUse(int index);
 
     void flush(int index) throws AttachException;
+
+    /** Sets how soon requests of a lost connection are sent again over a new one. */
+    boolean setRetryMs(int index, long retryMs);
   }
 
   Attachment(
@@ -94,6 +104,11 @@ public final class Attachment implements AutoCloseable {
           public void flush(int index) throws AttachException {
             BlockDevices.flush(index);
           }
+
+          @Override
+          public boolean setRetryMs(int index, long retryMs) {
+            return BlockDevices.setRetryMs(index, retryMs);
+          }
         };
     return new Attachment(
         KernelNbd.open(), new SocketDialler(), settings, System::nanoTime, files, events);
@@ -119,6 +134,9 @@ public final class Attachment implements AutoCloseable {
         export = takeOver(e, offered);
         control.reconfigure(settings.index(), export.name(), links);
         what = "took over";
+      }
+      if (!files.setRetryMs(settings.index(), RETRY_MS)) {
+        event("slow_retry", "requests of a lost connection are sent again after 30 s only");
       }
       event("attached", what + " " + device() + ": " + describe(first, links.size()));
     } finally {

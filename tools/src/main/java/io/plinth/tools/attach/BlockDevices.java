@@ -6,6 +6,7 @@ import io.plinth.tools.attach.AttachException.Kind;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
@@ -91,6 +92,17 @@ public final class BlockDevices {
 
   static long sizeBytes(int index) {
     return number(read(SYSFS.resolve("nbd" + index).resolve("size")), 0) * SECTOR_BYTES;
+  }
+
+  /** Returns whether the kernel lets the time be set; those before 5.0 do not. */
+  static boolean setRetryMs(int index, long retryMs) {
+    Path file = SYSFS.resolve("nbd" + index).resolve("queue/io_timeout");
+    try {
+      Files.writeString(file, Long.toString(retryMs), StandardOpenOption.WRITE);
+      return true;
+    } catch (IOException e) {
+      return false;
+    }
   }
 
   /** Files of a device that is not attached are absent, or can't be read. */
