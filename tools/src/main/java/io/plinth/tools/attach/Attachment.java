@@ -44,6 +44,7 @@ public final class Attachment implements AutoCloseable {
   private volatile boolean stopping;
   private volatile AttachException failure;
   private Export export;
+  private int connections;
   private long reconnectedNs;
   private long pauseMs;
   private String lastRefusal = "";
@@ -121,7 +122,7 @@ public final class Attachment implements AutoCloseable {
       links.add(dialAnyServer());
       Link first = links.getFirst();
       Export offered = first.export();
-      int connections = connections(offered);
+      connections = allowed(offered);
       while (links.size() < connections) {
         links.add(dialler.dial(first.server(), settings.volume()));
       }
@@ -162,7 +163,7 @@ public final class Attachment implements AutoCloseable {
     return device;
   }
 
-  private int connections(Export offered) {
+  private int allowed(Export offered) {
     if (settings.connections() > 1 && !offered.canMultiConn()) {
       event("one_connection", "the server allows one connection only");
       return 1;
@@ -249,42 +250,54 @@ public final class Attachment implements AutoCloseable {
     if (lostNs - reconnectedNs > GOOD_NS) {
       pauseMs = 0;
     }
-    int missing = lost == NbdControl.UNKNOWN ? settings.connections() : lost;
+    long deadNs = lostNs;
+    long waitMs = pauseMs;
+    int missing = lost == NbdControl.UNKNOWN ? connections : Math.min(lost, connections);
     while (missing > 0) {
-      missing += pause();
+      missing = Math.min(missing + pause(waitMs), connections);
       if (stopping) {
         // The kernel fails what waits for a connection when it is told to detach.
         connectionIsLost = true;
         return;
       }
-      if (clockNs.getAsLong() - lostNs > TimeUnit.SECONDS.toNanos(settings.deadTimeoutS())) {
+      // As long as one connection is left, requests do not wait.
+      if (missing < connections) {
+        deadNs = clockNs.getAsLong();
+      } else if (clockNs.getAsLong() - deadNs > TimeUnit.SECONDS.toNanos(settings.deadTimeoutS())) {
         giveUp();
       }
       try (Link link = dialSameVolume()) {
-        if (link != null) {
-          control.reconfigure(settings.index(), export.name(), List.of(link));
-          missing--;
-          reconnectedNs = clockNs.getAsLong();
-          lastRefusal = "";
-          if (missing == 0) {
-            double seconds = (reconnectedNs - lostNs) / 1e9;
-            event(
-                "reconnected",
-                String.format(
-                    Locale.ROOT,
-                    "reconnected after %.1f s: %s to %s",
-                    seconds,
-                    device(),
-                    link.server()));
-          }
+        if (link == null) {
+          waitMs = longer(waitMs);
+          continue;
+        }
+        control.reconfigure(settings.index(), export.name(), List.of(link));
+        missing--;
+        waitMs = 0;
+        if (missing == 0) {
+          tellReconnected(link, lostNs);
         }
       }
-      pauseMs = Math.clamp(pauseMs * 2, FIRST_PAUSE_MS, LONGEST_PAUSE_MS);
     }
+    pauseMs = longer(pauseMs);
+  }
+
+  private static long longer(long pauseMs) {
+    return Math.clamp(pauseMs * 2, FIRST_PAUSE_MS, LONGEST_PAUSE_MS);
+  }
+
+  private void tellReconnected(Link link, long lostNs) {
+    reconnectedNs = clockNs.getAsLong();
+    lastRefusal = "";
+    double seconds = (reconnectedNs - lostNs) / 1e9;
+    event(
+        "reconnected",
+        String.format(
+            Locale.ROOT, "reconnected after %.1f s: %s to %s", seconds, device(), link.server()));
   }
 
   /** Waits before the next round; returns how many more connections were lost meanwhile. */
-  private int pause() throws AttachException {
+  private int pause(long pauseMs) throws AttachException {
     int lost = 0;
     long untilNs = clockNs.getAsLong() + TimeUnit.MILLISECONDS.toNanos(pauseMs);
     for (long leftNs = untilNs - clockNs.getAsLong(); leftNs > 0 && !stopping; ) {

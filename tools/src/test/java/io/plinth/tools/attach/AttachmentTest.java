@@ -327,6 +327,19 @@ class AttachmentTest {
   }
 
   @Test
+  void doesNotGiveUpWhileAnotherConnectionIsLeft() throws AttachException {
+    create(2, "a:1");
+    attachment.attach();
+    for (int i = 0; i < 200; i++) {
+      answers.add(refused("a:1"));
+      kernel.waits.add(i == 0 ? lose(1) : () -> {});
+    }
+    long beginNs = nowNs;
+    runScript(this::stop);
+    assertThat(TimeUnit.NANOSECONDS.toSeconds(nowNs - beginNs)).isGreaterThan(35);
+  }
+
+  @Test
   void givesUpAndDetachesAfterTheDeadTimeout() throws AttachException {
     create(1, "a:1");
     attachment.attach();
