@@ -24,6 +24,7 @@ public final class Posix {
   public static final int O_DIRECT = 0x4000;
   public static final int O_DIRECTORY = 0x10000;
   public static final int O_CLOEXEC = 0x80000;
+  public static final int AF_NETLINK = 16;
   public static final int SOL_SOCKET = 1;
   public static final int SO_REUSEADDR = 2;
   public static final int SO_KEEPALIVE = 9;
@@ -54,6 +55,12 @@ public final class Posix {
       function("socket", FunctionDescriptor.of(INT, INT, INT, INT));
   private static final MethodHandle BIND =
       function("bind", FunctionDescriptor.of(INT, INT, ValueLayout.ADDRESS, INT));
+  private static final MethodHandle CONNECT =
+      function("connect", FunctionDescriptor.of(INT, INT, ValueLayout.ADDRESS, INT));
+  private static final MethodHandle SEND =
+      function("send", FunctionDescriptor.of(LONG, INT, ValueLayout.ADDRESS, LONG, INT));
+  private static final MethodHandle RECEIVE =
+      function("recv", FunctionDescriptor.of(LONG, INT, ValueLayout.ADDRESS, LONG, INT));
   private static final MethodHandle LISTEN =
       function("listen", FunctionDescriptor.of(INT, INT, INT));
   private static final MethodHandle SETSOCKOPT =
@@ -222,10 +229,19 @@ public final class Posix {
 
   /** Makes a stream socket of an address family, close-on-exec; returns the descriptor. */
   public static int streamSocket(int family) {
-    final int sockStreamCloexec = 1 | O_CLOEXEC;
+    return socket(family, 1, 0);
+  }
+
+  /** Makes a socket that speaks to the kernel, close-on-exec; returns the descriptor. */
+  public static int netlinkSocket(int protocol) {
+    final int rawSocket = 3;
+    return socket(AF_NETLINK, rawSocket, protocol);
+  }
+
+  private static int socket(int family, int type, int protocol) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment state = arena.allocate(Linker.Option.captureStateLayout());
-      return result(state, (int) SOCKET.invokeExact(state, family, sockStreamCloexec, 0));
+      return result(state, (int) SOCKET.invokeExact(state, family, type | O_CLOEXEC, protocol));
     } catch (Throwable e) {
       throw unexpected("socket", e);
     }
@@ -239,6 +255,71 @@ public final class Posix {
       return result(state, (int) BIND.invokeExact(state, descriptor, address, sockaddr.length));
     } catch (Throwable e) {
       throw unexpected("bind", e);
+    }
+  }
+
+  /** Connects a socket to an encoded address, waiting for as long as its timeout for sending. */
+  public static int connect(int descriptor, byte[] sockaddr) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(Linker.Option.captureStateLayout());
+      MemorySegment address = arena.allocateFrom(ValueLayout.JAVA_BYTE, sockaddr);
+      return result(state, (int) CONNECT.invokeExact(state, descriptor, address, sockaddr.length));
+    } catch (Throwable e) {
+      throw unexpected("connect", e);
+    }
+  }
+
+  /** Sends bytes, without SIGPIPE; returns the count, which may be short. */
+  public static int send(int descriptor, byte[] bytes, int offset) {
+    final int noSignal = 0x4000;
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(Linker.Option.captureStateLayout());
+      long length = bytes.length - (long) offset;
+      MemorySegment memory = arena.allocate(Math.max(1, length));
+      MemorySegment.copy(bytes, offset, memory, ValueLayout.JAVA_BYTE, 0, (int) length);
+      long sent = (long) SEND.invokeExact(state, descriptor, memory, length, noSignal);
+      return result(state, (int) sent);
+    } catch (Throwable e) {
+      throw unexpected("send", e);
+    }
+  }
+
+  /** Receives at most {@code length} bytes; returns the count, 0 at the end of the stream. */
+  public static int receive(int descriptor, byte[] bytes, int offset, int length) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(Linker.Option.captureStateLayout());
+      MemorySegment memory = arena.allocate(Math.max(1, length));
+      long received = (long) RECEIVE.invokeExact(state, descriptor, memory, (long) length, 0);
+      if (received > 0) {
+        MemorySegment.copy(memory, ValueLayout.JAVA_BYTE, 0, bytes, offset, (int) received);
+      }
+      return result(state, (int) received);
+    } catch (Throwable e) {
+      throw unexpected("recv", e);
+    }
+  }
+
+  /** Makes a socket's blocking calls end with EAGAIN after so many milliseconds; 0 for never. */
+  public static int setTimeouts(int descriptor, long timeoutMs) {
+    final int receiveTimeout = 20;
+    final int sendTimeout = 21;
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(Linker.Option.captureStateLayout());
+      MemorySegment time = arena.allocateFrom(LONG, timeoutMs / 1000, timeoutMs % 1000 * 1000);
+      int size = (int) time.byteSize();
+      int received =
+          result(
+              state,
+              (int)
+                  SETSOCKOPT.invokeExact(
+                      state, descriptor, SOL_SOCKET, receiveTimeout, time, size));
+      return received < 0
+          ? received
+          : result(
+              state,
+              (int) SETSOCKOPT.invokeExact(state, descriptor, SOL_SOCKET, sendTimeout, time, size));
+    } catch (Throwable e) {
+      throw unexpected("setsockopt", e);
     }
   }
 

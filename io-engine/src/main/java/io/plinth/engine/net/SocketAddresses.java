@@ -8,10 +8,10 @@ import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 
 /**
- * Addresses of listeners as people write them ({@code HOST:PORT}, {@code [::1]:PORT}, {@code
+ * Addresses of sockets as people write them ({@code HOST:PORT}, {@code [::1]:PORT}, {@code
  * unix:PATH}) and as the kernel wants them ({@code struct sockaddr}).
  */
-final class SocketAddresses {
+public final class SocketAddresses {
   static final int AF_UNIX = 1;
   static final int AF_INET = 2;
   static final int AF_INET6 = 10;
@@ -20,7 +20,7 @@ final class SocketAddresses {
   private SocketAddresses() {}
 
   /** Returns the family that an encoded address belongs to. */
-  static int family(byte[] sockaddr) {
+  public static int family(byte[] sockaddr) {
     return ByteBuffer.wrap(sockaddr).order(ByteOrder.nativeOrder()).getShort(0);
   }
 
@@ -29,7 +29,7 @@ final class SocketAddresses {
    *
    * @throws IllegalArgumentException with one line that names what is wrong with it
    */
-  static byte[] encode(String address) {
+  public static byte[] encode(String address) {
     if (address.startsWith("unix:")) {
       return encodeUnix(address.substring("unix:".length()));
     }

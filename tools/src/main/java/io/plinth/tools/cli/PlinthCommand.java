@@ -82,6 +82,9 @@ final class PlinthCommand implements Runnable {
             .addSubcommand(
                 new CommandLine(new ConformanceCommand())
                     .addSubcommand(new ConformanceNbdCommand()))
+            .addSubcommand(new AttachCommand())
+            .addSubcommand(new DetachCommand())
+            .addSubcommand(new AttachmentsCommand())
             .addSubcommand(new VersionCommand());
     boolean debug = "1".equals(environment.get(DEBUG));
     root.setOut(out)

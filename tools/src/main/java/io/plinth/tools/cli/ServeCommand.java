@@ -97,7 +97,7 @@ final class ServeCommand implements Callable<Integer> {
     } catch (StartupException e) {
       throw new CliException(ExitCodes.USAGE, "startup", e.getMessage(), e);
     }
-    StopOnSignal stop = new StopOnSignal(server, spec.commandLine().getErr());
+    StopOnSignal stop = new StopOnSignal(server::stop, spec.commandLine().getErr());
     stop.install();
     printReady(server);
     server.awaitTermination();

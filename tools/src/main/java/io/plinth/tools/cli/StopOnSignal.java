@@ -9,18 +9,18 @@ import java.util.function.IntConsumer;
  * 128 + the signal after its shutdown hooks have run, so the hook ends the process itself.
  */
 final class StopOnSignal implements Runnable {
-  private final RunningServer server;
+  private final Runnable stop;
   private final PrintWriter err;
   private final IntConsumer end;
   private final AtomicBoolean stopping = new AtomicBoolean();
   private final AtomicBoolean disarmed = new AtomicBoolean();
 
-  StopOnSignal(RunningServer server, PrintWriter err) {
-    this(server, err, Processes::halt);
+  StopOnSignal(Runnable stop, PrintWriter err) {
+    this(stop, err, Processes::halt);
   }
 
-  StopOnSignal(RunningServer server, PrintWriter err, IntConsumer end) {
-    this.server = server;
+  StopOnSignal(Runnable stop, PrintWriter err, IntConsumer end) {
+    this.stop = stop;
     this.err = err;
     this.end = end;
   }
@@ -46,9 +46,9 @@ final class StopOnSignal implements Runnable {
     stopping.set(true);
     int exitCode = ExitCodes.OK;
     try {
-      server.stop();
+      stop.run();
     } catch (RuntimeException e) {
-      err.println("plinth: the server did not stop cleanly: " + e.getMessage());
+      err.println("plinth: did not stop cleanly: " + e.getMessage());
       exitCode = ExitCodes.FAILED;
     }
     err.flush();

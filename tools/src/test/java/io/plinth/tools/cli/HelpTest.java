@@ -61,6 +61,9 @@ class HelpTest {
             "inspect",
             "conformance",
             "conformance nbd",
+            "attach",
+            "detach",
+            "attachments",
             "version");
   }
 
@@ -128,6 +131,10 @@ class HelpTest {
         "inspect",
         "conformance",
         "conformance nbd --write yes",
+        "attach demo",
+        "attach demo /dev/nbd0 --connections many",
+        "detach",
+        "attachments now",
         "version --admin 127.0.0.1:1"
       })
   void badUsageIsTwoLinesAndTwo(String line) {

@@ -175,7 +175,7 @@ class ServeCommandTest {
           }
         };
     StopOnSignal stop =
-        new StopOnSignal(server, new PrintWriter(new StringWriter()), exitCodes::add);
+        new StopOnSignal(server::stop, new PrintWriter(new StringWriter()), exitCodes::add);
     assertThat(stop.isStopping()).isFalse();
     stop.run();
     assertThat(stop.isStopping()).isTrue();
@@ -194,16 +194,17 @@ class ServeCommandTest {
             throw new IllegalStateException("sync failed");
           }
         };
-    new StopOnSignal(server, new PrintWriter(err), exitCodes::add).run();
+    new StopOnSignal(server::stop, new PrintWriter(err), exitCodes::add).run();
     assertThat(exitCodes).containsExactly(1);
-    assertThat(err.toString()).startsWith("plinth: the server did not stop cleanly: sync failed");
+    assertThat(err.toString()).startsWith("plinth: did not stop cleanly: sync failed");
   }
 
   @Test
   void aServerThatEndedByItselfIsNotStoppedAgain() {
     List<Integer> exitCodes = new ArrayList<>();
     StopOnSignal stop =
-        new StopOnSignal(new EndedServer(), new PrintWriter(new StringWriter()), exitCodes::add);
+        new StopOnSignal(
+            new EndedServer()::stop, new PrintWriter(new StringWriter()), exitCodes::add);
     stop.disarm();
     stop.run();
     assertThat(exitCodes).isEmpty();

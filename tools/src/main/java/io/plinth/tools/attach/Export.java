@@ -1,0 +1,45 @@
+package io.plinth.tools.attach;
+
+/**
+ * What a server says about a volume.
+ *
+ * @param name the volume's own name, also when the server chose it
+ * @param minimumBlockBytes smallest request; 512 when the server has no limit
+ */
+public record Export(String name, long sizeBytes, int flags, int minimumBlockBytes) {
+  static final int FLAG_READ_ONLY = 1 << 1;
+  static final int FLAG_CAN_MULTI_CONN = 1 << 8;
+
+  /** FLUSH, FUA and TRIM: what the kernel sends when it was told so. */
+  private static final int FLAGS_USED = 1 << 2 | 1 << 3 | 1 << 5;
+
+  /** Returns whether nothing can be written. */
+  public boolean isReadOnly() {
+    return (flags & FLAG_READ_ONLY) != 0;
+  }
+
+  boolean canMultiConn() {
+    return (flags & FLAG_CAN_MULTI_CONN) != 0;
+  }
+
+  /** Returns why {@code other} can't take the place of this one, or null when it can. */
+  String differenceTo(Export other) {
+    if (!other.name.equals(name)) {
+      return "it serves volume \"" + other.name + "\", not \"" + name + "\"";
+    }
+    if (other.sizeBytes < sizeBytes) {
+      return "its volume has "
+          + other.sizeBytes
+          + " bytes, fewer than the "
+          + sizeBytes
+          + " of the device";
+    }
+    if (other.isReadOnly() && !isReadOnly()) {
+      return "its volume is read-only, and the device is not";
+    }
+    if ((flags & ~other.flags & FLAGS_USED) != 0) {
+      return "it can do less than the server that the device was attached to";
+    }
+    return null;
+  }
+}
