@@ -28,7 +28,7 @@ class ConformanceIT {
     String json = plinth(uri, "conformance-nbd.json", "--json");
     JsonNode document = JsonMapper.shared().readTree(json);
     assertThat(document.get("summary").get("fail").intValue()).isZero();
-    assertThat(document.get("summary").get("pass").intValue()).isGreaterThanOrEqualTo(33);
+    assertThat(document.get("summary").get("pass").intValue()).isGreaterThanOrEqualTo(38);
   }
 
   @Test
