@@ -2,16 +2,19 @@ package io.plinth.target.nbd;
 
 import static io.plinth.target.nbd.NbdProtocol.CMD_BLOCK_STATUS;
 import static io.plinth.target.nbd.NbdProtocol.CMD_DISC;
+import static io.plinth.target.nbd.NbdProtocol.CMD_FLAG_PAYLOAD_LEN;
 import static io.plinth.target.nbd.NbdProtocol.CMD_FLUSH;
 import static io.plinth.target.nbd.NbdProtocol.CMD_READ;
 import static io.plinth.target.nbd.NbdProtocol.CMD_WRITE;
 import static io.plinth.target.nbd.NbdProtocol.OPT_ABORT;
 import static io.plinth.target.nbd.NbdProtocol.OPT_EXPORT_NAME;
+import static io.plinth.target.nbd.NbdProtocol.OPT_EXTENDED_HEADERS;
 import static io.plinth.target.nbd.NbdProtocol.OPT_GO;
 import static io.plinth.target.nbd.NbdProtocol.REP_ACK;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.plinth.engine.api.Status;
+import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -30,6 +33,7 @@ class NbdFuzzTest {
   private static final int SIZE = 4 << 20;
   private static final long SECOND_NS = 1_000_000_000L;
   private static final List<Split> SPLITS = List.of(Split.WHOLE, Split.BYTES, Split.RANDOM);
+  private static final List<ReplyFormat> FORMATS = List.of(ReplyFormat.values());
   private static final int[] STATUSES = {
     Status.OK, Status.OK, Status.OK, Status.OK, Status.EIO, Status.ENOSPC, Status.ENOTSUP
   };
@@ -50,14 +54,18 @@ class NbdFuzzTest {
   private static final class Actor {
     final TestClient client;
     final boolean corrupt;
-    final boolean structured;
+    final ReplyFormat format;
     final Map<Long, long[]> sent = new HashMap<>();
     long nextCookie = 1;
 
-    Actor(TestClient client, boolean corrupt, boolean structured) {
+    Actor(TestClient client, boolean corrupt, ReplyFormat format) {
       this.client = client;
       this.corrupt = corrupt;
-      this.structured = structured;
+      this.format = format;
+    }
+
+    boolean isExtended() {
+      return format == ReplyFormat.EXTENDED;
     }
   }
 
@@ -112,15 +120,18 @@ class NbdFuzzTest {
     private Actor negotiate() {
       Split split = SPLITS.get(random.nextInt(SPLITS.size()));
       TestClient client = server.connect(split);
-      boolean structured = random.nextBoolean();
+      ReplyFormat wanted = FORMATS.get(random.nextInt(FORMATS.size()));
       String name = random.nextBoolean() ? "near" : "far";
       client.greet();
       for (int i = random.nextInt(4); i > 0; i--) {
         randomOption(client);
       }
-      if (structured) {
-        client.option(NbdProtocol.OPT_STRUCTURED_REPLY);
-        client.expectAck(NbdProtocol.OPT_STRUCTURED_REPLY);
+      if (wanted.hasChunks()) {
+        int form =
+            wanted == ReplyFormat.EXTENDED
+                ? OPT_EXTENDED_HEADERS
+                : NbdProtocol.OPT_STRUCTURED_REPLY;
+        client.option(form).expectAck(form);
         int set = NbdProtocol.OPT_SET_META_CONTEXT;
         client.option(set, TestClient.contextData(name, "base:allocation"));
         client.repliesUntilAck(set);
@@ -128,12 +139,17 @@ class NbdFuzzTest {
       // The random options may have negotiated structured replies already.
       client.option(OPT_GO, TestClient.infoData(name));
       int flags = TestClient.exportInfo(client.repliesUntilAck(OPT_GO)).flags();
-      return new Actor(client, random.nextInt(3) == 0, (flags & NbdProtocol.FLAG_SEND_DF) != 0);
+      boolean chunks = (flags & NbdProtocol.FLAG_SEND_DF) != 0;
+      ReplyFormat format = chunks && wanted == ReplyFormat.SIMPLE ? ReplyFormat.STRUCTURED : wanted;
+      return new Actor(client, random.nextInt(3) == 0, format);
     }
 
     private void randomOption(TestClient client) {
       int option = random.nextInt(12);
-      if (option == OPT_EXPORT_NAME || option == OPT_ABORT || option == OPT_GO) {
+      if (option == OPT_EXPORT_NAME
+          || option == OPT_ABORT
+          || option == OPT_GO
+          || option == OPT_EXTENDED_HEADERS) {
         option += 100;
       }
       byte[] data = new byte[random.nextInt(3) == 0 ? random.nextInt(65_000) : random.nextInt(40)];
@@ -189,13 +205,27 @@ class NbdFuzzTest {
       if (random.nextInt(20) == 0 && command != CMD_WRITE) {
         length = random.nextInt() & 0xffffffffL;
       }
-      if (command == CMD_WRITE) {
+      if (actor.isExtended() && command == CMD_WRITE) {
+        flags |= CMD_FLAG_PAYLOAD_LEN;
+      }
+      boolean hasPayload =
+          command == CMD_WRITE || (actor.isExtended() && (flags & CMD_FLAG_PAYLOAD_LEN) != 0);
+      if (hasPayload) {
         length = Math.min(length, 1 << 20);
+      } else if (actor.isExtended() && random.nextInt(20) == 0) {
+        length = random.nextLong();
+      }
+      byte[] payload = new byte[hasPayload ? (int) length : 0];
+      random.nextBytes(payload);
+      if (hasPayload && command == CMD_BLOCK_STATUS && random.nextBoolean()) {
+        payload = ByteBuffer.allocate(12).putLong(4096).putInt(random.nextInt(3)).array();
+        length = payload.length;
       }
       long cookie = actor.nextCookie++;
-      byte[] header = TestClient.requestBytes(command, flags, cookie, offset, length);
-      byte[] payload = new byte[command == CMD_WRITE ? (int) length : 0];
-      random.nextBytes(payload);
+      byte[] header =
+          actor.isExtended()
+              ? TestClient.extendedRequestBytes(command, flags, cookie, offset, length)
+              : TestClient.requestBytes(command, flags, cookie, offset, length);
       if (actor.corrupt && random.nextInt(4) == 0) {
         header[random.nextInt(header.length)] ^= (byte) (1 << random.nextInt(8));
       }
@@ -229,19 +259,28 @@ class NbdFuzzTest {
 
     private void checkInSync(Actor actor) {
       TestClient client = actor.client;
-      client.request(CMD_FLUSH, 0, 0, 0, 0);
+      ask(actor, CMD_FLUSH);
       actor.sent.put(0L, new long[] {CMD_FLUSH, 0, 0});
       server.run();
       server.volumes.forEach(MemoryVolume::completeAll);
       while (!actor.sent.isEmpty()) {
-        if (actor.structured) {
-          takeStructured(actor);
+        if (actor.format.hasChunks()) {
+          takeChunks(actor);
         } else {
           takeSimple(actor);
         }
       }
       client.expectQuiet();
-      client.request(CMD_DISC, 0, 0, 0, 0).expectClosed();
+      ask(actor, CMD_DISC);
+      client.expectClosed();
+    }
+
+    private static void ask(Actor actor, int command) {
+      if (actor.isExtended()) {
+        actor.client.extendedRequest(command, 0, 0, 0, 0);
+      } else {
+        actor.client.request(command, 0, 0, 0, 0);
+      }
     }
 
     private void takeSimple(Actor actor) {
@@ -253,8 +292,8 @@ class NbdFuzzTest {
       }
     }
 
-    private void takeStructured(Actor actor) {
-      if (actor.client.nextIsSimple()) {
+    private void takeChunks(Actor actor) {
+      if (!actor.isExtended() && actor.client.nextIsSimple()) {
         TestClient.Simple reply = actor.client.simple();
         long[] request = actor.sent.remove(reply.cookie());
         assertThat(request).as("a request with cookie %d", reply.cookie()).isNotNull();
@@ -263,7 +302,7 @@ class NbdFuzzTest {
         return;
       }
       long covered = 0;
-      TestClient.Chunk chunk = actor.client.chunk();
+      TestClient.Chunk chunk = chunk(actor);
       long[] request = actor.sent.remove(chunk.cookie());
       assertThat(request).as("a request with cookie %d", chunk.cookie()).isNotNull();
       long cookie = chunk.cookie();
@@ -282,9 +321,21 @@ class NbdFuzzTest {
         if (chunk.done()) {
           break;
         }
-        chunk = actor.client.chunk();
+        chunk = chunk(actor);
       }
       assertThat(covered).as("cover").isEqualTo(request[1]);
+    }
+
+    private static TestClient.Chunk chunk(Actor actor) {
+      if (!actor.isExtended()) {
+        return actor.client.chunk();
+      }
+      TestClient.ExtendedChunk extended = actor.client.extendedChunk();
+      long[] request = actor.sent.get(extended.chunk().cookie());
+      if (request != null) {
+        assertThat(extended.offset()).as("offset of the request").isEqualTo(request[2]);
+      }
+      return extended.chunk();
     }
   }
 }

@@ -38,6 +38,9 @@ final class TestClient {
     }
   }
 
+  /** A chunk with the offset of its request. */
+  record ExtendedChunk(long offset, Chunk chunk) {}
+
   /** Size and flags that EXPORT_NAME or INFO_EXPORT tell. */
   record ExportInfo(long size, int flags) {}
 
@@ -84,15 +87,7 @@ final class TestClient {
 
   /** A request of 32 bytes, as EXTENDED_HEADERS has it. */
   TestClient extendedRequest(int command, int flags, long cookie, long offset, long length) {
-    return send(
-        ByteBuffer.allocate(32)
-            .putInt(0x21e41c71)
-            .putShort((short) flags)
-            .putShort((short) command)
-            .putLong(cookie)
-            .putLong(offset)
-            .putLong(length)
-            .array());
+    return send(extendedRequestBytes(command, flags, cookie, offset, length));
   }
 
   TestClient write(int flags, long cookie, long offset, byte[] data) {
@@ -123,6 +118,18 @@ final class TestClient {
         .putLong(cookie)
         .putLong(offset)
         .putInt((int) length)
+        .array();
+  }
+
+  static byte[] extendedRequestBytes(
+      int command, int flags, long cookie, long offset, long length) {
+    return ByteBuffer.allocate(32)
+        .putInt(0x21e41c71)
+        .putShort((short) flags)
+        .putShort((short) command)
+        .putLong(cookie)
+        .putLong(offset)
+        .putLong(length)
         .array();
   }
 
@@ -289,13 +296,20 @@ final class TestClient {
 
   /** Returns a chunk of 32 bytes and payload, which names the offset of its request. */
   Chunk extendedChunk(long offset) {
+    ExtendedChunk extended = extendedChunk();
+    assertThat(extended.offset()).as("offset").isEqualTo(offset);
+    return extended.chunk();
+  }
+
+  ExtendedChunk extendedChunk() {
     ByteBuffer header = take(32);
     assertThat(header.getInt()).as("chunk magic").isEqualTo(0x6e8a278c);
     int flags = header.getShort() & 0xffff;
     int type = header.getShort() & 0xffff;
     long cookie = header.getLong();
-    assertThat(header.getLong()).as("offset").isEqualTo(offset);
-    return new Chunk(flags, type, cookie, take((int) header.getLong()).array());
+    long offset = header.getLong();
+    return new ExtendedChunk(
+        offset, new Chunk(flags, type, cookie, take((int) header.getLong()).array()));
   }
 
   /** Returns the chunks of one reply; nothing else may come between. */
