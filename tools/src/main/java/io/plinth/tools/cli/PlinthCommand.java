@@ -82,6 +82,7 @@ final class PlinthCommand implements Runnable {
             .addSubcommand(
                 new CommandLine(new ConformanceCommand())
                     .addSubcommand(new ConformanceNbdCommand()))
+            .addSubcommand(new CommandLine(new FuzzCommand()).addSubcommand(new FuzzNbdCommand()))
             .addSubcommand(new AttachCommand())
             .addSubcommand(new DetachCommand())
             .addSubcommand(new AttachmentsCommand())

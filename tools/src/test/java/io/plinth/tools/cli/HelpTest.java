@@ -61,6 +61,8 @@ class HelpTest {
             "inspect",
             "conformance",
             "conformance nbd",
+            "fuzz",
+            "fuzz nbd",
             "attach",
             "detach",
             "attachments",
@@ -95,7 +97,8 @@ class HelpTest {
   @ParameterizedTest
   @MethodSource("commands")
   void everyCommandThatDoesSomethingCanWriteJson(String command) {
-    if (List.of("", "volume", "volume snapshot", "scrub", "conformance").contains(command)) {
+    if (List.of("", "volume", "volume snapshot", "scrub", "conformance", "fuzz")
+        .contains(command)) {
       // These only lead to others.
       return;
     }
@@ -131,6 +134,9 @@ class HelpTest {
         "inspect",
         "conformance",
         "conformance nbd --write yes",
+        "fuzz",
+        "fuzz nbd",
+        "fuzz nbd --uri nbd://127.0.0.1:1/x --cases many",
         "attach demo",
         "attach demo /dev/nbd0 --connections many",
         "detach",
