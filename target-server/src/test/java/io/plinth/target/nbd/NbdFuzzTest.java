@@ -21,12 +21,14 @@ import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 
 /**
  * Random clients against a random server, from seeds: well-framed clients get exactly one reply to
  * each request whatever its fields say; clients that send corrupted bytes may be disconnected; and
  * in the end nothing is held. A failure prints the properties that replay it.
  */
+@Timeout(3600) // by hand it has many seeds
 class NbdFuzzTest {
   private static final long FIRST_SEED = Long.getLong("plinth.nbd.fuzz.first", 0);
   private static final int SEEDS = Integer.getInteger("plinth.nbd.fuzz.seeds", 400);
