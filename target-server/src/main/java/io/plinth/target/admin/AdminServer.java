@@ -18,6 +18,7 @@ import java.net.BindException;
 import java.net.InetSocketAddress;
 import java.net.UnknownHostException;
 import java.nio.channels.UnresolvedAddressException;
+import java.util.concurrent.ThreadFactory;
 import java.util.concurrent.TimeUnit;
 
 /**
@@ -48,12 +49,17 @@ public final class AdminServer implements AutoCloseable {
   private static final int MAXIMUM_LINE_BYTES = 4096;
   private static final int CHUNK_BYTES = 8192;
 
+  private static final long JOIN_MILLIS = 2000;
+
   private final EventLoopGroup loop;
+  private final OneThread threads;
   private final ChannelGroup connections;
   private final Channel listener;
 
-  private AdminServer(EventLoopGroup loop, ChannelGroup connections, Channel listener) {
+  private AdminServer(
+      EventLoopGroup loop, OneThread threads, ChannelGroup connections, Channel listener) {
     this.loop = loop;
+    this.threads = threads;
     this.connections = connections;
     this.listener = listener;
   }
@@ -65,11 +71,8 @@ public final class AdminServer implements AutoCloseable {
    */
   public static AdminServer start(NodeControl control, AdminOptions options)
       throws AdminBindException {
-    EventLoopGroup loop =
-        new MultiThreadIoEventLoopGroup(
-            1,
-            Thread.ofPlatform().name("plinth-admin").daemon().factory(),
-            NioIoHandler.newFactory());
+    OneThread threads = new OneThread();
+    EventLoopGroup loop = new MultiThreadIoEventLoopGroup(1, threads, NioIoHandler.newFactory());
     ChannelGroup connections = new DefaultChannelGroup(loop.next());
     AdminRoutes routes = new AdminRoutes(control);
     ServerBootstrap bootstrap =
@@ -85,7 +88,7 @@ public final class AdminServer implements AutoCloseable {
       loop.shutdownGracefully(0, 1, TimeUnit.SECONDS).awaitUninterruptibly();
       throw new AdminBindException(bindMessage(options, bound.cause()), bound.cause());
     }
-    return new AdminServer(loop, connections, bound.channel());
+    return new AdminServer(loop, threads, connections, bound.channel());
   }
 
   /**
@@ -103,6 +106,7 @@ public final class AdminServer implements AutoCloseable {
     listener.close().awaitUninterruptibly();
     connections.close().awaitUninterruptibly();
     loop.shutdownGracefully(0, 2, TimeUnit.SECONDS).awaitUninterruptibly();
+    threads.join();
   }
 
   private static String bindMessage(AdminOptions options, Throwable cause) {
@@ -115,6 +119,32 @@ public final class AdminServer implements AutoCloseable {
       return place + " cannot be used: no such host";
     }
     return place + " cannot be used: " + cause.getMessage();
+  }
+
+  /**
+   * The loop's thread. The loop says that it has ended while its thread still runs its last lines,
+   * so whoever needs the thread gone waits for the thread itself.
+   */
+  private static final class OneThread implements ThreadFactory {
+    private volatile Thread thread;
+
+    @Override
+    public Thread newThread(Runnable task) {
+      thread = Thread.ofPlatform().name("plinth-admin").daemon().unstarted(task);
+      return thread;
+    }
+
+    void join() {
+      Thread started = thread;
+      if (started == null || started == Thread.currentThread()) {
+        return;
+      }
+      try {
+        started.join(JOIN_MILLIS);
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+      }
+    }
   }
 
   /** Builds the pipeline of each connection. */
