@@ -1,5 +1,6 @@
 package io.plinth.engine.api;
 
+import java.util.concurrent.Executor;
 import org.agrona.MutableDirectBuffer;
 
 /**
@@ -75,7 +76,23 @@ public interface Connection {
    */
   void moveTo(Core target);
 
-  /** Sends what is queued and closes; nothing more is received. Further calls are ignored. */
+  /**
+   * Puts TLS below this connection: whatever is queued by now leaves in the clear, whatever arrives
+   * from now on, and what the current {@link ConnectionHandler#onReceive} does not consume, is
+   * taken for TLS records. No call reaches the handler until {@link ConnectionHandler#onSecured} or
+   * {@link ConnectionHandler#onTlsFailure}. Once for each connection.
+   *
+   * @param helpers run the handshake, which would keep the core for too long
+   */
+  void startTls(TlsEngine engine, Executor helpers);
+
+  /** Returns the TLS session below this connection, or null. */
+  TlsEngine tls();
+
+  /**
+   * Sends what is queued and closes; nothing more is received. Further calls are ignored. During a
+   * TLS handshake it is an end at once: nothing could leave.
+   */
   void closeAfterFlush();
 
   /** Closes at once; queued output is dropped. Further calls are ignored. */

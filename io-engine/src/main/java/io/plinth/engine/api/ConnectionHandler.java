@@ -31,6 +31,19 @@ public interface ConnectionHandler {
     throw new IllegalStateException("this handler does not move");
   }
 
+  /** The handshake that {@link Connection#startTls} began is over, and all is encrypted. */
+  default void onSecured(Connection connection) {
+    throw new IllegalStateException("this handler does not use TLS");
+  }
+
+  /**
+   * TLS can't go on, or could not begin; the connection closes by itself, and {@link #onClosed}
+   * follows.
+   *
+   * @param why in one line
+   */
+  default void onTlsFailure(Connection connection, String why) {}
+
   /**
    * The connection is gone; called exactly once, and nothing is called after it. Memory lent to the
    * connection has been released.

@@ -20,6 +20,7 @@ public final class Status {
   public static final int ENFILE = -23;
   public static final int ENOSPC = -28;
   public static final int EPIPE = -32;
+  public static final int EPROTO = -71;
   public static final int EOVERFLOW = -75;
   public static final int ENOTSUP = -95;
   public static final int EADDRINUSE = -98;
@@ -55,6 +56,7 @@ public final class Status {
       case ENFILE -> "ENFILE";
       case ENOSPC -> "ENOSPC";
       case EPIPE -> "EPIPE";
+      case EPROTO -> "EPROTO";
       case EOVERFLOW -> "EOVERFLOW";
       case ENOTSUP -> "ENOTSUP";
       case EADDRINUSE -> "EADDRINUSE";

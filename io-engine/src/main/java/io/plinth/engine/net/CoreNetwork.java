@@ -7,9 +7,11 @@ import io.plinth.engine.api.Core;
 import io.plinth.engine.api.CycleTask;
 import io.plinth.engine.api.Listener;
 import io.plinth.engine.api.Status;
+import io.plinth.engine.api.TlsEngine;
 import io.plinth.engine.core.EngineCore;
 import io.plinth.engine.core.IoDriver;
 import io.plinth.engine.memory.Posix;
+import java.nio.ByteBuffer;
 import java.util.function.IntFunction;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -26,6 +28,13 @@ public final class CoreNetwork implements CycleTask, Completion {
   private final EngineCore core;
   private final IntFunction<CoreNetwork> networks;
   private final ConnectionMemory memory;
+
+  /** Plaintext of the connections with TLS. */
+  private final ConnectionMemory tlsMemory;
+
+  // Between the two memories goes every record of this core, one at a time.
+  private final ByteBuffer plain = ByteBuffer.allocate(TlsEngine.MIN_ROOM_BYTES);
+  private final ByteBuffer record = ByteBuffer.allocate(TlsEngine.MIN_ROOM_BYTES);
   private final StreamConnection[] connections;
   private StreamConnection[] scheduled;
   private StreamConnection[] serving;
@@ -45,6 +54,7 @@ public final class CoreNetwork implements CycleTask, Completion {
     this.core = core;
     this.networks = networks;
     this.memory = new ConnectionMemory(maxConnections);
+    this.tlsMemory = new ConnectionMemory(maxConnections);
     this.connections = new StreamConnection[maxConnections];
     this.scheduled = new StreamConnection[maxConnections];
     this.serving = new StreamConnection[maxConnections];
@@ -111,6 +121,18 @@ public final class CoreNetwork implements CycleTask, Completion {
     return memory;
   }
 
+  ConnectionMemory tlsMemory() {
+    return tlsMemory;
+  }
+
+  ByteBuffer plain() {
+    return plain;
+  }
+
+  ByteBuffer record() {
+    return record;
+  }
+
   /** Returns how many connections this core owns. */
   public int connectionCount() {
     return memory.inUse();
@@ -148,7 +170,8 @@ public final class CoreNetwork implements CycleTask, Completion {
   }
 
   /** Takes over a connection from another core. */
-  private void adopt(int descriptor, long id, String peer, ConnectionHandler handler, byte[] rest) {
+  private void adopt(
+      int descriptor, long id, String peer, ConnectionHandler handler, byte[] rest, TlsLayer tls) {
     int block = memory.acquire();
     if (block < 0) {
       refused++;
@@ -160,18 +183,19 @@ public final class CoreNetwork implements CycleTask, Completion {
     StreamConnection connection = new StreamConnection(this, descriptor, id, peer, block);
     connections[block] = connection;
     connection.prepend(rest);
+    connection.adopt(tls);
     connection.open(handler);
     handler.onMoved(connection);
   }
 
   /** Gives a connection to another core. */
-  void hand(StreamConnection connection, Core target, int descriptor, byte[] rest) {
+  void hand(StreamConnection connection, Core target, int descriptor, byte[] rest, TlsLayer tls) {
     CoreNetwork other = networks.apply(target.id());
     forget(connection);
     long id = connection.id();
     String peer = connection.peer();
     ConnectionHandler handler = connection.handler();
-    if (!target.execute(() -> other.adopt(descriptor, id, peer, handler, rest))) {
+    if (!target.execute(() -> other.adopt(descriptor, id, peer, handler, rest, tls))) {
       Posix.close(descriptor);
       handler.onClosed(connection, Status.ESHUTDOWN);
     }
@@ -264,6 +288,7 @@ public final class CoreNetwork implements CycleTask, Completion {
   /** Frees the memory of the connections, none of which may be left. */
   void close() {
     memory.close();
+    tlsMemory.close();
   }
 
   private static long context(StreamConnection connection, int operation) {

@@ -1,6 +1,7 @@
 package io.plinth.engine.net;
 
 import io.plinth.engine.api.Releasable;
+import java.nio.ByteBuffer;
 import org.agrona.MutableDirectBuffer;
 import org.agrona.concurrent.UnsafeBuffer;
 
@@ -18,6 +19,10 @@ final class OutputQueue {
   private final UnsafeBuffer output = new UnsafeBuffer(0, 0);
   private final UnsafeBuffer vectors = new UnsafeBuffer(0, 0);
   private final UnsafeBuffer header = new UnsafeBuffer(0, 0);
+
+  /** What {@link #take} copies from. */
+  private final UnsafeBuffer source = new UnsafeBuffer(0, 0);
+
   private final Releasable[] owners = new Releasable[ConnectionMemory.VECTORS];
 
   /**
@@ -129,6 +134,29 @@ final class OutputQueue {
       }
       left -= (int) length;
       dropFirst();
+    }
+    sending = head;
+  }
+
+  /**
+   * Copies the front of the queue out and drops it, as if it had been sent; nothing may be with the
+   * kernel.
+   *
+   * @param target filled to its limit at most
+   */
+  void take(ByteBuffer target) {
+    while (head < tail && target.hasRemaining()) {
+      int i = (int) head & MASK;
+      long address = address(i);
+      long length = length(i);
+      int piece = (int) Math.min(length, target.remaining());
+      source.wrap(address, piece);
+      source.getBytes(0, target, piece);
+      if (piece == length) {
+        dropFirst();
+      } else {
+        setVector(i, address + piece, length - piece);
+      }
     }
     sending = head;
   }

@@ -5,14 +5,29 @@ import io.plinth.engine.api.ConnectionHandler;
 import io.plinth.engine.api.Core;
 import io.plinth.engine.api.Releasable;
 import io.plinth.engine.api.Status;
+import io.plinth.engine.api.TlsEngine;
+import io.plinth.engine.api.TlsException;
+import java.nio.ByteBuffer;
+import java.util.concurrent.Executor;
+import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 import org.agrona.MutableDirectBuffer;
 import org.agrona.concurrent.UnsafeBuffer;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * A connected socket of one core. At most one receive and one send are with the driver at any time;
  * the socket is closed, and the handler told, when neither is.
+ *
+ * <p>With TLS the handler's bytes are those of the {@link TlsLayer}, and records go between it and
+ * the wire: in when the handler takes more, out when the wire has room.
  */
 final class StreamConnection implements Connection {
+  private static final Logger LOG = LoggerFactory.getLogger(StreamConnection.class);
+  private static final long INBOX_RETRY_NS = TimeUnit.MILLISECONDS.toNanos(1);
+  private static final int INBOX_RETRIES = 10_000;
   private static final int OP_RECEIVE = 0;
   private static final int OP_SEND = 1;
   private static final int OP_SHUTDOWN = 2;
@@ -22,12 +37,14 @@ final class StreamConnection implements Connection {
   private final long id;
   private final String peer;
   private final int block;
-  private final UnsafeBuffer receiveBuffer = new UnsafeBuffer(0, 0);
+  private final InputBuffer wire = new InputBuffer();
   private final OutputQueue queue = new OutputQueue();
+  private final UnsafeBuffer direct = new UnsafeBuffer(0, 0);
   private ConnectionHandler handler;
 
-  private int start;
-  private int end;
+  /** Null as long as all is in the clear. */
+  private TlsLayer tls;
+
   private long directAddress;
   private int directRemaining;
   private boolean receiving;
@@ -37,6 +54,7 @@ final class StreamConnection implements Connection {
   private boolean delivering;
   private boolean wantsRoom;
   private boolean finishing;
+  private boolean tlsFailed;
   private boolean closing;
   private boolean closed;
   private boolean scheduled;
@@ -49,7 +67,7 @@ final class StreamConnection implements Connection {
     this.id = id;
     this.peer = peer;
     this.block = block;
-    receiveBuffer.wrap(network.memory().receiveAddress(block), ConnectionMemory.RECEIVE_BYTES);
+    wire.attach(network.memory().receiveAddress(block));
     queue.attach(network.memory(), block);
   }
 
@@ -61,8 +79,19 @@ final class StreamConnection implements Connection {
 
   /** Puts bytes that another core received in front of the stream. */
   void prepend(byte[] bytes) {
-    receiveBuffer.putBytes(0, bytes);
-    end = bytes.length;
+    wire.append(ByteBuffer.wrap(bytes));
+  }
+
+  /** Takes over the TLS of a connection that comes from another core; null for none. */
+  void adopt(TlsLayer moved) {
+    if (moved == null) {
+      return;
+    }
+    if (moved.attach(network.tlsMemory())) {
+      tls = moved;
+    } else {
+      close(Status.ENOBUFS);
+    }
   }
 
   @Override
@@ -82,7 +111,17 @@ final class StreamConnection implements Connection {
 
   @Override
   public MutableDirectBuffer outputBuffer() {
-    return queue.output();
+    return output().output();
+  }
+
+  /** Returns what the handler writes to. */
+  private OutputQueue output() {
+    return tls == null ? queue : tls.output();
+  }
+
+  /** Returns what the handler reads from. */
+  private InputBuffer input() {
+    return tls == null ? wire : tls.input();
   }
 
   @Override
@@ -90,7 +129,7 @@ final class StreamConnection implements Connection {
     if (closing) {
       return true;
     }
-    boolean room = queue.hasRoom(claimBytes, references);
+    boolean room = output().hasRoom(claimBytes, references);
     wantsRoom |= !room;
     return room;
   }
@@ -104,7 +143,7 @@ final class StreamConnection implements Connection {
       // Nothing leaves any more, so that the space at the start can be scribbled on.
       return 0;
     }
-    int offset = queue.claim(length);
+    int offset = output().claim(length);
     if (offset < 0) {
       wantsRoom = true;
     } else {
@@ -121,7 +160,7 @@ final class StreamConnection implements Connection {
       }
       return true;
     }
-    if (!queue.lend(address, length, owner, token)) {
+    if (!output().lend(address, length, owner, token)) {
       wantsRoom = true;
       return false;
     }
@@ -160,6 +199,25 @@ final class StreamConnection implements Connection {
   }
 
   @Override
+  public void startTls(TlsEngine engine, Executor helpers) {
+    if (tls != null) {
+      throw new IllegalStateException("TLS is there already");
+    }
+    TlsLayer layer = new TlsLayer(engine, helpers);
+    if (!layer.attach(network.tlsMemory())) {
+      close(Status.ENOBUFS);
+      return;
+    }
+    tls = layer;
+    network.schedule(this);
+  }
+
+  @Override
+  public TlsEngine tls() {
+    return tls == null ? null : tls.engine();
+  }
+
+  @Override
   public void closeAfterFlush() {
     finishing = true;
     paused = true;
@@ -189,6 +247,9 @@ final class StreamConnection implements Connection {
     if (!receiving) {
       deliver();
     }
+    if (tls != null && !closing) {
+      encrypt();
+    }
     if (!sending && queue.hasUnsent()) {
       sending = network.sendMessage(descriptor, queue.beginSend(), this, OP_SEND);
       if (!sending) {
@@ -200,9 +261,11 @@ final class StreamConnection implements Connection {
       serviceClose();
     } else if (moveTarget != null) {
       serviceMove();
-    } else if (finishing && queue.isEmpty()) {
-      close(Status.OK);
-    } else {
+    } else if (finishing && isFlushed()) {
+      close(closeReason);
+    } else if (tls == null || !scheduled) {
+      // Who resumed while records were made has its turn first: with a receive under way nothing
+      // that came before could be delivered.
       armReceive();
     }
     return 1;
@@ -239,19 +302,24 @@ final class StreamConnection implements Connection {
       }
       return;
     }
-    if (directRemaining > 0) {
-      directAddress += result;
-      directRemaining -= result;
-      if (directRemaining == 0) {
-        delivering = true;
-        handler.onDirectReceived(this);
-        delivering = false;
-      }
+    if (tls == null && directRemaining > 0) {
+      fillDirect(result);
     } else {
-      end += result;
+      wire.grow(result);
     }
     deliver();
     network.schedule(this);
+  }
+
+  /** So many more bytes are where the handler wanted them. */
+  private void fillDirect(int length) {
+    directAddress += length;
+    directRemaining -= length;
+    if (directRemaining == 0) {
+      delivering = true;
+      handler.onDirectReceived(this);
+      delivering = false;
+    }
   }
 
   private void onSent(int result) {
@@ -263,6 +331,12 @@ final class StreamConnection implements Connection {
     }
     queue.endSend(Math.max(0, result));
     network.schedule(this);
+    if (tls == null) {
+      tellRoom();
+    }
+  }
+
+  private void tellRoom() {
     if (wantsRoom && !closing) {
       wantsRoom = false;
       handler.onWritable(this);
@@ -271,56 +345,68 @@ final class StreamConnection implements Connection {
 
   /** Gives the handler what has arrived, as long as it takes some. */
   private void deliver() {
-    while (start < end && mayDeliver()) {
+    if (tls == null || closing) {
+      deliverInput();
+      return;
+    }
+    if (tls.isHandshaking()) {
+      shakeHands();
+      return;
+    }
+    deliverInput();
+    while (wantsPlaintext() && decrypt()) {
+      deliverInput();
+    }
+    if (wire.room() < TlsEngine.MAX_RECORD_BYTES) {
+      wire.compact();
+    }
+  }
+
+  private void deliverInput() {
+    InputBuffer input = input();
+    while (!input.isEmpty() && mayDeliver()) {
       delivering = true;
-      int consumed = handler.onReceive(this, receiveBuffer, start, end - start);
+      int available = input.length();
+      int consumed = handler.onReceive(this, input.bytes(), input.start(), available);
       delivering = false;
-      if (consumed < 0 || consumed > end - start) {
+      if (consumed < 0 || consumed > available) {
         throw new IllegalStateException(
-            "handler consumed " + consumed + " of " + (end - start) + " bytes");
+            "handler consumed " + consumed + " of " + available + " bytes");
       }
-      start += consumed;
-      if (directRemaining > 0 && start < end) {
-        throw new IllegalStateException("receiveDirect with " + (end - start) + " bytes left");
+      input.consume(consumed);
+      if (directRemaining > 0 && consumed < available) {
+        throw new IllegalStateException(
+            "receiveDirect with " + (available - consumed) + " bytes left");
       }
       if (consumed == 0) {
         break;
       }
     }
-    if (start == end) {
-      start = 0;
-      end = 0;
-    } else if (end == ConnectionMemory.RECEIVE_BYTES && !closing && moveTarget == null) {
-      compact();
+    boolean full = tls == null ? input.isFull() : input.room() < TlsEngine.MAX_PLAINTEXT_BYTES;
+    if (full && !closing && moveTarget == null && !input.compact() && mayDeliver()) {
+      // A session that neither takes anything from a full buffer nor pauses would never go on.
+      close(Status.ENOBUFS);
     }
   }
 
   private boolean mayDeliver() {
-    return !paused && !closing && directRemaining == 0 && moveTarget == null;
+    return !paused && !closing && directRemaining == 0 && moveTarget == null && !isSilenced();
   }
 
-  private void compact() {
-    if (start == 0) {
-      if (mayDeliver()) {
-        // A session that neither takes anything from a full buffer nor pauses would never go on.
-        close(Status.ENOBUFS);
-      }
-      return;
-    }
-    receiveBuffer.putBytes(0, receiveBuffer, start, end - start);
-    end -= start;
-    start = 0;
+  /** Nothing reaches the handler during a handshake. */
+  private boolean isSilenced() {
+    return tls != null && tls.isHandshaking();
   }
 
   private void armReceive() {
-    if (receiving || (paused && directRemaining == 0)) {
+    if (receiving || (paused && directRemaining == 0) || isHelped()) {
       return;
     }
     long address = directAddress;
     int length = directRemaining;
-    if (length == 0) {
-      address = receiveBuffer.addressOffset() + end;
-      length = ConnectionMemory.RECEIVE_BYTES - end;
+    if (tls != null || length == 0) {
+      address = wire.endAddress();
+      length = wire.room();
     }
     receiving = network.receive(descriptor, address, length, this, OP_RECEIVE);
     if (!receiving) {
@@ -328,14 +414,197 @@ final class StreamConnection implements Connection {
     }
   }
 
-  private void serviceMove() {
-    if (sending || !queue.isEmpty()) {
+  // TLS.
+
+  /** Gives a helper the records of the handshake that have arrived. */
+  private void shakeHands() {
+    if (tls.isWorking() || finishing) {
       return;
     }
-    byte[] rest = new byte[end - start];
-    receiveBuffer.getBytes(start, rest);
+    int length = 0;
+    int next = TlsLayer.recordLength(wire, 0);
+    while (next > 0) {
+      length += next;
+      next = TlsLayer.recordLength(wire, length);
+    }
+    if (length > 0) {
+      try {
+        tls.handshake(wire, length, this::returnStep);
+      } catch (RejectedExecutionException e) {
+        failTls("no helper is free for the handshake");
+      }
+    } else if (next == TlsLayer.NO_RECORD) {
+      failTls("the client does not speak TLS");
+    }
+  }
+
+  /** On a helper's thread. */
+  private void returnStep(TlsLayer.Step step) {
+    // A full inbox passes; a core that has stopped needs no answer any more.
+    for (int i = 0; i < INBOX_RETRIES && !network.core().execute(() -> endStep(step)); i++) {
+      LockSupport.parkNanos(INBOX_RETRY_NS);
+    }
+  }
+
+  private void endStep(TlsLayer.Step step) {
+    if (closing) {
+      return;
+    }
+    tls.endStep(step);
+    wire.consume(step.consumed());
+    if (!queueBytes(step.output())) {
+      failTls("the handshake takes more room than there is");
+    } else if (step.failure() != null) {
+      failTls(step.failure());
+    } else if (!step.handshaking()) {
+      handler.onSecured(this);
+    }
+    network.schedule(this);
+  }
+
+  /** Queues bytes for the wire as they are; false when there is no room for all of them. */
+  private boolean queueBytes(ByteBuffer bytes) {
+    while (bytes.hasRemaining()) {
+      int piece = Math.min(MAX_CLAIM_BYTES, bytes.remaining());
+      int offset = queue.claim(piece);
+      if (offset < 0) {
+        return false;
+      }
+      queue.output().putBytes(offset, bytes, piece);
+    }
+    return true;
+  }
+
+  private boolean wantsPlaintext() {
+    return !closing
+        && moveTarget == null
+        && (!paused || directRemaining > 0)
+        && tls.input().room() >= TlsEngine.MAX_PLAINTEXT_BYTES;
+  }
+
+  /** Takes one record from the wire; false when there is none or it was the last. */
+  private boolean decrypt() {
+    int length = TlsLayer.recordLength(wire, 0);
+    if (length == TlsLayer.INCOMPLETE) {
+      return false;
+    }
+    if (length == TlsLayer.NO_RECORD) {
+      failTls("what the client sends is no TLS record");
+      return false;
+    }
+    ByteBuffer plain = network.plain();
+    try {
+      tls.unwrap(wire, length, network.record(), plain);
+    } catch (TlsException e) {
+      failTls(e.getMessage());
+      return false;
+    }
+    if (tls.engine().isInputClosed()) {
+      close(Status.OK);
+      return false;
+    }
+    place(plain.flip());
+    return !closing;
+  }
+
+  /** Puts decrypted bytes where the handler wants them. */
+  private void place(ByteBuffer plain) {
+    while (plain.hasRemaining() && directRemaining > 0 && !closing) {
+      int piece = Math.min(directRemaining, plain.remaining());
+      direct.wrap(directAddress, piece);
+      direct.putBytes(0, plain, piece);
+      fillDirect(piece);
+    }
+    if (!closing) {
+      tls.input().append(plain);
+    }
+  }
+
+  /** What has arrived stays where it is until the helper tells how much of it was used. */
+  private boolean isHelped() {
+    return tls != null && tls.isWorking();
+  }
+
+  private boolean isFlushed() {
+    return queue.isEmpty()
+        && (tls == null
+            || tlsFailed
+            || tls.isHandshaking()
+            || (tls.output().isEmpty() && !tls.engine().hasOutput()));
+  }
+
+  /** Makes records of the handler's output while the wire has room. */
+  private void encrypt() {
+    if (tls.isHandshaking() || tlsFailed) {
+      return;
+    }
+    try {
+      queueRecords();
+      if (finishing && tls.output().isEmpty()) {
+        tls.closeOutput();
+        queueRecords();
+      }
+    } catch (TlsException e) {
+      failTls(e.getMessage());
+    }
+  }
+
+  private void queueRecords() throws TlsException {
+    ByteBuffer record = network.record();
+    while (queue.hasRoom(TlsEngine.MAX_PLAINTEXT_BYTES, 0)
+        && tls.nextRecord(network.plain(), record)) {
+      if (!queueBytes(record.flip())) {
+        throw new TlsException("a record is longer than was asked for", null);
+      }
+      tellRoom();
+    }
+  }
+
+  /** Ends a connection whose TLS can't go on, after an alert has left if there is one. */
+  private void failTls(String why) {
+    if (closing || tlsFailed) {
+      return;
+    }
+    tlsFailed = true;
+    closeReason = Status.EPROTO;
+    finishing = true;
+    paused = true;
+    directRemaining = 0;
+    handler.onTlsFailure(this, why);
+    if (sending) {
+      // The peer does not read, so that no alert would reach it either.
+      close(Status.EPROTO);
+    } else {
+      queueAlert();
+      network.schedule(this);
+    }
+  }
+
+  private void queueAlert() {
+    if (tls.isWorking() || !tls.engine().hasOutput()) {
+      return;
+    }
+    ByteBuffer record = network.record();
+    try {
+      tls.engine().output(record.clear());
+    } catch (TlsException e) {
+      LOG.debug("{}: no TLS alert: {}", peer, e.getMessage());
+      return;
+    }
+    if (!queueBytes(record.flip())) {
+      LOG.debug("{}: no room for a TLS alert", peer);
+    }
+  }
+
+  private void serviceMove() {
+    if (sending || !queue.isEmpty() || !output().isEmpty()) {
+      return;
+    }
+    if (tls != null) {
+      tls.detach();
+    }
     closed = true;
-    network.hand(this, moveTarget, descriptor, rest);
+    network.hand(this, moveTarget, descriptor, wire.copy(), tls);
   }
 
   private void serviceClose() {
@@ -357,6 +626,9 @@ final class StreamConnection implements Connection {
     }
     closed = true;
     queue.clear();
+    if (tls != null) {
+      tls.detach();
+    }
     network.release(this, descriptor);
     if (handler != null) {
       handler.onClosed(this, closeReason);

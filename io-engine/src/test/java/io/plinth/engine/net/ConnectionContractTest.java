@@ -15,6 +15,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -43,11 +44,12 @@ abstract class ConnectionContractTest {
   }
 
   /** A session that the test controls; methods are called on the core. */
-  private static class Session implements ConnectionHandler {
+  protected static class Session implements ConnectionHandler {
     final ByteArrayOutputStream received = new ByteArrayOutputStream();
     final BlockingQueue<String> events = new LinkedBlockingQueue<>();
     final AtomicReference<Connection> connection = new AtomicReference<>();
     final AtomicInteger closes = new AtomicInteger();
+    final CountDownLatch secured = new CountDownLatch(1);
 
     @Override
     public int onReceive(Connection from, DirectBuffer buffer, int offset, int length) {
@@ -75,6 +77,16 @@ abstract class ConnectionContractTest {
     }
 
     @Override
+    public void onSecured(Connection from) {
+      secured.countDown();
+    }
+
+    @Override
+    public void onTlsFailure(Connection from, String why) {
+      events.add("TLS failed: " + why);
+    }
+
+    @Override
     public void onClosed(Connection from, int reason) {
       closes.incrementAndGet();
       events.add("closed " + Status.name(reason));
@@ -95,12 +107,15 @@ abstract class ConnectionContractTest {
   private final UnsafeBuffer buffer = memory.buffer(0, MEMORY_BYTES);
   private final BlockingQueue<Session> accepted = new LinkedBlockingQueue<>();
   private final BlockingQueue<Throwable> failures = new LinkedBlockingQueue<>();
-  private Engine engine;
+  Engine engine;
   private Listener listener;
   private Session nextSession = new Session();
 
   /** Makes the drivers of the cores. */
   protected abstract DriverFactory driverFactory();
+
+  /** On the core's thread, before anything is received. */
+  protected void onAccept(Connection connection) {}
 
   /** Connects to the only listener. */
   protected abstract Peer connect(String address) throws Exception;
@@ -119,6 +134,7 @@ abstract class ConnectionContractTest {
                         connection -> {
                           Session session = nextSession;
                           session.connection.set(connection);
+                          onAccept(connection);
                           accepted.add(session);
                           return session;
                         }));
@@ -504,7 +520,7 @@ abstract class ConnectionContractTest {
     }
   }
 
-  private static void put(Connection connection, byte[] bytes, ByteArrayOutputStream expected) {
+  static void put(Connection connection, byte[] bytes, ByteArrayOutputStream expected) {
     int offset = connection.claim(bytes.length);
     assertThat(offset).isNotNegative();
     connection.outputBuffer().putBytes(offset, bytes);
@@ -524,7 +540,24 @@ abstract class ConnectionContractTest {
     expected.writeBytes(bytes);
   }
 
+  final String address() {
+    return listener.address();
+  }
+
+  final void setNextSession(Session session) {
+    nextSession = session;
+  }
+
+  /** Waits until output leaves. */
+  protected void awaitOpen(Session session) throws InterruptedException {}
+
   private Session accept() throws InterruptedException {
+    Session session = acceptedSession();
+    awaitOpen(session);
+    return session;
+  }
+
+  final Session acceptedSession() throws InterruptedException {
     Session session = accepted.poll(20, TimeUnit.SECONDS);
     assertThat(session).as("accepted session").isNotNull();
     return session;
@@ -555,7 +588,7 @@ abstract class ConnectionContractTest {
     assertThat(done.get()).isTrue();
   }
 
-  private void onCore(int core, Runnable work) throws Exception {
+  final void onCore(int core, Runnable work) throws Exception {
     AtomicReference<Throwable> failure = new AtomicReference<>();
     engine.callOn(
         core,
@@ -572,7 +605,7 @@ abstract class ConnectionContractTest {
     }
   }
 
-  private static byte[] ascii(String text) {
+  static byte[] ascii(String text) {
     return text.getBytes(StandardCharsets.US_ASCII);
   }
 }

@@ -7,8 +7,10 @@ import io.plinth.engine.api.ConnectionHandler;
 import io.plinth.engine.api.Core;
 import io.plinth.engine.api.Releasable;
 import io.plinth.engine.api.Status;
+import io.plinth.engine.api.TlsEngine;
 import java.nio.ByteBuffer;
 import java.util.ArrayDeque;
+import java.util.concurrent.Executor;
 import org.agrona.MutableDirectBuffer;
 import org.agrona.concurrent.UnsafeBuffer;
 
@@ -43,6 +45,8 @@ final class FakeConnection implements Connection {
   private boolean gone;
   private int closeReason;
   private FakeCore moveTarget;
+  private TlsEngine tls;
+  private boolean handshaking;
   private boolean announceMove;
   int pauses;
 
@@ -127,7 +131,7 @@ final class FakeConnection implements Connection {
   }
 
   private boolean mayDeliver() {
-    return !paused && !closing && directRemaining == 0 && moveTarget == null;
+    return !handshaking && !paused && !closing && directRemaining == 0 && moveTarget == null;
   }
 
   private boolean receiveMore() {
@@ -311,6 +315,31 @@ final class FakeConnection implements Connection {
     assertUsable();
     assertThat(delivering).as("moveTo outside of onReceive").isTrue();
     moveTarget = (FakeCore) target;
+  }
+
+  @Override
+  public void startTls(TlsEngine engine, Executor helpers) {
+    assertThat(tls).as("TLS before").isNull();
+    tls = engine;
+    handshaking = true;
+  }
+
+  @Override
+  public TlsEngine tls() {
+    return tls;
+  }
+
+  /** Whether TLS has been started; it is never spoken, what follows stands for the plaintext. */
+  boolean isHandshaking() {
+    return handshaking;
+  }
+
+  /** The handshake is over. What arrived during it, were it options, was never looked at. */
+  void secure() {
+    assertThat(handshaking).isTrue();
+    handshaking = false;
+    receiveEnd = 0;
+    handler.onSecured(this);
   }
 
   @Override
