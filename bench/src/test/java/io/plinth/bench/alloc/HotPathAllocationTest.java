@@ -8,6 +8,7 @@ import io.plinth.target.main.ListenAddress;
 import io.plinth.target.main.PlinthServer;
 import io.plinth.target.main.ServerConfig;
 import io.plinth.target.volume.FlushPolicy;
+import io.plinth.target.volume.VolumeSettings;
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
 import java.net.InetAddress;
@@ -41,7 +42,8 @@ class HotPathAllocationTest {
               .cores(1)
               .nbdListen(List.of(new ListenAddress("127.0.0.1", 0)))
               .adminListen(new ListenAddress("127.0.0.1", 0))
-              .addVolume(new VolumeSpec("demo", VOLUME_BYTES, FlushPolicy.FLUSH))
+              .addVolume(
+                  new VolumeSpec("demo", VOLUME_BYTES, FlushPolicy.FLUSH, VolumeSettings.DEFAULT))
               .build();
       PlinthServer server = PlinthServer.start(config);
       try {

@@ -40,5 +40,9 @@ public enum PlantedBug {
   /** A scrub passes over what it can't read. */
   SCRUB_SKIPS_UNREADABLE,
   /** A scrub does not ask whether a block is still alive. */
-  SCRUB_REPORTS_DEAD
+  SCRUB_REPORTS_DEAD,
+  /** Changed settings of a volume are answered before they are durable. */
+  SETTINGS_BEFORE_DURABLE,
+  /** A checkpoint leaves the settings of volumes out. */
+  CHECKPOINT_FORGETS_SETTINGS
 }

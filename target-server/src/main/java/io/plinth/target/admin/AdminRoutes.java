@@ -68,7 +68,8 @@ final class AdminRoutes {
       return done(unknownRoute(uri));
     }
     HttpMethod method = request.method();
-    if (method.equals(HttpMethod.POST) && !isJson(request)) {
+    boolean hasBody = method.equals(HttpMethod.POST) || method.equals(HttpMethod.PATCH);
+    if (hasBody && !isJson(request)) {
       return done(Reply.error(415, "invalid", "the Content-Type must be application/json"));
     }
     List<String> rest =

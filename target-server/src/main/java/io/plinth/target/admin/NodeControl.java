@@ -1,5 +1,6 @@
 package io.plinth.target.admin;
 
+import io.plinth.target.volume.SettingsChange;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 
@@ -98,6 +99,13 @@ public interface NodeControl {
    * @param force cuts data off
    */
   CompletableFuture<VolumeInfo> resize(String volume, long sizeBytes, boolean force);
+
+  /**
+   * Changes settings of a volume; clients that are attached stay. Completes when that is durable.
+   *
+   * <p>Fails as {@link #createSnapshot} does.
+   */
+  CompletableFuture<VolumeInfo> changeSettings(String volume, SettingsChange change);
 
   /**
    * Returns what has changed in a volume since a snapshot.

@@ -1,5 +1,6 @@
 package io.plinth.target.admin;
 
+import java.util.ArrayList;
 import java.util.List;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.StreamReadFeature;
@@ -61,6 +62,27 @@ final class RequestBody {
       throw invalid("field '" + field + "' must be a string");
     }
     return node.stringValue();
+  }
+
+  /** Returns a string; null when it is null. The field must be there. */
+  String stringOrNull(String field) {
+    return required(field).isNull() ? null : string(field);
+  }
+
+  /** Returns a list of strings; an empty one when it is null. The field must be there. */
+  List<String> stringsOrNull(String field) {
+    JsonNode node = required(field);
+    if (node.isNull()) {
+      return List.of();
+    }
+    List<String> strings = new ArrayList<>();
+    for (JsonNode element : node) {
+      strings.add(element.isString() ? element.stringValue() : null);
+    }
+    if (!node.isArray() || strings.contains(null)) {
+      throw invalid("field '" + field + "' must be a list of strings");
+    }
+    return strings;
   }
 
   /** Returns a size, which must be there: a number of bytes or a string for {@link Sizes}. */

@@ -1,6 +1,9 @@
 package io.plinth.target.admin;
 
+import com.fasterxml.jackson.annotation.JsonProperty;
 import io.plinth.target.volume.FlushPolicy;
+import io.plinth.target.volume.TlsMode;
+import java.util.List;
 
 /**
  * One volume as a person sees it.
@@ -12,6 +15,10 @@ import io.plinth.target.volume.FlushPolicy;
  * @param snapshots how many there are of it
  * @param connections clients attached now
  * @param flushPolicy what its acks mean
+ * @param description for people; null for none
+ * @param tls whether clients encrypt; null for what the server does unless told
+ * @param tlsAllow distinguished names of the clients that may attach with TLS; empty for all whose
+ *     certificate is good
  * @param core the index of the core that owns it
  * @param epoch changes of its leader that clients have seen
  * @param corruptReads reads failed with EIO since the start because a checksum did not match
@@ -26,8 +33,16 @@ public record VolumeInfo(
     int snapshots,
     int connections,
     FlushPolicy flushPolicy,
+    String description,
+    TlsMode tls,
+    @JsonProperty("tls-allow") List<String> tlsAllow,
     int core,
     long epoch,
     long corruptReads,
     HistoryInfo history,
-    SpaceInfo space) {}
+    SpaceInfo space) {
+  /** Copies the list. */
+  public VolumeInfo {
+    tlsAllow = tlsAllow == null ? List.of() : List.copyOf(tlsAllow);
+  }
+}

@@ -8,8 +8,12 @@ import io.netty.handler.codec.http.HttpMethod;
 import io.netty.handler.codec.http.QueryStringDecoder;
 import io.plinth.target.volume.FlushPolicy;
 import io.plinth.target.volume.Moment;
+import io.plinth.target.volume.SettingsChange;
+import io.plinth.target.volume.TlsMode;
 import io.plinth.target.volume.Volume;
+import io.plinth.target.volume.VolumeSettings;
 import java.nio.charset.StandardCharsets;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
@@ -21,6 +25,7 @@ final class VolumeRoutes {
   private static final String ROLLBACK = "{\"snapshot\": \"monday\"}";
   private static final String RESTORE =
       "{\"name\": \"before\", \"time\": \"2026-11-25T14:30:00Z\"}";
+  private static final String CHANGE = "{\"description\": \"mail, old server\"}";
   private static final String RESIZE = "{\"size\": \"2G\"}";
 
   private static final int DEFAULT_EXTENTS = 1000;
@@ -77,7 +82,17 @@ final class VolumeRoutes {
       return done(wrongMethod(request.method(), "GET, POST"));
     }
     Query _ = Query.of(uri);
-    RequestBody body = body(request, NEW_VOLUME, "name", "size", "flushPolicy", "clone-of");
+    RequestBody body =
+        body(
+            request,
+            NEW_VOLUME,
+            "name",
+            "size",
+            "flushPolicy",
+            "clone-of",
+            "description",
+            "tls",
+            "tls-allow");
     return created(create(body, policy(body)));
   }
 
@@ -116,7 +131,21 @@ final class VolumeRoutes {
     String name = body.string("name");
     if (!body.has("clone-of")) {
       return control.createVolume(
-          new VolumeSpec(name, body.size("size"), policy.orElse(FlushPolicy.FLUSH)));
+          new VolumeSpec(
+              name,
+              body.size("size"),
+              policy.orElse(FlushPolicy.FLUSH),
+              settings(body).applyTo(VolumeSettings.DEFAULT)));
+    }
+    for (String key : SettingsChange.Key.words()) {
+      if (body.has(key)) {
+        throw new ControlException(
+            ControlException.Kind.INVALID,
+            "field '"
+                + key
+                + "' can't be there together with 'clone-of': a clone is protected as its source"
+                + " is; change it afterwards");
+      }
     }
     if (body.has("size")) {
       throw new ControlException(
@@ -133,14 +162,55 @@ final class VolumeRoutes {
       VolumeSpec.checkName(volume);
       return control.showVolume(volume, space).thenApply(info -> Reply.of(200, info));
     }
+    if (request.method().equals(HttpMethod.PATCH)) {
+      return changeSettings(request, uri, volume);
+    }
     if (!request.method().equals(HttpMethod.DELETE)) {
-      return done(wrongMethod(request.method(), "GET, DELETE"));
+      return done(wrongMethod(request.method(), "GET, PATCH, DELETE"));
     }
     boolean force = Query.of(uri, "force").flag("force");
     VolumeSpec.checkName(volume);
     return control
         .deleteVolume(volume, force)
         .thenApply(nothing -> Reply.of(200, new Deleted(volume)));
+  }
+
+  private CompletableFuture<Reply> changeSettings(
+      FullHttpRequest request, QueryStringDecoder uri, String volume) {
+    Query _ = Query.of(uri);
+    VolumeSpec.checkName(volume);
+    SettingsChange change =
+        settings(body(request, CHANGE, SettingsChange.Key.words().toArray(new String[0])));
+    if (change.keys().isEmpty()) {
+      throw new ControlException(
+          ControlException.Kind.INVALID,
+          "nothing to change: expected " + String.join(", ", SettingsChange.Key.words()));
+    }
+    return control.changeSettings(volume, change).thenApply(info -> Reply.of(200, info));
+  }
+
+  /** Reads those of the settings that a body has; null is as when never set. */
+  private static SettingsChange settings(RequestBody body) {
+    EnumSet<SettingsChange.Key> keys = EnumSet.noneOf(SettingsChange.Key.class);
+    String description = null;
+    String tls = null;
+    List<String> tlsAllow = List.of();
+    for (SettingsChange.Key key : SettingsChange.Key.values()) {
+      if (body.has(key.word())) {
+        keys.add(key);
+        switch (key) {
+          case DESCRIPTION -> description = body.stringOrNull(key.word());
+          case TLS -> tls = body.stringOrNull(key.word());
+          case TLS_ALLOW -> tlsAllow = body.stringsOrNull(key.word());
+        }
+      }
+    }
+    return new SettingsChange(
+        keys,
+        new VolumeSettings(
+            description == null ? "" : description,
+            Optional.ofNullable(tls).map(TlsMode::parse),
+            tlsAllow));
   }
 
   private CompletableFuture<Reply> snapshots(

@@ -1,6 +1,7 @@
 package io.plinth.target.admin;
 
 import io.plinth.target.volume.FlushPolicy;
+import io.plinth.target.volume.VolumeSettings;
 import java.util.Locale;
 import java.util.Objects;
 import java.util.regex.Pattern;
@@ -13,8 +14,10 @@ import java.util.regex.Pattern;
  * @param sizeBytes a multiple of {@link #SECTOR_BYTES} from {@link #MINIMUM_BYTES} to {@link
  *     #MAXIMUM_BYTES}
  * @param flushPolicy what its acks mean
+ * @param settings what can be changed later
  */
-public record VolumeSpec(String name, long sizeBytes, FlushPolicy flushPolicy) {
+public record VolumeSpec(
+    String name, long sizeBytes, FlushPolicy flushPolicy, VolumeSettings settings) {
   /** The smallest unit that a client can address, in bytes. */
   public static final int SECTOR_BYTES = 512;
 
@@ -36,6 +39,7 @@ public record VolumeSpec(String name, long sizeBytes, FlushPolicy flushPolicy) {
     checkName(name);
     checkSize(sizeBytes);
     Objects.requireNonNull(flushPolicy, "flushPolicy");
+    Objects.requireNonNull(settings, "settings");
   }
 
   /**
@@ -43,7 +47,7 @@ public record VolumeSpec(String name, long sizeBytes, FlushPolicy flushPolicy) {
    *
    * @throws IllegalArgumentException with a one-line message
    */
-  public static VolumeSpec parse(String text, FlushPolicy flushPolicy) {
+  public static VolumeSpec parse(String text, FlushPolicy flushPolicy, VolumeSettings settings) {
     int equals = text.indexOf('=');
     if (equals < 0) {
       throw new IllegalArgumentException(
@@ -51,7 +55,7 @@ public record VolumeSpec(String name, long sizeBytes, FlushPolicy flushPolicy) {
     }
     String name = text.substring(0, equals);
     checkName(name);
-    return new VolumeSpec(name, Sizes.parse(text.substring(equals + 1)), flushPolicy);
+    return new VolumeSpec(name, Sizes.parse(text.substring(equals + 1)), flushPolicy, settings);
   }
 
   /**

@@ -1,11 +1,17 @@
 package io.plinth.target.cluster;
 
+import io.plinth.log.journal.PlantedBug;
 import io.plinth.target.volume.FlushPolicy;
+import io.plinth.target.volume.VolumeSettings;
+import java.nio.BufferUnderflowException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Collections;
+import java.util.List;
+import java.util.Set;
 import java.util.TreeMap;
 
 /**
@@ -14,23 +20,64 @@ import java.util.TreeMap;
  * <pre>
  *  create:  u8 1, u32 group, u32 log, u64 sizeBytes, u8 flushPolicy (0 flush, 1 always), u16 length, name in UTF-8
  *  delete:  u8 2, u32 group
+ *  set:     u8 3, u32 group, all of the settings (see {@link VolumeSettings})
+ *  create with settings: u8 4, the rest as of create, settings
  * </pre>
  *
- * Group numbers are never used again, so that records of a deleted volume never reach another.
+ * Group numbers are never used again, so that records of a deleted volume never reach another. A
+ * volume begins with its settings by one command: with two, a crash between them would leave a
+ * volume that is less protected than asked for.
+ *
+ * <p>The whole state is {@code u32 next group, u32 volumes}, and for each {@code u32 length} and
+ * the command that creates it.
  */
 public final class Catalogue {
   /** The group whose log the commands are in. */
   public static final int GROUP = 0;
 
+  /**
+   * What the settings of all volumes together may take: all of the state is in memory, and in each
+   * checkpoint in one piece.
+   */
+  public static final int MAXIMUM_SETTINGS_BYTES = 4 << 20;
+
   private static final byte CREATE = 1;
   private static final byte DELETE = 2;
+  private static final byte SET = 3;
+  private static final byte CREATE_WITH_SETTINGS = 4;
   private static final int CREATE_FIXED_BYTES = 20;
 
+  private final boolean forgetsSettings;
   private final TreeMap<Integer, Entry> entries = new TreeMap<>();
   private int nextGroup = GROUP + 1;
+  private int settingsBytes;
 
   /** A volume as the catalogue knows it. */
-  public record Entry(int group, int log, String name, long sizeBytes, FlushPolicy flushPolicy) {}
+  public record Entry(
+      int group,
+      int log,
+      String name,
+      long sizeBytes,
+      FlushPolicy flushPolicy,
+      VolumeSettings settings) {
+    /** Returns the same volume with other settings. */
+    public Entry with(VolumeSettings changed) {
+      return new Entry(group, log, name, sizeBytes, flushPolicy, changed);
+    }
+
+    private int settingsBytes() {
+      return settings.equals(VolumeSettings.DEFAULT) ? 0 : settings.encodedBytes();
+    }
+  }
+
+  /**
+   * Creates an empty catalogue.
+   *
+   * @param plantedBugs empty except in tests
+   */
+  public Catalogue(Set<PlantedBug> plantedBugs) {
+    this.forgetsSettings = plantedBugs.contains(PlantedBug.CHECKPOINT_FORGETS_SETTINGS);
+  }
 
   /** Returns the volumes in the order of their groups. */
   public Collection<Entry> entries() {
@@ -42,6 +89,11 @@ public final class Catalogue {
     return entries.get(group);
   }
 
+  /** Returns how many bytes the settings of all volumes take in {@link #encode}. */
+  public int settingsBytes() {
+    return settingsBytes;
+  }
+
   /** A group has existed: its number is not used again. */
   public void noteGroup(int group) {
     nextGroup = Math.max(nextGroup, group + 1);
@@ -49,17 +101,17 @@ public final class Catalogue {
 
   /** Encodes the whole state, for {@link #restore}. */
   public byte[] encode() {
-    ByteBuffer buffer =
-        ByteBuffer.allocate(8 + entries.size() * (CREATE_FIXED_BYTES + 4 + 256))
-            .order(ByteOrder.LITTLE_ENDIAN);
-    buffer.putInt(nextGroup).putInt(entries.size());
+    List<byte[]> commands = new ArrayList<>();
+    int bytes = 2 * Integer.BYTES;
     for (Entry entry : entries.values()) {
-      byte[] create = encodeCreate(entry);
-      buffer.putInt(create.length).put(create);
+      byte[] create = encodeCreate(forgetsSettings ? entry.with(VolumeSettings.DEFAULT) : entry);
+      commands.add(create);
+      bytes += Integer.BYTES + create.length;
     }
-    byte[] bytes = new byte[buffer.position()];
-    buffer.get(0, bytes);
-    return bytes;
+    ByteBuffer buffer = ByteBuffer.allocate(bytes).order(ByteOrder.LITTLE_ENDIAN);
+    buffer.putInt(nextGroup).putInt(commands.size());
+    commands.forEach(create -> buffer.putInt(create.length).put(create));
+    return buffer.array();
   }
 
   /**
@@ -79,7 +131,7 @@ public final class Catalogue {
         buffer.get(create);
         apply(create);
       }
-    } catch (java.nio.BufferUnderflowException e) {
+    } catch (BufferUnderflowException e) {
       throw new IllegalArgumentException("the catalogue in the checkpoint is cut short", e);
     }
   }
@@ -89,14 +141,18 @@ public final class Catalogue {
     return nextGroup++;
   }
 
-  /** Encodes the creation of a volume. */
+  /** Encodes the creation of a volume with its settings. */
   public static byte[] encodeCreate(Entry entry) {
     byte[] name = entry.name.getBytes(StandardCharsets.UTF_8);
+    boolean isPlain = entry.settings.equals(VolumeSettings.DEFAULT);
+    byte[] settings = isPlain ? new byte[0] : entry.settings.encode();
     ByteBuffer buffer =
-        ByteBuffer.allocate(CREATE_FIXED_BYTES + name.length).order(ByteOrder.LITTLE_ENDIAN);
-    buffer.put(CREATE).putInt(entry.group).putInt(entry.log).putLong(entry.sizeBytes);
+        ByteBuffer.allocate(CREATE_FIXED_BYTES + name.length + settings.length)
+            .order(ByteOrder.LITTLE_ENDIAN);
+    buffer.put(isPlain ? CREATE : CREATE_WITH_SETTINGS);
+    buffer.putInt(entry.group).putInt(entry.log).putLong(entry.sizeBytes);
     buffer.put((byte) (entry.flushPolicy == FlushPolicy.ALWAYS ? 1 : 0));
-    buffer.putShort((short) name.length).put(name);
+    buffer.putShort((short) name.length).put(name).put(settings);
     return buffer.array();
   }
 
@@ -105,30 +161,60 @@ public final class Catalogue {
     return ByteBuffer.allocate(5).order(ByteOrder.LITTLE_ENDIAN).put(DELETE).putInt(group).array();
   }
 
+  /** Encodes new settings of a volume: all of them, so that the newest command says all. */
+  public static byte[] encodeSet(int group, VolumeSettings settings) {
+    byte[] encoded = settings.encode();
+    return ByteBuffer.allocate(5 + encoded.length)
+        .order(ByteOrder.LITTLE_ENDIAN)
+        .put(SET)
+        .putInt(group)
+        .put(encoded)
+        .array();
+  }
+
   /**
    * Applies a command.
    *
-   * @return the entry that was created or deleted; null when a deleted one was not there
+   * @return the entry that was created, deleted or set; null when a deleted one, or one to be set,
+   *     was not there
    * @throws IllegalArgumentException when the bytes are no command
    */
   public Entry apply(byte[] command) {
     ByteBuffer buffer = ByteBuffer.wrap(command).order(ByteOrder.LITTLE_ENDIAN);
     try {
       byte type = buffer.get();
-      if (type == CREATE) {
-        Entry entry = decodeCreate(buffer);
-        entries.put(entry.group, entry);
-        nextGroup = Math.max(nextGroup, entry.group + 1);
-        return entry;
-      }
-      if (type == DELETE) {
-        return entries.remove(buffer.getInt());
-      }
-      throw new IllegalArgumentException("unknown catalogue command " + type);
-    } catch (java.nio.BufferUnderflowException e) {
+      return switch (type) {
+        case CREATE -> put(decodeCreate(buffer));
+        case CREATE_WITH_SETTINGS -> {
+          Entry entry = decodeCreate(buffer);
+          yield put(entry.with(VolumeSettings.decode(buffer)));
+        }
+        case DELETE -> remove(buffer.getInt());
+        case SET -> {
+          Entry entry = entries.get(buffer.getInt());
+          VolumeSettings settings = VolumeSettings.decode(buffer);
+          yield entry == null ? null : put(entry.with(settings));
+        }
+        default -> throw new IllegalArgumentException("unknown catalogue command " + type);
+      };
+    } catch (BufferUnderflowException e) {
       throw new IllegalArgumentException(
           "catalogue command of " + command.length + " bytes is cut short", e);
     }
+  }
+
+  private Entry put(Entry entry) {
+    Entry _ = remove(entry.group);
+    entries.put(entry.group, entry);
+    nextGroup = Math.max(nextGroup, entry.group + 1);
+    settingsBytes += entry.settingsBytes();
+    return entry;
+  }
+
+  private Entry remove(int group) {
+    Entry removed = entries.remove(group);
+    settingsBytes -= removed == null ? 0 : removed.settingsBytes();
+    return removed;
   }
 
   private static Entry decodeCreate(ByteBuffer buffer) {
@@ -138,6 +224,12 @@ public final class Catalogue {
     FlushPolicy policy = buffer.get() == 1 ? FlushPolicy.ALWAYS : FlushPolicy.FLUSH;
     byte[] name = new byte[buffer.getShort()];
     buffer.get(name);
-    return new Entry(group, log, new String(name, StandardCharsets.UTF_8), sizeBytes, policy);
+    return new Entry(
+        group,
+        log,
+        new String(name, StandardCharsets.UTF_8),
+        sizeBytes,
+        policy,
+        VolumeSettings.DEFAULT);
   }
 }

@@ -3,6 +3,9 @@ package io.plinth.target.main;
 import io.plinth.target.admin.Sizes;
 import io.plinth.target.admin.VolumeSpec;
 import io.plinth.target.volume.FlushPolicy;
+import io.plinth.target.volume.SettingsChange;
+import io.plinth.target.volume.TlsMode;
+import io.plinth.target.volume.VolumeSettings;
 import java.io.IOException;
 import java.nio.charset.CharacterCodingException;
 import java.nio.file.AccessDeniedException;
@@ -10,9 +13,11 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
@@ -33,7 +38,13 @@ public final class ConfigLoader {
   private static final Map<String, Setter> KEYS = keys();
 
   private static final Set<String> VOLUME_KEYS =
-      Set.of("volume.name", "volume.size", "volume.flush-policy");
+      Set.of(
+          "volume.name",
+          "volume.size",
+          "volume.flush-policy",
+          "volume.description",
+          "volume.tls",
+          "volume.tls-allow");
 
   private final String fileName;
   private final Path directory;
@@ -169,17 +180,36 @@ public final class ConfigLoader {
       long size = size(required(table, "size"));
       VolumeSpec.checkSize(size);
       key = "flush-policy";
-      Object policy = table.get(List.of("flush-policy"));
-      builder.addVolume(
-          new VolumeSpec(
-              name,
-              size,
-              policy == null ? builder.flushPolicy() : FlushPolicy.parse(text(policy))));
+      Object policy = table.get(List.of(key));
+      FlushPolicy flushPolicy =
+          policy == null ? builder.flushPolicy() : FlushPolicy.parse(text(policy));
+      // One after the other, so that a fault is told where it is.
+      VolumeSettings settings = VolumeSettings.DEFAULT;
+      for (SettingsChange.Key setting : SettingsChange.Key.values()) {
+        key = setting.word();
+        Object value = table.get(List.of(key));
+        if (value != null) {
+          settings = setting(setting, value).applyTo(settings);
+        }
+      }
+      builder.addVolume(new VolumeSpec(name, size, flushPolicy, settings));
     } catch (IllegalArgumentException e) {
       int line = table.contains(List.of(key)) ? line(table, key) : tableLine;
       throw new ConfigException(
           fileName + ":" + line + ": bad value for 'volume." + key + "': " + e.getMessage(), e);
     }
+  }
+
+  private static SettingsChange setting(SettingsChange.Key key, Object value) {
+    VolumeSettings none = VolumeSettings.DEFAULT;
+    VolumeSettings values =
+        switch (key) {
+          case DESCRIPTION -> new VolumeSettings(text(value), none.tls(), none.tlsAllow());
+          case TLS ->
+              new VolumeSettings("", Optional.of(TlsMode.parse(text(value))), none.tlsAllow());
+          case TLS_ALLOW -> new VolumeSettings("", none.tls(), texts(value));
+        };
+    return new SettingsChange(EnumSet.of(key), values);
   }
 
   private static Map<String, Setter> keys() {

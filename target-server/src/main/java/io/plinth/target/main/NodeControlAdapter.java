@@ -22,8 +22,10 @@ import io.plinth.target.volume.IndexedVolume;
 import io.plinth.target.volume.LogPoint;
 import io.plinth.target.volume.LogVolume;
 import io.plinth.target.volume.Operation;
+import io.plinth.target.volume.SettingsChange;
 import io.plinth.target.volume.SnapshotVolume;
 import io.plinth.target.volume.VolumeDiff;
+import io.plinth.target.volume.VolumeSettings;
 import io.plinth.target.volume.VolumeStatistics;
 import java.util.ArrayList;
 import java.util.List;
@@ -45,7 +47,7 @@ final class NodeControlAdapter implements NodeControl {
   @Override
   public CompletableFuture<VolumeInfo> createVolume(VolumeSpec spec) {
     return translated(
-        node.createVolume(spec.name(), spec.sizeBytes(), spec.flushPolicy())
+        node.createVolume(spec.name(), spec.sizeBytes(), spec.flushPolicy(), spec.settings())
             .thenCompose(volume -> info(volume, false)));
   }
 
@@ -121,6 +123,12 @@ final class NodeControlAdapter implements NodeControl {
   }
 
   @Override
+  public CompletableFuture<VolumeInfo> changeSettings(String name, SettingsChange change) {
+    return translated(
+        node.changeSettings(name, change).thenCompose(done -> showVolume(name, false)));
+  }
+
+  @Override
   public CompletableFuture<DiffInfo> diff(
       String name, String from, String to, long offset, int limit) {
     return translated(
@@ -191,6 +199,7 @@ final class NodeControlAdapter implements NodeControl {
   }
 
   private CompletableFuture<VolumeInfo> info(LogVolume volume, boolean space) {
+    VolumeSettings settings = volume.settings();
     return count(volume, space)
         .thenApply(counted ->
             new VolumeInfo(
@@ -201,6 +210,9 @@ final class NodeControlAdapter implements NodeControl {
                 volume.visibleSnapshots().size(),
                 volume.attachmentCount(),
                 volume.flushPolicy(),
+                settings.description().isEmpty() ? null : settings.description(),
+                settings.tls().orElse(null),
+                settings.tlsAllow(),
                 volume.core().id(),
                 node.epoch(volume),
                 volume.corruptReads(),

@@ -265,8 +265,10 @@ public final class PlinthServer {
     for (VolumeSpec spec : config.volumes()) {
       LogVolume volume = node.findVolume(spec.name());
       if (volume == null) {
-        callForStart(
-            () -> await(node.createVolume(spec.name(), spec.sizeBytes(), spec.flushPolicy())));
+        callForStart(() ->
+            await(
+                node.createVolume(
+                    spec.name(), spec.sizeBytes(), spec.flushPolicy(), spec.settings())));
       } else if (volume.sizeBytes() != spec.sizeBytes()) {
         throw new StartupException(
             "volume "

@@ -60,6 +60,7 @@ final class NbdProtocol {
 
   static final int INFO_EXPORT = 0;
   static final int INFO_NAME = 1;
+  static final int INFO_DESCRIPTION = 2;
   static final int INFO_BLOCK_SIZE = 3;
 
   static final int FLAG_HAS_FLAGS = 1;

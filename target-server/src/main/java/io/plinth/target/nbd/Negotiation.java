@@ -3,6 +3,7 @@ package io.plinth.target.nbd;
 import static io.plinth.target.nbd.NbdProtocol.CLIENT_FLAGS_BYTES;
 import static io.plinth.target.nbd.NbdProtocol.HANDSHAKE_FIXED_NEWSTYLE;
 import static io.plinth.target.nbd.NbdProtocol.HANDSHAKE_NO_ZEROES;
+import static io.plinth.target.nbd.NbdProtocol.INFO_DESCRIPTION;
 import static io.plinth.target.nbd.NbdProtocol.INFO_NAME;
 import static io.plinth.target.nbd.NbdProtocol.MAX_CONTEXTS;
 import static io.plinth.target.nbd.NbdProtocol.OPTION_HEADER_BYTES;
@@ -85,6 +86,10 @@ final class Negotiation implements Timers.Task {
   private int option;
   private int skipRemaining;
   private List<String> listed;
+
+  /** What {@link #listed} are the names of, in answer to LIST. */
+  private List<Volume> listedVolumes = List.of();
+
   private int nextListed;
 
   /** What EXPORT_NAME or GO asked for, kept while the connection moves. */
@@ -344,6 +349,7 @@ final class Negotiation implements Timers.Task {
       refuse(REP_ERR_POLICY, "too many exports to list");
       return;
     }
+    listedVolumes = volumes;
     list(volumes.stream().map(Volume::name).toList());
   }
 
@@ -362,7 +368,8 @@ final class Negotiation implements Timers.Task {
       }
       String name = listed.get(nextListed);
       if (option == OPT_LIST) {
-        replies.server(option, name.getBytes(UTF_8));
+        String description = listedVolumes.get(nextListed).settings().description();
+        replies.server(option, name.getBytes(UTF_8), description.getBytes(UTF_8));
       } else {
         replies.listedContext(option, name);
       }
@@ -374,6 +381,7 @@ final class Negotiation implements Timers.Task {
     }
     replies.ack(option);
     listed = null;
+    listedVolumes = List.of();
     paused = false;
     state = State.OPTION;
     closeIfDraining();
@@ -448,6 +456,10 @@ final class Negotiation implements Timers.Task {
     replies.infoExport(option, export);
     if (openQuery.asksFor(INFO_NAME)) {
       replies.infoName(option, volume.name().getBytes(UTF_8));
+    }
+    String description = volume.settings().description();
+    if (openQuery.asksFor(INFO_DESCRIPTION) && !description.isEmpty()) {
+      replies.infoDescription(option, description.getBytes(UTF_8));
     }
     // Enforced on every client, so every client is told, whether it asked or not.
     replies.infoBlockSize(option, export);

@@ -2,6 +2,7 @@ package io.plinth.target.nbd;
 
 import static io.plinth.target.nbd.NbdProtocol.EXPORT_NAME_PADDING_BYTES;
 import static io.plinth.target.nbd.NbdProtocol.INFO_BLOCK_SIZE;
+import static io.plinth.target.nbd.NbdProtocol.INFO_DESCRIPTION;
 import static io.plinth.target.nbd.NbdProtocol.INFO_EXPORT;
 import static io.plinth.target.nbd.NbdProtocol.INFO_NAME;
 import static io.plinth.target.nbd.NbdProtocol.MAX_STRING_BYTES;
@@ -18,6 +19,7 @@ import static java.nio.ByteOrder.BIG_ENDIAN;
 import static java.nio.charset.StandardCharsets.UTF_8;
 
 import io.plinth.engine.api.Connection;
+import io.plinth.target.volume.VolumeSettings;
 import org.agrona.MutableDirectBuffer;
 import org.agrona.concurrent.UnsafeBuffer;
 
@@ -36,7 +38,7 @@ import org.agrona.concurrent.UnsafeBuffer;
  */
 final class OptionReplies {
   /** Enough for the replies to any one option but the lists, which go name by name. */
-  static final int ROOM_BYTES = MAX_STRING_BYTES + 1024;
+  static final int ROOM_BYTES = MAX_STRING_BYTES + VolumeSettings.MAXIMUM_DESCRIPTION_BYTES + 1024;
 
   private final Connection connection;
 
@@ -84,10 +86,11 @@ final class OptionReplies {
   }
 
   /** Names one export in answer to LIST; this one leaves before the answer ends. */
-  void server(int option, byte[] name) {
-    int at = header(option, REP_SERVER, 4 + name.length);
+  void server(int option, byte[] name, byte[] description) {
+    int at = header(option, REP_SERVER, 4 + name.length + description.length);
     scratch.putInt(at, name.length, BIG_ENDIAN);
     scratch.putBytes(at + 4, name);
+    scratch.putBytes(at + 4 + name.length, description);
     flush();
   }
 
@@ -117,9 +120,17 @@ final class OptionReplies {
   }
 
   void infoName(int option, byte[] name) {
-    int at = header(option, REP_INFO, 2 + name.length);
-    scratch.putShort(at, (short) INFO_NAME, BIG_ENDIAN);
-    scratch.putBytes(at + 2, name);
+    infoText(option, INFO_NAME, name);
+  }
+
+  void infoDescription(int option, byte[] description) {
+    infoText(option, INFO_DESCRIPTION, description);
+  }
+
+  private void infoText(int option, int type, byte[] text) {
+    int at = header(option, REP_INFO, 2 + text.length);
+    scratch.putShort(at, (short) type, BIG_ENDIAN);
+    scratch.putBytes(at + 2, text);
   }
 
   void infoBlockSize(int option, Export export) {

@@ -58,6 +58,9 @@ final class NodeLog implements CycleTask, Checkpointer.Superblocks {
 
     /** Returns what a checkpoint has to keep. */
     byte[] extension();
+
+    /** Returns how many bytes of {@link #extension} are settings of volumes. */
+    int settingsBytes();
   }
 
   NodeLog(LogResources resources, Set<PlantedBug> plantedBugs) {
@@ -262,6 +265,11 @@ final class NodeLog implements CycleTask, Checkpointer.Superblocks {
   @Override
   public byte[] extension() {
     return content.extension();
+  }
+
+  @Override
+  public int settingsBytes() {
+    return content.settingsBytes();
   }
 
   /** Lets a job run when those before it are done; on the core. */

@@ -6,6 +6,7 @@ import io.plinth.engine.api.Status;
 import io.plinth.log.format.BatchHeader;
 import io.plinth.log.format.RecordHeader;
 import io.plinth.log.journal.Journal;
+import io.plinth.log.journal.PlantedBug;
 import io.plinth.log.recovery.RecoveredLog;
 import io.plinth.log.recovery.RecoveryException;
 import io.plinth.log.replication.ReplicaGroup;
@@ -15,10 +16,12 @@ import io.plinth.target.volume.HistoryRestore;
 import io.plinth.target.volume.IndexedVolume;
 import io.plinth.target.volume.LogVolume;
 import io.plinth.target.volume.Moment;
+import io.plinth.target.volume.SettingsChange;
 import io.plinth.target.volume.SnapshotVolume;
 import io.plinth.target.volume.Volume;
 import io.plinth.target.volume.VolumeDiff;
 import io.plinth.target.volume.VolumeDirectory;
+import io.plinth.target.volume.VolumeSettings;
 import io.plinth.target.volume.VolumeSpace;
 import io.plinth.target.volume.VolumeStore;
 import java.nio.ByteBuffer;
@@ -34,6 +37,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
 import java.util.function.IntConsumer;
+import java.util.function.Supplier;
 
 /**
  * The volumes of one data directory. The catalogue and its commands belong to log 0 and its core;
@@ -49,7 +53,7 @@ public final class StorageNode implements VolumeDirectory {
   private final NodeScrub scrub = new NodeScrub(logs);
 
   // On log 0's core.
-  private final Catalogue catalogue = new Catalogue();
+  private final Catalogue catalogue;
   private final ReplicaGroup catalogueGroup = new ReplicaGroup(Catalogue.GROUP);
   private final Set<String> pendingNames = new TreeSet<>();
 
@@ -67,6 +71,7 @@ public final class StorageNode implements VolumeDirectory {
   public StorageNode(NodeSettings settings, RandomSource random, List<LogResources> resources) {
     this.settings = settings;
     this.random = random;
+    this.catalogue = new Catalogue(settings.plantedBugs());
     for (LogResources log : resources) {
       logs.add(new NodeLog(log, settings.plantedBugs()));
     }
@@ -168,6 +173,11 @@ public final class StorageNode implements VolumeDirectory {
     }
 
     @Override
+    public int settingsBytes() {
+      return number > 0 ? 0 : catalogue.settingsBytes();
+    }
+
+    @Override
     public void onBatch(BatchHeader batch, long segmentSequence) {
       logs.get(number).store().recoverBatch(batch, segmentSequence);
     }
@@ -200,6 +210,7 @@ public final class StorageNode implements VolumeDirectory {
         if (entry == null || entry.log() != number) {
           store.remove(volume);
         } else {
+          volume.settings(entry.settings());
           include(volume);
         }
       }
@@ -313,18 +324,21 @@ public final class StorageNode implements VolumeDirectory {
   /**
    * Creates a volume; any thread.
    *
+   * @param volumeSettings what it begins with
    * @return the volume, once its creation is durable; fails with a {@link NodeException}
    */
   public CompletableFuture<LogVolume> createVolume(
-      String name, long sizeBytes, FlushPolicy flushPolicy) {
+      String name, long sizeBytes, FlushPolicy flushPolicy, VolumeSettings volumeSettings) {
     return onFirstCore(result -> {
+      requireRoom(VolumeSettings.DEFAULT, volumeSettings);
       reserveNew(name);
-      begin(result, leastUsedLog(), name, sizeBytes, flushPolicy, () -> null);
+      begin(result, leastUsedLog(), name, sizeBytes, flushPolicy, () -> volumeSettings, () -> null);
     });
   }
 
   /**
-   * Creates a volume with the content of a volume or of a snapshot; any thread.
+   * Creates a volume with the content of a volume or of a snapshot; any thread. It has the settings
+   * of its source that protect it.
    *
    * @param source {@code volume} or {@code volume@snapshot}
    * @return the volume, once its creation is durable; fails with a {@link NodeException}
@@ -337,6 +351,7 @@ public final class StorageNode implements VolumeDirectory {
       if (at >= 0) {
         requireSnapshot(origin, source.substring(at + 1));
       }
+      requireRoom(VolumeSettings.DEFAULT, origin.settings().ofCopy());
       reserveNew(name);
       int log = catalogue.find(origin.group().id()).log();
       begin(
@@ -345,12 +360,14 @@ public final class StorageNode implements VolumeDirectory {
           name,
           origin.sizeBytes(),
           flushPolicy,
+          () -> origin.settings().ofCopy(),
           () -> at < 0 ? origin : requireSnapshot(origin, source.substring(at + 1)));
     });
   }
 
   /**
-   * Creates a volume with the content that another one had at a moment; any thread.
+   * Creates a volume with the content that another one had at a moment; any thread. It has the
+   * settings that protect the other one now.
    *
    * @return the volume, once it is durable; fails with a {@link NodeException}
    */
@@ -359,6 +376,7 @@ public final class StorageNode implements VolumeDirectory {
     return onFirstCore(result -> {
       LogVolume origin = required(source);
       requirePast(origin, moment);
+      requireRoom(VolumeSettings.DEFAULT, origin.settings().ofCopy());
       reserveNew(name);
       CompletableFuture<?> _ =
           result.whenComplete((volume, failure) -> onFirstCore(() -> pendingNames.remove(name)));
@@ -368,7 +386,8 @@ public final class StorageNode implements VolumeDirectory {
               catalogue.find(origin.group().id()).log(),
               name,
               origin.sizeBytes(),
-              flushPolicy);
+              flushPolicy,
+              VolumeSettings.DEFAULT);
       NodeLog log = logs.get(entry.log());
       boolean accepted =
           log.core()
@@ -380,7 +399,7 @@ public final class StorageNode implements VolumeDirectory {
                           entry.group(),
                           name,
                           flushPolicy,
-                          restored -> onFirstCore(() -> enter(result, entry, source, restored)))));
+                          restored -> onFirstCore(() -> enter(result, entry, origin, restored)))));
       if (!accepted) {
         result.completeExceptionally(NodeException.unavailable());
       }
@@ -407,15 +426,15 @@ public final class StorageNode implements VolumeDirectory {
   private void enter(
       CompletableFuture<LogVolume> result,
       Catalogue.Entry entry,
-      String source,
+      LogVolume source,
       HistoryRestore.Result restored) {
     if (restored.volume() == null) {
       result.completeExceptionally(
           new NodeException(
               NodeException.Reason.INVALID,
-              "can't restore volume " + source + ": " + restored.problem()));
+              "can't restore volume " + source.name() + ": " + restored.problem()));
     } else {
-      enter(result, entry, restored.volume(), Status.OK);
+      enter(result, entry.with(source.settings().ofCopy()), restored.volume(), Status.OK);
     }
   }
 
@@ -433,9 +452,11 @@ public final class StorageNode implements VolumeDirectory {
       String name,
       long sizeBytes,
       FlushPolicy flushPolicy,
+      Supplier<VolumeSettings> volumeSettings,
       Source source) {
     Catalogue.Entry entry =
-        new Catalogue.Entry(catalogue.takeGroup(), log, name, sizeBytes, flushPolicy);
+        new Catalogue.Entry(
+            catalogue.takeGroup(), log, name, sizeBytes, flushPolicy, VolumeSettings.DEFAULT);
     VolumeStore store = logs.get(log).store();
     CompletableFuture<?> _ =
         result.whenComplete((volume, failure) -> onFirstCore(() -> pendingNames.remove(name)));
@@ -450,7 +471,9 @@ public final class StorageNode implements VolumeDirectory {
                     sizeBytes,
                     flushPolicy,
                     source.find(),
-                    (volume, status) -> onFirstCore(() -> enter(result, entry, volume, status)));
+                    (volume, status) ->
+                        onFirstCore(
+                            () -> enter(result, entry.with(volumeSettings.get()), volume, status)));
               } catch (NodeException e) {
                 result.completeExceptionally(e);
               }
@@ -473,9 +496,50 @@ public final class StorageNode implements VolumeDirectory {
             result.completeExceptionally(NodeException.ofStatus(proposed));
             return;
           }
+          volume.settings(entry.settings());
           include(volume);
           result.complete(volume);
         });
+  }
+
+  /**
+   * Changes settings of a volume; any thread. They apply to clients that attach from then on.
+   *
+   * @return completes when the change is durable; fails with a {@link NodeException}
+   */
+  public CompletableFuture<Void> changeSettings(String name, SettingsChange change) {
+    return onFirstCore(result -> {
+      LogVolume volume = required(name);
+      VolumeSettings before = volume.settings();
+      VolumeSettings after = change.applyTo(before);
+      requireRoom(before, after);
+      reserve(name, result);
+      if (settings.plantedBugs().contains(PlantedBug.SETTINGS_BEFORE_DURABLE)) {
+        volume.settings(after);
+        result.complete(null);
+      }
+      propose(
+          Catalogue.encodeSet(volume.group().id(), after),
+          status -> {
+            if (status != Status.OK) {
+              result.completeExceptionally(NodeException.ofStatus(status));
+              return;
+            }
+            volume.settings(after);
+            result.complete(null);
+          });
+    });
+  }
+
+  private void requireRoom(VolumeSettings before, VolumeSettings after) throws NodeException {
+    int growth = after.encodedBytes() - before.encodedBytes();
+    if (growth > 0 && catalogue.settingsBytes() + growth > Catalogue.MAXIMUM_SETTINGS_BYTES) {
+      throw new NodeException(
+          NodeException.Reason.NO_SPACE,
+          "the settings of all volumes together would take more than "
+              + Catalogue.MAXIMUM_SETTINGS_BYTES
+              + " bytes");
+    }
   }
 
   /**
@@ -832,7 +896,11 @@ public final class StorageNode implements VolumeDirectory {
   /** Appends a command to log 0 and applies it when it is durable. */
   private void propose(byte[] command, Consumer<Integer> done) {
     Journal journal = logs.get(0).store().journal();
-    if (!journal.begin(RecordHeader.COMMAND, 0, catalogueGroup, 0, command.length)) {
+    // A short one fits what is always left to commands, so that deletions work in a full log.
+    boolean hasRoom =
+        command.length <= Volume.BLOCK_BYTES
+            || journal.reserve(RecordHeader.encodedBytes(RecordHeader.COMMAND, command.length), 0);
+    if (!hasRoom || !journal.begin(RecordHeader.COMMAND, 0, catalogueGroup, 0, command.length)) {
       if (journal.refusal() == Status.EAGAIN) {
         logs.get(0).store().awaitReady(() -> propose(command, done));
       } else {

@@ -58,6 +58,9 @@ public final class Checkpointer {
 
     /** Returns what else is to be kept with a checkpoint: the state at its cut. */
     byte[] extension();
+
+    /** Returns the part of {@link #extension} that grows with more than the number of volumes. */
+    int settingsBytes();
   }
 
   private enum Stage {
@@ -146,7 +149,10 @@ public final class Checkpointer {
   long neededBlocks() {
     long unwritten = pages.unwrittenPages();
     // Not the size of the description before: there may be more snapshots by now.
-    long described = 2L * rootBlocks + store.treeCount() * CheckpointRoot.MAX_TREE_BYTES / BLOCK;
+    long described =
+        2L * rootBlocks
+            + (store.treeCount() * CheckpointRoot.MAX_TREE_BYTES + superblocks.settingsBytes())
+                / BLOCK;
     return unwritten + unwritten / PAGES_PER_CYCLE + 2L * table.blocks() + described + 8;
   }
 

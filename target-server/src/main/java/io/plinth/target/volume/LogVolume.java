@@ -20,6 +20,7 @@ public final class LogVolume extends IndexedVolume {
   private final FlushPolicy flushPolicy;
   private volatile LogPoint beginPoint = LogPoint.NONE;
   private volatile long sizeBytes;
+  private volatile VolumeSettings settings = VolumeSettings.DEFAULT;
   private volatile List<SnapshotVolume> snapshots = List.of();
 
   LogVolume(
@@ -49,6 +50,16 @@ public final class LogVolume extends IndexedVolume {
   @Override
   public boolean readOnly() {
     return false;
+  }
+
+  @Override
+  public VolumeSettings settings() {
+    return settings;
+  }
+
+  /** The catalogue has other settings for this volume; on the core of the catalogue. */
+  public void settings(VolumeSettings changed) {
+    settings = changed;
   }
 
   /** Returns the group whose log this volume's records are; on the core. */

@@ -66,6 +66,11 @@ public final class SnapshotVolume extends IndexedVolume {
   }
 
   @Override
+  public VolumeSettings settings() {
+    return origin.settings();
+  }
+
+  @Override
   public boolean submit(VolumeRequest request) {
     request.volume = this;
     if (isClosed()) {

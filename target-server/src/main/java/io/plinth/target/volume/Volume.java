@@ -33,6 +33,9 @@ public interface Volume {
   /** Returns whether writing requests are refused; any thread. */
   boolean readOnly();
 
+  /** Returns the settings as they are now, those of its volume for a snapshot; any thread. */
+  VolumeSettings settings();
+
   /**
    * Submits a request whose range lies inside the volume.
    *

@@ -125,6 +125,76 @@ class AdminServerTest {
   }
 
   @Test
+  void settingsAreGivenChangedAndUnset() throws Exception {
+    Answer created =
+        call(
+            "POST",
+            "/v1/volumes",
+            "{\"name\":\"demo\",\"size\":\"1G\",\"description\":\"mail\",\"tls\":\"required\","
+                + "\"tls-allow\":[\"CN=backup,O=Example\"]}");
+    assertThat(created.status()).isEqualTo(201);
+    assertThat(created.body().get("description").stringValue()).isEqualTo("mail");
+    assertThat(created.body().get("tls").stringValue()).isEqualTo("required");
+    assertThat(created.body().at("/tls-allow/0").stringValue()).isEqualTo("CN=backup,O=Example");
+
+    Answer changed = call("PATCH", "/v1/volumes/demo", "{\"tls\":\"off\",\"description\":null}");
+    assertThat(changed.status()).isEqualTo(200);
+    assertThat(changed.body().get("description").isNull()).isTrue();
+    assertThat(changed.body().get("tls").stringValue()).isEqualTo("off");
+    assertThat(changed.body().get("tls-allow")).hasSize(1);
+    assertThat(call("GET", "/v1/volumes/demo", null).body()).isEqualTo(changed.body());
+
+    Answer unset = call("PATCH", "/v1/volumes/demo", "{\"tls\":null,\"tls-allow\":null}");
+    assertThat(unset.body().get("tls").isNull()).isTrue();
+    assertThat(unset.body().get("tls-allow")).isEmpty();
+    Answer plain = call("POST", "/v1/volumes", "{\"name\":\"p\",\"size\":\"1G\"}");
+    assertThat(plain.body().get("tls").isNull()).isTrue();
+    assertThat(call("PATCH", "/v1/volumes/none", "{\"tls\":\"off\"}").status()).isEqualTo(404);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      textBlock =
+          """
+          {}                        | nothing to change: expected description, tls, tls-allow
+          {"size":1}                | unknown field 'size': expected description, tls, tls-allow
+          {"tls":"on"}              | bad TLS mode "on": expected "off", "allowed" or "required"
+          {"tls":true}              | field 'tls' must be a string
+          {"description":7}         | field 'description' must be a string
+          {"description":"a\\u0007"} | bad description: it has a control character, U+0007
+          {"tls-allow":"CN=a"}      | field 'tls-allow' must be a list of strings
+          {"tls-allow":["CN=a",1]}  | field 'tls-allow' must be a list of strings
+          {"tls-allow":{}}          | field 'tls-allow' must be a list of strings
+          {"tls-allow":["a"]}       | bad name 1 in tls-allow: expected a distinguished name such as "CN=backup,O=Example"
+          """)
+  void badSettingsAreRefusedAndChangeNothing(String body, String message) throws Exception {
+    call("POST", "/v1/volumes", "{\"name\":\"demo\",\"size\":\"1G\",\"description\":\"mail\"}");
+    Answer before = call("GET", "/v1/volumes/demo", null);
+    Answer refused = call("PATCH", "/v1/volumes/demo", body);
+    assertThat(refused.status()).isEqualTo(400);
+    assertThat(refused.errorMessage()).isEqualTo(message);
+    assertThat(call("GET", "/v1/volumes/demo", null).body()).isEqualTo(before.body());
+  }
+
+  @Test
+  void aCloneTakesItsProtectionFromItsSource() throws Exception {
+    call("POST", "/v1/volumes", "{\"name\":\"demo\",\"size\":\"1G\"}");
+    call("PATCH", "/v1/volumes/demo", "{\"description\":\"mail\",\"tls\":\"required\"}");
+    Answer clone = call("POST", "/v1/volumes", "{\"name\":\"copy\",\"clone-of\":\"demo\"}");
+    assertThat(clone.body().get("tls").stringValue()).isEqualTo("required");
+    assertThat(clone.body().get("description").isNull()).isTrue();
+    for (String setting : List.of("\"tls\":\"off\"", "\"description\":\"x\"", "\"tls-allow\":[]")) {
+      Answer refused =
+          call("POST", "/v1/volumes", "{\"name\":\"c\",\"clone-of\":\"demo\"," + setting + "}");
+      assertThat(refused.status()).isEqualTo(400);
+      assertThat(refused.errorMessage()).contains("can't be there together with 'clone-of'");
+    }
+    assertThat(call("GET", "/v1/volumes/c", null).status()).isEqualTo(404);
+  }
+
+  @Test
   void spaceIsCountedWhenAskedFor() throws Exception {
     call("POST", "/v1/volumes", "{\"name\":\"demo\",\"size\":\"1G\"}");
     call("POST", "/v1/volumes/demo/snapshots", "{\"name\":\"s\"}");

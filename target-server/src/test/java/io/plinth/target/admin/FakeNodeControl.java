@@ -1,9 +1,12 @@
 package io.plinth.target.admin;
 
 import io.plinth.target.volume.FlushPolicy;
+import io.plinth.target.volume.SettingsChange;
+import io.plinth.target.volume.VolumeSettings;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 
@@ -53,9 +56,61 @@ final class FakeNodeControl implements NodeControl {
     int count = snapshotsOf(name).size();
     VolumeInfo info =
         new VolumeInfo(
-            name, id, sizeBytes, 4096, count, connections, policy, 0, 1, 0, HISTORY, null);
+            name,
+            id,
+            sizeBytes,
+            4096,
+            count,
+            connections,
+            policy,
+            null,
+            null,
+            List.of(),
+            0,
+            1,
+            0,
+            HISTORY,
+            null);
     volumes.put(name, info);
     return info;
+  }
+
+  private static VolumeSettings settings(VolumeInfo info) {
+    return new VolumeSettings(
+        info.description() == null ? "" : info.description(),
+        Optional.ofNullable(info.tls()),
+        info.tlsAllow());
+  }
+
+  private VolumeInfo with(VolumeInfo info, VolumeSettings settings) {
+    VolumeInfo changed =
+        new VolumeInfo(
+            info.name(),
+            info.id(),
+            info.sizeBytes(),
+            info.mappedBytes(),
+            info.snapshots(),
+            info.connections(),
+            info.flushPolicy(),
+            settings.description().isEmpty() ? null : settings.description(),
+            settings.tls().orElse(null),
+            settings.tlsAllow(),
+            info.core(),
+            info.epoch(),
+            info.corruptReads(),
+            info.history(),
+            info.space());
+    volumes.put(info.name(), changed);
+    return changed;
+  }
+
+  @Override
+  public synchronized CompletableFuture<VolumeInfo> changeSettings(
+      String volume, SettingsChange change) {
+    VolumeInfo info = volumes.get(volume);
+    return info == null
+        ? notFound(volume)
+        : CompletableFuture.completedFuture(with(info, change.applyTo(settings(info))));
   }
 
   private List<SnapshotInfo> snapshotsOf(String volume) {
@@ -75,7 +130,7 @@ final class FakeNodeControl implements NodeControl {
       return fail(ControlException.Kind.NO_SPACE, "no room in the log for '" + spec.name() + "'");
     }
     return CompletableFuture.completedFuture(
-        put(spec.name(), spec.sizeBytes(), 0, spec.flushPolicy()));
+        with(put(spec.name(), spec.sizeBytes(), 0, spec.flushPolicy()), spec.settings()));
   }
 
   @Override
@@ -89,7 +144,10 @@ final class FakeNodeControl implements NodeControl {
     }
     return createVolume(
         new VolumeSpec(
-            spec.name(), source.sizeBytes(), spec.flushPolicy().orElse(source.flushPolicy())));
+            spec.name(),
+            source.sizeBytes(),
+            spec.flushPolicy().orElse(source.flushPolicy()),
+            settings(source).ofCopy()));
   }
 
   @Override
@@ -103,7 +161,10 @@ final class FakeNodeControl implements NodeControl {
     }
     return createVolume(
         new VolumeSpec(
-            spec.name(), source.sizeBytes(), spec.flushPolicy().orElse(source.flushPolicy())));
+            spec.name(),
+            source.sizeBytes(),
+            spec.flushPolicy().orElse(source.flushPolicy()),
+            settings(source).ofCopy()));
   }
 
   @Override
@@ -271,6 +332,9 @@ final class FakeNodeControl implements NodeControl {
         info.snapshots(),
         info.connections(),
         info.flushPolicy(),
+        info.description(),
+        info.tls(),
+        info.tlsAllow(),
         info.core(),
         info.epoch(),
         info.corruptReads(),

@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.plinth.target.admin.VolumeSpec;
 import io.plinth.target.volume.FlushPolicy;
+import io.plinth.target.volume.TlsMode;
+import io.plinth.target.volume.VolumeSettings;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -59,6 +61,9 @@ class ConfigLoaderTest {
             name = "small"
             size = 8192
             flush-policy = "flush"
+            description = "for tests"
+            tls = "required"
+            tls-allow = ["CN=backup,O=Example", "CN=other"]
 
             [log]
             segment-size = "128M"
@@ -91,8 +96,15 @@ class ConfigLoaderTest {
                     128L << 20, 10L << 30, 64L << 20, 3, 1 << 20, 12 * 3600, 2 * 86_400),
                 new ServerConfig.Engine(0, true, FlushPolicy.ALWAYS),
                 List.of(
-                    new VolumeSpec("demo", 1L << 30, FlushPolicy.ALWAYS),
-                    new VolumeSpec("small", 8192, FlushPolicy.FLUSH))));
+                    new VolumeSpec("demo", 1L << 30, FlushPolicy.ALWAYS, VolumeSettings.DEFAULT),
+                    new VolumeSpec(
+                        "small",
+                        8192,
+                        FlushPolicy.FLUSH,
+                        new VolumeSettings(
+                            "for tests",
+                            Optional.of(TlsMode.REQUIRED),
+                            List.of("CN=backup,O=Example", "CN=other"))))));
   }
 
   @Test
@@ -119,6 +131,24 @@ class ConfigLoaderTest {
     assertFault(
         "# comment\n\n" + line,
         "plinth.toml:3: unknown key '" + key + "'; did you mean '" + nearest + "'?");
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      value = {
+        "tls = 'on' | tls | bad TLS mode \"on\": expected \"off\", \"allowed\" or \"required\"",
+        "tls = true | tls | expected a string, not true",
+        "description = 7 | description | expected a string, not the number 7",
+        "tls-allow = 'CN=a' | tls-allow | expected a list of strings, not the string \"CN=a\"",
+        "tls-allow = ['CN=a', 'b'] | tls-allow | bad name 2 in tls-allow: expected a distinguished name"
+            + " such as \"CN=backup,O=Example\""
+      })
+  void aBadSettingOfAVolumeIsNamedWithItsLine(String line, String key, String problem) {
+    assertFault(
+        "[[volume]]\nname = 'a'\nsize = '1G'\n" + line,
+        "plinth.toml:4: bad value for 'volume." + key + "': " + problem);
   }
 
   @Test

@@ -11,6 +11,7 @@ import io.plinth.target.volume.IoVector;
 import io.plinth.target.volume.Operation;
 import io.plinth.target.volume.Volume;
 import io.plinth.target.volume.VolumeRequest;
+import io.plinth.target.volume.VolumeSettings;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -56,6 +57,8 @@ final class MemoryVolume implements Volume, Releasable {
 
   boolean readOnly;
 
+  VolumeSettings settings = VolumeSettings.DEFAULT;
+
   /** Copies of what was submitted, for tests that look at the fields. */
   final List<String> log = new ArrayList<>();
 
@@ -82,6 +85,11 @@ final class MemoryVolume implements Volume, Releasable {
 
   int pendingCount() {
     return pending.size();
+  }
+
+  @Override
+  public VolumeSettings settings() {
+    return settings;
   }
 
   @Override

@@ -1,6 +1,7 @@
 package io.plinth.target.nbd;
 
 import static io.plinth.target.nbd.NbdProtocol.INFO_BLOCK_SIZE;
+import static io.plinth.target.nbd.NbdProtocol.INFO_DESCRIPTION;
 import static io.plinth.target.nbd.NbdProtocol.INFO_EXPORT;
 import static io.plinth.target.nbd.NbdProtocol.INFO_NAME;
 import static io.plinth.target.nbd.NbdProtocol.OPT_ABORT;
@@ -32,10 +33,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.plinth.target.nbd.TestClient.ExportInfo;
 import io.plinth.target.nbd.TestClient.OptionReply;
+import io.plinth.target.volume.VolumeSettings;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.Parameter;
@@ -264,6 +267,45 @@ class NegotiationTest {
         .containsExactly("another", "demo");
     assertThat(replies.get(0).buffer().getInt()).isEqualTo("another".length());
     client.expectQuiet();
+  }
+
+  /** Text: "the rest of the data is a human-readable description of the export". */
+  @Test
+  void listTellsDescriptionsBehindTheNames() {
+    volume.settings = described("mail, old \u00e9t\u00e9");
+    server.volume("plain", 1, SIZE);
+    TestClient client = connect().greet().option(OPT_LIST);
+    List<OptionReply> replies = client.repliesUntilAck(OPT_LIST);
+    ByteBuffer data = replies.get(0).buffer();
+    assertThat(data.getInt()).isEqualTo("demo".length());
+    assertThat(UTF_8.decode(data).toString()).isEqualTo("demomail, old \u00e9t\u00e9");
+    assertThat(replies.get(1).data()).hasSize(4 + "plain".length());
+    client.expectQuiet();
+  }
+
+  @Test
+  void descriptionIsToldWhenAskedForAndThere() {
+    TestClient client = connect().greet();
+    client.option(OPT_INFO, infoData("demo", INFO_DESCRIPTION));
+    assertThat(client.repliesUntilAck(OPT_INFO)).noneMatch(NegotiationTest::isDescription);
+    String longest = "\u00e9".repeat(512);
+    volume.settings = described(longest);
+    client.option(OPT_INFO, infoData("demo", INFO_NAME));
+    assertThat(client.repliesUntilAck(OPT_INFO)).noneMatch(NegotiationTest::isDescription);
+    for (int option : new int[] {OPT_INFO, OPT_GO}) {
+      client.option(option, infoData("demo", INFO_NAME, INFO_DESCRIPTION, INFO_BLOCK_SIZE));
+      List<OptionReply> replies = client.repliesUntilAck(option);
+      assertThat(UTF_8.decode(information(replies, INFO_DESCRIPTION)).toString())
+          .isEqualTo(longest);
+    }
+  }
+
+  private static VolumeSettings described(String description) {
+    return new VolumeSettings(description, Optional.empty(), List.of());
+  }
+
+  private static boolean isDescription(OptionReply reply) {
+    return reply.type() == REP_INFO && reply.buffer().getShort() == INFO_DESCRIPTION;
   }
 
   @Test

@@ -2,25 +2,25 @@ package io.plinth.tools.cli;
 
 import io.plinth.target.main.ListenAddress;
 import java.io.IOException;
-import java.io.InputStream;
-import java.io.OutputStream;
 import java.net.ConnectException;
-import java.net.HttpURLConnection;
-import java.net.Proxy;
-import java.net.SocketTimeoutException;
 import java.net.URI;
 import java.net.URLEncoder;
-import java.net.UnknownHostException;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.net.http.HttpTimeoutException;
+import java.nio.channels.UnresolvedAddressException;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 
 /** Speaks to the admin API. Every failure is a {@link CliException}. */
 final class AdminClient {
-  private static final int CONNECT_TIMEOUT_MS = 3_000;
+  private static final Duration CONNECT_TIMEOUT = Duration.ofSeconds(3);
 
   /** Longer than the server lets its node think, so that the server's own answer arrives. */
-  private static final int ANSWER_TIMEOUT_MS = 45_000;
+  private static final Duration ANSWER_TIMEOUT = Duration.ofSeconds(45);
 
   private final ListenAddress address;
 
@@ -34,6 +34,10 @@ final class AdminClient {
 
   JsonNode post(String path, JsonNode body) {
     return call("POST", path, Json.oneLine(body));
+  }
+
+  JsonNode patch(String path, JsonNode body) {
+    return call("PATCH", path, Json.oneLine(body));
   }
 
   JsonNode delete(String path) {
@@ -55,30 +59,31 @@ final class AdminClient {
   }
 
   private JsonNode call(String method, String path, String body) {
-    int status;
-    String text;
-    try {
-      // The server is near or named by the person: a proxy for the web has no part in this.
-      HttpURLConnection connection =
-          (HttpURLConnection)
-              URI.create("http://" + address + path).toURL().openConnection(Proxy.NO_PROXY);
-      connection.setRequestMethod(method);
-      connection.setConnectTimeout(CONNECT_TIMEOUT_MS);
-      connection.setReadTimeout(ANSWER_TIMEOUT_MS);
-      connection.setRequestProperty("Connection", "close");
-      if (body != null) {
-        connection.setDoOutput(true);
-        connection.setRequestProperty("Content-Type", "application/json");
-        try (OutputStream out = connection.getOutputStream()) {
-          out.write(body.getBytes(StandardCharsets.UTF_8));
-        }
+    // The server is near or named by the person: a proxy for the web has no part in this.
+    try (HttpClient client =
+        HttpClient.newBuilder()
+            .version(HttpClient.Version.HTTP_1_1)
+            .proxy(HttpClient.Builder.NO_PROXY)
+            .connectTimeout(CONNECT_TIMEOUT)
+            .build()) {
+      HttpRequest.Builder request =
+          HttpRequest.newBuilder(URI.create("http://" + address + path)).timeout(ANSWER_TIMEOUT);
+      if (body == null) {
+        request.method(method, HttpRequest.BodyPublishers.noBody());
+      } else {
+        request
+            .method(method, HttpRequest.BodyPublishers.ofString(body))
+            .header("Content-Type", "application/json");
       }
-      status = connection.getResponseCode();
-      text = read(status >= 400 ? connection.getErrorStream() : connection.getInputStream());
+      HttpResponse<String> answer =
+          client.send(request.build(), HttpResponse.BodyHandlers.ofString(StandardCharsets.UTF_8));
+      return interpret(answer.statusCode(), answer.body());
     } catch (IOException | IllegalArgumentException e) {
       throw unreachable(e);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw unreachable(e);
     }
-    return interpret(status, text);
   }
 
   private JsonNode interpret(int status, String text) {
@@ -102,21 +107,13 @@ final class AdminClient {
         null);
   }
 
-  private static String read(InputStream stream) throws IOException {
-    if (stream == null) {
-      return "";
-    }
-    try (stream) {
-      return new String(stream.readAllBytes(), StandardCharsets.UTF_8);
-    }
-  }
-
   private CliException unreachable(Exception cause) {
     String reason =
         switch (cause) {
+          case ConnectException e when isUnresolved(e) -> "no such host";
           case ConnectException e -> "connection refused";
-          case UnknownHostException e -> "no such host";
-          case SocketTimeoutException e -> "no answer in time";
+          case HttpTimeoutException e -> "no answer in time";
+          case InterruptedException e -> "interrupted";
           default -> String.valueOf(cause.getMessage());
         };
     return new CliException(
@@ -128,6 +125,15 @@ final class AdminClient {
             + reason
             + "); start one with 'plinth serve', or name it with --admin",
         cause);
+  }
+
+  /** The client says so in a cause of a cause only. */
+  private static boolean isUnresolved(Throwable failure) {
+    Throwable cause = failure;
+    while (cause != null && !(cause instanceof UnresolvedAddressException)) {
+      cause = cause.getCause();
+    }
+    return cause != null;
   }
 
   private CliException notPlinth(Exception cause) {

@@ -61,6 +61,7 @@ final class PlinthCommand implements Runnable {
             .addSubcommand(new VolumeRestoreCommand())
             .addSubcommand(new VolumeListCommand())
             .addSubcommand(new VolumeShowCommand())
+            .addSubcommand(new VolumeSetCommand())
             .addSubcommand(new VolumeResizeCommand())
             .addSubcommand(snapshot)
             .addSubcommand(new VolumeDiffCommand())

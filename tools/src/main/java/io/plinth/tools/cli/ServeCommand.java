@@ -6,6 +6,7 @@ import io.plinth.target.main.ConfigLoader;
 import io.plinth.target.main.ListenAddress;
 import io.plinth.target.main.ServerConfig;
 import io.plinth.target.main.StartupException;
+import io.plinth.target.volume.VolumeSettings;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.List;
@@ -133,7 +134,7 @@ final class ServeCommand implements Callable<Integer> {
         builder.adminListen(ListenAddress.parse(admin));
       }
       for (String volume : volumes) {
-        builder.addVolume(VolumeSpec.parse(volume, builder.flushPolicy()));
+        builder.addVolume(VolumeSpec.parse(volume, builder.flushPolicy(), VolumeSettings.DEFAULT));
       }
       return builder.build();
     } catch (ConfigException | IllegalArgumentException e) {

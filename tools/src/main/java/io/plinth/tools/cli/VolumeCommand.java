@@ -8,7 +8,8 @@ import picocli.CommandLine.Spec;
 /** {@code plinth volume}: only its help. */
 @Command(
     name = "volume",
-    description = "Create, list, show, clone, resize and delete volumes of a running server.",
+    description =
+        "Create, list, show, change, clone, resize and delete volumes of a running server.",
     footer = {
       "",
       "Examples:",
@@ -24,6 +25,6 @@ final class VolumeCommand implements Runnable {
   public void run() {
     throw new ParameterException(
         spec.commandLine(),
-        "a command is missing: create, clone, list, show, resize, snapshot, diff, rollback or delete");
+        "a command is missing: create, clone, list, show, set, resize, snapshot, diff, rollback or delete");
   }
 }

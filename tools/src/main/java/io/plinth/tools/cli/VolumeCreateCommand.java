@@ -4,6 +4,9 @@ import io.plinth.target.admin.Sizes;
 import io.plinth.target.admin.VolumeInfo;
 import io.plinth.target.admin.VolumeSpec;
 import io.plinth.target.volume.FlushPolicy;
+import io.plinth.target.volume.SettingsChange;
+import io.plinth.target.volume.VolumeSettings;
+import java.util.Set;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -20,7 +23,8 @@ import tools.jackson.databind.node.ObjectNode;
       "",
       "Examples:",
       "  plinth volume create demo 1G",
-      "  plinth volume create ledger 64GiB --flush-policy always"
+      "  plinth volume create ledger 64GiB --flush-policy always",
+      "  plinth volume create mail 100G --description 'mail of all' --tls required"
     })
 final class VolumeCreateCommand implements Callable<Integer> {
   @Mixin private ClientOptions options;
@@ -47,11 +51,19 @@ final class VolumeCreateCommand implements Callable<Integer> {
               + " (default: ${DEFAULT-VALUE}).")
   private String flushPolicy;
 
+  @Mixin private SettingsOptions settings;
+
   @Override
   public Integer call() {
     VolumeSpec spec;
+    SettingsChange change;
     try {
-      spec = VolumeSpec.parse(name + "=" + size, FlushPolicy.parse(flushPolicy));
+      change = settings.change(Set.of());
+      spec =
+          VolumeSpec.parse(
+              name + "=" + size,
+              FlushPolicy.parse(flushPolicy),
+              change.applyTo(VolumeSettings.DEFAULT));
     } catch (IllegalArgumentException e) {
       throw CliException.usage(e.getMessage(), e);
     }
@@ -59,6 +71,7 @@ final class VolumeCreateCommand implements Callable<Integer> {
     body.put("name", spec.name());
     body.put("size", spec.sizeBytes());
     body.put("flushPolicy", spec.flushPolicy().word());
+    SettingsOptions.put(body, change);
     JsonNode answer = options.client().post("/v1/volumes", body);
     VolumeInfo created = Json.convert(answer, VolumeInfo.class);
     options.print(

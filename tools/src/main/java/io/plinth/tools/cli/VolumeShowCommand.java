@@ -36,6 +36,9 @@ final class VolumeShowCommand implements Callable<Integer> {
 
   private static void print(VolumeInfo volume, PrintWriter out) {
     Table table = new Table("ll", "name", volume.name());
+    if (volume.description() != null) {
+      table.row("description", volume.description());
+    }
     table.row("id", Long.toString(volume.id()));
     table.row("size", size(volume.sizeBytes()));
     table.row("mapped", size(volume.mappedBytes()));
@@ -47,6 +50,10 @@ final class VolumeShowCommand implements Callable<Integer> {
     table.row("snapshots", Integer.toString(volume.snapshots()));
     table.row("clients", Integer.toString(volume.connections()));
     table.row("flush policy", volume.flushPolicy().word());
+    table.row("tls", volume.tls() == null ? "as the server has it" : volume.tls().word());
+    for (int i = 0; i < volume.tlsAllow().size(); i++) {
+      table.row(i == 0 ? "tls-allow" : "", volume.tlsAllow().get(i));
+    }
     table.row("core", Integer.toString(volume.core()));
     table.row("epoch", Long.toString(volume.epoch()));
     table.row("restorable", restorable(volume.history()));

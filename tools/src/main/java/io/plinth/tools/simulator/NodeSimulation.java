@@ -146,8 +146,10 @@ final class NodeSimulation {
       catalogue.change();
     } else if (choice < 60) {
       long _ = IndexCheck.run(sim);
+    } else if (choice < 70) {
+      catalogue.changeSettings();
     } else {
-      request(choice - 60);
+      request(choice - 70);
     }
     for (int i = random.nextInt(3); i > 0; i--) {
       sim.cycle();

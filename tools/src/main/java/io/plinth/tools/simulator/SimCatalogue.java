@@ -6,7 +6,10 @@ import io.plinth.target.node.NodeException;
 import io.plinth.target.volume.FlushPolicy;
 import io.plinth.target.volume.IndexedVolume;
 import io.plinth.target.volume.LogVolume;
+import io.plinth.target.volume.SettingsChange;
 import io.plinth.target.volume.SnapshotVolume;
+import io.plinth.target.volume.TlsMode;
+import io.plinth.target.volume.VolumeSettings;
 import io.plinth.target.volume.VolumeStore;
 import io.plinth.tools.simulator.SimVolume.State;
 import io.plinth.tools.simulator.check.DamagedBlocks;
@@ -15,7 +18,10 @@ import io.plinth.tools.simulator.check.Violation;
 import io.plinth.tools.simulator.check.VolumeModel;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.EnumSet;
 import java.util.List;
+import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.Consumer;
 import java.util.function.Predicate;
@@ -151,10 +157,50 @@ final class SimCatalogue {
     }
   }
 
+  /** Changes the settings of a volume; requests to it go on only afterwards. */
+  void changeSettings() {
+    SimVolume volume = mayBegin() ? any(candidate -> !candidate.isSnapshot()) : null;
+    if (volume == null) {
+      return;
+    }
+    SettingsChange change = new SettingsChange(someSettings(), settings());
+    change(volume, null, "change of " + change.keys() + " of " + volume.name);
+    volume.nextSettings = change.applyTo(volume.settings);
+    volume.transition = sim.node().changeSettings(volume.name, change);
+  }
+
+  private Set<SettingsChange.Key> someSettings() {
+    Set<SettingsChange.Key> keys = EnumSet.noneOf(SettingsChange.Key.class);
+    for (SettingsChange.Key key : SettingsChange.Key.values()) {
+      if (random.oneIn(2)) {
+        keys.add(key);
+      }
+    }
+    return keys;
+  }
+
+  /** Sometimes more than a block of the log. */
+  private VolumeSettings settings() {
+    List<String> names = new ArrayList<>();
+    int count = random.oneIn(8) ? VolumeSettings.MAXIMUM_NAMES : random.nextInt(3);
+    String padding = "x".repeat(count > 2 ? 400 : 0);
+    for (int i = 0; i < count; i++) {
+      names.add("CN=client-" + random.nextInt(100) + padding + ",O=Example");
+    }
+    String description = random.oneIn(4) ? "" : "volume " + random.nextInt(1000);
+    List<TlsMode> modes = List.of(TlsMode.values());
+    return new VolumeSettings(
+        description,
+        random.oneIn(4) ? Optional.empty() : Optional.of(modes.get(random.nextInt(modes.size()))),
+        names);
+  }
+
   private void create(String name, int sectors) {
     SimVolume volume = new SimVolume(name, policy(), new VolumeModel(name, sectors, damaged));
+    volume.settings = random.oneIn(2) ? settings() : VolumeSettings.DEFAULT;
     begin(volume, "creation of " + name);
-    volume.transition = sim.node().createVolume(name, volume.sizeBytes(), volume.policy);
+    volume.transition =
+        sim.node().createVolume(name, volume.sizeBytes(), volume.policy, volume.settings);
   }
 
   private void takeSnapshot(SimVolume volume) {
@@ -174,6 +220,7 @@ final class SimCatalogue {
     String name = "c" + ++lastName;
     SimVolume clone = new SimVolume(name, policy(), source.model.beginCopy(name));
     clone.source = source;
+    clone.settings = (source.isSnapshot() ? source.origin : source).settings.ofCopy();
     begin(clone, "clone " + name + " of " + source.name);
     clone.transition = sim.node().cloneVolume(source.name, name, clone.policy);
   }
@@ -276,16 +323,22 @@ final class SimCatalogue {
           volumes.remove(volume.name);
         } else {
           volume.handle = handle(volume);
+          checkSettings(volume);
           reader.settleCopy(volume);
         }
       }
       case CHANGING -> {
-        if (!failed) {
+        if (!failed && volume.nextSettings != null) {
+          volume.settings = volume.nextSettings;
+          volume.nextSettings = null;
+          checkSettings(volume);
+        } else if (!failed) {
           volume.model = volume.next;
         } else if (sim.storage().hasFailedSync()) {
           volume.state = State.UNKNOWN;
         }
         volume.next = null;
+        volume.nextSettings = null;
       }
       default -> {
         if (!failed) {
@@ -294,6 +347,20 @@ final class SimCatalogue {
           volume.state = State.UNKNOWN;
         }
       }
+    }
+  }
+
+  /** Holds the settings of a volume to what is known; one on their way may be there or not. */
+  private void checkSettings(SimVolume volume) {
+    SimVolume owner = volume.isSnapshot() ? volume.origin : volume;
+    VolumeSettings found = volume.handle.settings();
+    if (owner.nextSettings != null && found.equals(owner.nextSettings)) {
+      owner.settings = found;
+    }
+    owner.nextSettings = null;
+    if (!found.equals(owner.settings)) {
+      throw new Violation(
+          Guarantee.SETTINGS, volume.name + " has " + found + ", and not " + owner.settings);
     }
   }
 
@@ -385,6 +452,7 @@ final class SimCatalogue {
     if ((size != volume.sizeBytes() && size != otherSize) || !hasPolicy) {
       throw new Violation(Guarantee.CATALOGUE, volume.name + " has another size or policy");
     }
+    checkSettings(volume);
     return true;
   }
 

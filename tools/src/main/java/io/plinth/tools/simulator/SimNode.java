@@ -15,6 +15,7 @@ import io.plinth.target.volume.FlushPolicy;
 import io.plinth.target.volume.LogVolume;
 import io.plinth.target.volume.Scrubber;
 import io.plinth.target.volume.Volume;
+import io.plinth.target.volume.VolumeSettings;
 import io.plinth.tools.simulator.check.Guarantee;
 import io.plinth.tools.simulator.check.Violation;
 import java.util.List;
@@ -133,7 +134,7 @@ final class SimNode {
 
   LogVolume createVolume(String name, long sectors, FlushPolicy policy) throws ExecutionException {
     CompletableFuture<LogVolume> created =
-        node.createVolume(name, sectors * SimRequest.SECTOR_BYTES, policy);
+        node.createVolume(name, sectors * SimRequest.SECTOR_BYTES, policy, VolumeSettings.DEFAULT);
     await(created::isDone);
     if (created.isCompletedExceptionally()) {
       throw new ExecutionException(created.exceptionNow());

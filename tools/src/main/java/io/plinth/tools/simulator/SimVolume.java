@@ -3,6 +3,7 @@ package io.plinth.tools.simulator;
 import io.plinth.target.node.StorageNode;
 import io.plinth.target.volume.FlushPolicy;
 import io.plinth.target.volume.IndexedVolume;
+import io.plinth.target.volume.VolumeSettings;
 import io.plinth.tools.simulator.check.VolumeModel;
 import java.util.concurrent.CompletableFuture;
 
@@ -29,6 +30,12 @@ final class SimVolume {
   VolumeModel next;
   State state = State.CREATING;
   CompletableFuture<?> transition = CompletableFuture.completedFuture(null);
+
+  /** The settings that were acknowledged. */
+  VolumeSettings settings = VolumeSettings.DEFAULT;
+
+  /** The settings that are on their way, or null. */
+  VolumeSettings nextSettings;
 
   /** What the model is a copy of while this is being made, or null. */
   SimVolume source;

@@ -10,6 +10,7 @@ import io.plinth.target.admin.HistoryInfo;
 import io.plinth.target.admin.ScrubInfo;
 import io.plinth.target.admin.VolumeInfo;
 import io.plinth.target.volume.FlushPolicy;
+import io.plinth.target.volume.TlsMode;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -31,7 +32,21 @@ class ClientCommandsTest {
     server = AdminServer.start(node, AdminOptions.at("127.0.0.1", 0));
     node.add(
         new VolumeInfo(
-            "demo", 1, 1L << 30, 5L << 20, 2, 4, FlushPolicy.FLUSH, 0, 1, 0, null, null));
+            "demo",
+            1,
+            1L << 30,
+            5L << 20,
+            2,
+            4,
+            FlushPolicy.FLUSH,
+            null,
+            null,
+            List.of(),
+            0,
+            1,
+            0,
+            null,
+            null));
     node.add(
         new VolumeInfo(
             "a-longer-name",
@@ -41,6 +56,9 @@ class ClientCommandsTest {
             0,
             0,
             FlushPolicy.ALWAYS,
+            "mail, old server",
+            TlsMode.REQUIRED,
+            List.of("CN=backup,O=Example", "CN=caf\u00e9"),
             11,
             3,
             2,
@@ -99,6 +117,7 @@ class ClientCommandsTest {
             snapshots      2
             clients        4
             flush policy   flush
+            tls            as the server has it
             core           0
             epoch          1
             restorable     no: take a snapshot, or set log.retention
@@ -117,7 +136,109 @@ class ClientCommandsTest {
   }
 
   @Test
+  void settingsOfAVolumeAreShown() {
+    assertThat(run("volume", "show", "a-longer-name").out())
+        .contains(
+            """
+            description    mail, old server
+            """)
+        .contains(
+            """
+            flush policy   always
+            tls            required
+            tls-allow      CN=backup,O=Example
+                           CN=caf\u00e9
+            core           11
+            """);
+    JsonNode shown = json("volume", "show", "a-longer-name");
+    assertThat(shown.get("description").stringValue()).isEqualTo("mail, old server");
+    assertThat(shown.get("tls").stringValue()).isEqualTo("required");
+    assertThat(shown.at("/tls-allow/1").stringValue()).isEqualTo("CN=caf\u00e9");
+    assertThat(json("volume", "show", "demo").get("tls").isNull()).isTrue();
+  }
+
+  @Test
+  void settingsOfAVolumeAreChanged() {
+    assertThat(
+            run(
+                "volume",
+                "set",
+                "demo",
+                "--description",
+                "mail \u00e9t\u00e9",
+                "--tls",
+                "required",
+                "--tls-allow",
+                "CN=backup,O=Example",
+                "--tls-allow",
+                "CN=b"))
+        .isEqualTo(new Run(0, "changed description, tls, tls-allow of demo\n", ""));
+    JsonNode shown = json("volume", "show", "demo");
+    assertThat(shown.get("description").stringValue()).isEqualTo("mail \u00e9t\u00e9");
+    assertThat(shown.get("tls").stringValue()).isEqualTo("required");
+    assertThat(shown.at("/tls-allow/0").stringValue()).isEqualTo("CN=backup,O=Example");
+    assertThat(shown.get("tls-allow")).hasSize(2);
+
+    JsonNode changed =
+        json(
+            "volume",
+            "set",
+            "demo",
+            "--tls",
+            "off",
+            "--unset",
+            "tls-allow",
+            "--unset",
+            "description");
+    assertThat(changed.get("tls").stringValue()).isEqualTo("off");
+    assertThat(changed.get("tls-allow")).isEmpty();
+    assertThat(changed.get("description").isNull()).isTrue();
+    assertThat(run("volume", "set", "none", "--tls", "off"))
+        .isEqualTo(new Run(1, "", "plinth: no volume 'none'\n"));
+  }
+
+  @Test
+  void aVolumeIsCreatedWithSettings() {
+    JsonNode created =
+        json(
+            "volume",
+            "create",
+            "n",
+            "4K",
+            "--description",
+            "d",
+            "--tls",
+            "allowed",
+            "--tls-allow",
+            "CN=a");
+    assertThat(created.get("description").stringValue()).isEqualTo("d");
+    assertThat(created.get("tls").stringValue()).isEqualTo("allowed");
+    assertThat(created.at("/tls-allow/0").stringValue()).isEqualTo("CN=a");
+  }
+
+  @Test
   void badValuesAreRefusedBeforeTheServerIsAsked() {
+    assertFailure(
+        run("volume", "set", "demo"),
+        2,
+        "plinth: nothing to set: give --description, --tls, --tls-allow or --unset");
+    assertFailure(run("volume", "set", "demo", "--tls", "on"), 2, "plinth: bad TLS mode \"on\": ");
+    assertFailure(
+        run("volume", "set", "demo", "--tls-allow", "backup"),
+        2,
+        "plinth: bad name 1 in tls-allow: expected a distinguished name");
+    assertFailure(
+        run("volume", "set", "demo", "--unset", "size"),
+        2,
+        "plinth: unknown setting \"size\": expected description, tls, tls-allow");
+    assertFailure(
+        run("volume", "set", "demo", "--unset", "tls", "--tls", "off"),
+        2,
+        "plinth: --unset tls and --tls exclude each other");
+    assertFailure(
+        run("volume", "create", "a", "1G", "--description", "a\nb"),
+        2,
+        "plinth: bad description: it has a control character, U+000A");
     assertFailure(run("volume", "create", "a/b", "1G"), 2, "plinth: bad volume name \"a/b\": ");
     assertFailure(run("volume", "create", "a", "1X"), 2, "plinth: bad size \"1X\": ");
     assertFailure(run("volume", "create", "a", "100"), 2, "plinth: bad volume size 100: ");

@@ -15,10 +15,13 @@ import io.plinth.target.admin.VolumeInfo;
 import io.plinth.target.admin.VolumeSpec;
 import io.plinth.target.admin.VolumeStats;
 import io.plinth.target.volume.FlushPolicy;
+import io.plinth.target.volume.SettingsChange;
+import io.plinth.target.volume.VolumeSettings;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 
@@ -40,15 +43,55 @@ final class FakeNode implements NodeControl {
           ControlException.Kind.ALREADY_EXISTS, "volume '" + spec.name() + "' exists already");
     }
     return CompletableFuture.completedFuture(
-        put(spec.name(), 7, spec.sizeBytes(), 0, spec.flushPolicy()));
+        with(put(spec.name(), 7, spec.sizeBytes(), 0, spec.flushPolicy()), spec.settings()));
   }
 
   private VolumeInfo put(String name, long id, long sizeBytes, long mapped, FlushPolicy policy) {
     int count = snapshotsOf(name).size();
     VolumeInfo info =
-        new VolumeInfo(name, id, sizeBytes, mapped, count, 0, policy, 1, 1, 0, HISTORY, null);
+        new VolumeInfo(
+            name, id, sizeBytes, mapped, count, 0, policy, null, null, List.of(), 1, 1, 0, HISTORY,
+            null);
     volumes.put(name, info);
     return info;
+  }
+
+  private static VolumeSettings settings(VolumeInfo info) {
+    return new VolumeSettings(
+        info.description() == null ? "" : info.description(),
+        Optional.ofNullable(info.tls()),
+        info.tlsAllow());
+  }
+
+  private VolumeInfo with(VolumeInfo info, VolumeSettings settings) {
+    VolumeInfo changed =
+        new VolumeInfo(
+            info.name(),
+            info.id(),
+            info.sizeBytes(),
+            info.mappedBytes(),
+            info.snapshots(),
+            info.connections(),
+            info.flushPolicy(),
+            settings.description().isEmpty() ? null : settings.description(),
+            settings.tls().orElse(null),
+            settings.tlsAllow(),
+            info.core(),
+            info.epoch(),
+            info.corruptReads(),
+            info.history(),
+            info.space());
+    volumes.put(info.name(), changed);
+    return changed;
+  }
+
+  @Override
+  public synchronized CompletableFuture<VolumeInfo> changeSettings(
+      String volume, SettingsChange change) {
+    VolumeInfo info = volumes.get(volume);
+    return info == null
+        ? notFound(volume)
+        : CompletableFuture.completedFuture(with(info, change.applyTo(settings(info))));
   }
 
   private List<SnapshotInfo> snapshotsOf(String volume) {
@@ -69,7 +112,10 @@ final class FakeNode implements NodeControl {
     }
     return createVolume(
         new VolumeSpec(
-            spec.name(), source.sizeBytes(), spec.flushPolicy().orElse(source.flushPolicy())));
+            spec.name(),
+            source.sizeBytes(),
+            spec.flushPolicy().orElse(source.flushPolicy()),
+            settings(source).ofCopy()));
   }
 
   @Override
@@ -83,7 +129,10 @@ final class FakeNode implements NodeControl {
     }
     return createVolume(
         new VolumeSpec(
-            spec.name(), source.sizeBytes(), spec.flushPolicy().orElse(source.flushPolicy())));
+            spec.name(),
+            source.sizeBytes(),
+            spec.flushPolicy().orElse(source.flushPolicy()),
+            settings(source).ofCopy()));
   }
 
   @Override
@@ -282,6 +331,9 @@ final class FakeNode implements NodeControl {
         info.snapshots(),
         info.connections(),
         info.flushPolicy(),
+        info.description(),
+        info.tls(),
+        info.tlsAllow(),
         info.core(),
         info.epoch(),
         info.corruptReads(),

@@ -7,6 +7,7 @@ import io.plinth.target.main.ListenAddress;
 import io.plinth.target.main.ServerConfig;
 import io.plinth.target.main.StartupException;
 import io.plinth.target.volume.FlushPolicy;
+import io.plinth.target.volume.VolumeSettings;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
@@ -61,8 +62,8 @@ class ServeCommandTest {
         .containsExactly(
             ServerConfig.builder()
                 .dataDir(Path.of("/srv/x"))
-                .addVolume(new VolumeSpec("a", 1L << 30, FlushPolicy.FLUSH))
-                .addVolume(new VolumeSpec("b", 4096, FlushPolicy.FLUSH))
+                .addVolume(new VolumeSpec("a", 1L << 30, FlushPolicy.FLUSH, VolumeSettings.DEFAULT))
+                .addVolume(new VolumeSpec("b", 4096, FlushPolicy.FLUSH, VolumeSettings.DEFAULT))
                 .nbdListen(List.of(new ListenAddress("0.0.0.0", 1), new ListenAddress("::1", 2)))
                 .nbdUnix(List.of(Path.of("/run/p.sock")))
                 .adminListen(new ListenAddress("127.0.0.1", 0))
@@ -96,8 +97,8 @@ class ServeCommandTest {
     assertThat(started.getFirst().nbd().listen()).isEmpty();
     assertThat(started.getFirst().volumes())
         .containsExactly(
-            new VolumeSpec("a", 1 << 20, FlushPolicy.ALWAYS),
-            new VolumeSpec("b", 1 << 20, FlushPolicy.ALWAYS));
+            new VolumeSpec("a", 1 << 20, FlushPolicy.ALWAYS, VolumeSettings.DEFAULT),
+            new VolumeSpec("b", 1 << 20, FlushPolicy.ALWAYS, VolumeSettings.DEFAULT));
   }
 
   @Test

@@ -9,6 +9,7 @@ import io.plinth.target.volume.FlushPolicy;
 import io.plinth.target.volume.LogVolume;
 import io.plinth.target.volume.Operation;
 import io.plinth.target.volume.SnapshotVolume;
+import io.plinth.target.volume.VolumeSettings;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
@@ -62,7 +63,7 @@ class IndexWalkSimTest {
     sim = new SimNode(disk, random, plantedBugs);
     sim.residentBytes(random.oneIn(2) ? 2 * SEGMENT_BYTES : 1 << 30);
     sim.start(SimNode.CYCLE_LIMIT);
-    await(sim.node().createVolume("v", VOLUME_BYTES, FlushPolicy.FLUSH));
+    await(sim.node().createVolume("v", VOLUME_BYTES, FlushPolicy.FLUSH, VolumeSettings.DEFAULT));
     for (int step = 0; step < STEPS; step++) {
       step();
       if (random.oneIn(60)) {

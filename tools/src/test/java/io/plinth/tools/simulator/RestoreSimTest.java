@@ -13,6 +13,7 @@ import io.plinth.target.volume.Moment;
 import io.plinth.target.volume.Operation;
 import io.plinth.target.volume.SnapshotVolume;
 import io.plinth.target.volume.Volume;
+import io.plinth.target.volume.VolumeSettings;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -90,7 +91,9 @@ class RestoreSimTest {
     sim.retention(1000);
     sim.start(SimNode.CYCLE_LIMIT);
     contents = new long[2048];
-    await(sim.node().createVolume("v", contents.length * 4096L, FlushPolicy.FLUSH));
+    await(
+        sim.node()
+            .createVolume("v", contents.length * 4096L, FlushPolicy.FLUSH, VolumeSettings.DEFAULT));
     int most = 0;
     for (int round = 0; round < 80; round++) {
       for (int first = 0; first < contents.length; first += 64) {
@@ -118,7 +121,9 @@ class RestoreSimTest {
     retains = seed % 2 == 0;
     sim.retention(retains ? RETENTION_MS : 0);
     sim.start(SimNode.CYCLE_LIMIT);
-    await(sim.node().createVolume("v", contents.length * 4096L, FlushPolicy.FLUSH));
+    await(
+        sim.node()
+            .createVolume("v", contents.length * 4096L, FlushPolicy.FLUSH, VolumeSettings.DEFAULT));
     note();
     for (int step = 1; step <= STEPS; step++) {
       step();

@@ -15,6 +15,7 @@ import io.plinth.target.volume.LogVolume;
 import io.plinth.target.volume.Operation;
 import io.plinth.target.volume.Scrubber;
 import io.plinth.target.volume.SnapshotVolume;
+import io.plinth.target.volume.VolumeSettings;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -109,7 +110,7 @@ class ScrubSimTest {
     sim.residentBytes(random.oneIn(3) ? 1 << 30 : 2 * SEGMENT_BYTES);
     sim.scrub(FAST);
     sim.start(SimNode.CYCLE_LIMIT);
-    await(sim.node().createVolume("v", VOLUME_BYTES, FlushPolicy.FLUSH));
+    await(sim.node().createVolume("v", VOLUME_BYTES, FlushPolicy.FLUSH, VolumeSettings.DEFAULT));
     work(STEPS);
 
     // In peace.

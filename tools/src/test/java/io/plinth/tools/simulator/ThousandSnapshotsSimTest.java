@@ -9,6 +9,7 @@ import io.plinth.target.volume.FlushPolicy;
 import io.plinth.target.volume.LogVolume;
 import io.plinth.target.volume.Operation;
 import io.plinth.target.volume.Volume;
+import io.plinth.target.volume.VolumeSettings;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -62,7 +63,7 @@ class ThousandSnapshotsSimTest {
   void eachIsWhatTheVolumeWasAndAllSpaceComesBack() throws Exception {
     restart(true);
     long liveAtFirst = sim.node().store(0).liveBlocks();
-    await(sim.node().createVolume("v", BLOCKS * 4096L, FlushPolicy.FLUSH));
+    await(sim.node().createVolume("v", BLOCKS * 4096L, FlushPolicy.FLUSH, VolumeSettings.DEFAULT));
     contents.put("v", new long[BLOCKS]);
     write("v", 0, BLOCKS / 4, Operation.WRITE);
     write("v", BLOCKS / 2, BLOCKS / 4, Operation.WRITE);

@@ -26,6 +26,8 @@ public enum Guarantee {
   SPACE("what is alive in the log is what volumes and snapshots refer to"),
   /** Volumes are there when they were created and gone when they were deleted. */
   CATALOGUE("volumes are created and deleted for good"),
+  /** A volume has the settings that were acknowledged last. */
+  SETTINGS("settings of a volume are those that were acknowledged last"),
   /** Every request ends, and with a status that makes sense. */
   PROGRESS("every request ends");
 
