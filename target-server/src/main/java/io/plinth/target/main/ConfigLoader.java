@@ -2,6 +2,7 @@ package io.plinth.target.main;
 
 import io.plinth.target.admin.Sizes;
 import io.plinth.target.admin.VolumeSpec;
+import io.plinth.target.security.VerifyClients;
 import io.plinth.target.volume.FlushPolicy;
 import io.plinth.target.volume.SettingsChange;
 import io.plinth.target.volume.TlsMode;
@@ -230,6 +231,14 @@ public final class ConfigLoader {
         "nbd.max-connections-per-volume",
         (loader, value) ->
             loader.builder.maxConnectionsPerVolume((int) number(value, 1, 1_000_000)));
+    keys.put("nbd.tls", (loader, value) -> loader.builder.tls(TlsMode.parse(text(value))));
+    keys.put(
+        "nbd.tls-certificates",
+        (loader, value) -> loader.builder.tlsCertificates(loader.path(value)));
+    keys.put(
+        "nbd.tls-verify-clients",
+        (loader, value) -> loader.builder.tlsVerifyClients(VerifyClients.parse(text(value))));
+    keys.put("nbd.tls-psk", (loader, value) -> loader.builder.tlsPsk(loader.path(value)));
     keys.put("nbd.idle-timeout", (loader, value) -> loader.builder.idleTimeoutS(idle(value)));
     keys.put(
         "admin.listen",

@@ -20,10 +20,14 @@ import io.plinth.target.admin.VolumeSpec;
 import io.plinth.target.nbd.NbdAcceptor;
 import io.plinth.target.nbd.NbdCoreContext;
 import io.plinth.target.nbd.NbdLimits;
+import io.plinth.target.nbd.NbdTls;
 import io.plinth.target.node.LogResources;
 import io.plinth.target.node.LogStatistics;
 import io.plinth.target.node.NodeSettings;
 import io.plinth.target.node.StorageNode;
+import io.plinth.target.security.ClientNames;
+import io.plinth.target.security.ServerTls;
+import io.plinth.target.security.TlsFilesException;
 import io.plinth.target.volume.LogVolume;
 import io.plinth.target.volume.Scrubber;
 import io.plinth.target.volume.Volume;
@@ -63,6 +67,7 @@ public final class PlinthServer {
   private Engine engine;
   private StorageNode node;
   private NbdAcceptor acceptor;
+  private ServerTls tls;
   private AdminServer admin;
   private int openLogs;
   private boolean stopped;
@@ -157,6 +162,9 @@ public final class PlinthServer {
             engine.shutdown();
             return null;
           });
+    }
+    if (tls != null) {
+      tls.close();
     }
     storages.forEach(SegmentDirectory::close);
     if (directory != null) {
@@ -308,7 +316,7 @@ public final class PlinthServer {
                 return null;
               }));
     }
-    acceptor = new NbdAcceptor(node, limits, contexts);
+    acceptor = new NbdAcceptor(node, limits, openTls(), contexts);
     for (ListenAddress address : config.nbd().listen()) {
       listen(address.toString());
     }
@@ -324,6 +332,19 @@ public final class PlinthServer {
     } catch (AdminBindException e) {
       throw new StartupException(e.getMessage(), e);
     }
+  }
+
+  private NbdTls openTls() throws StartupException {
+    if (config.nbd().tls().files().isEmpty()) {
+      return NbdTls.NONE;
+    }
+    try {
+      tls = ServerTls.open(config.nbd().tls().files().get());
+    } catch (TlsFilesException e) {
+      throw new StartupException(e.getMessage(), e);
+    }
+    return new NbdTls(
+        config.nbd().tls().mode(), tls::newSession, tls.helpers(), ClientNames::contains);
   }
 
   private void forgetCyclesOfTheStart() throws StartupException, InterruptedException {

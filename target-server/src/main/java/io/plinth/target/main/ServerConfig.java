@@ -3,7 +3,10 @@ package io.plinth.target.main;
 import com.google.errorprone.annotations.CanIgnoreReturnValue;
 import io.plinth.target.admin.Sizes;
 import io.plinth.target.admin.VolumeSpec;
+import io.plinth.target.security.TlsFiles;
+import io.plinth.target.security.VerifyClients;
 import io.plinth.target.volume.FlushPolicy;
+import io.plinth.target.volume.TlsMode;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -83,6 +86,7 @@ public record ServerConfig(
    * @param maxConnectionsPerVolume the same for each volume and each snapshot
    * @param idleTimeoutS seconds after which a client that asks for nothing is disconnected; 0 for
    *     never
+   * @param tls how connections are encrypted
    */
   public record Nbd(
       List<ListenAddress> listen,
@@ -90,13 +94,22 @@ public record ServerConfig(
       Optional<String> defaultExport,
       int maxConnections,
       int maxConnectionsPerVolume,
-      long idleTimeoutS) {
+      long idleTimeoutS,
+      Tls tls) {
     /** Copies the lists. */
     public Nbd {
       listen = List.copyOf(listen);
       unixPaths = List.copyOf(unixPaths);
     }
   }
+
+  /**
+   * TLS of NBD.
+   *
+   * @param mode of volumes that have none of their own
+   * @param files certificates or keys; absent for no TLS
+   */
+  public record Tls(TlsMode mode, Optional<TlsFiles> files) {}
 
   /**
    * The log.
@@ -174,6 +187,10 @@ public record ServerConfig(
     private int maxConnections = 4096;
     private int maxConnectionsPerVolume = 4096;
     private long idleTimeoutS;
+    private Optional<TlsMode> tls = Optional.empty();
+    private Optional<Path> tlsCertificates = Optional.empty();
+    private Optional<VerifyClients> tlsVerifyClients = Optional.empty();
+    private Optional<Path> tlsPsk = Optional.empty();
     private ListenAddress adminListen = new ListenAddress("127.0.0.1", 10_810);
     private long segmentSizeBytes = 64L << 20;
     private long capacityBytes;
@@ -244,6 +261,34 @@ public record ServerConfig(
     @CanIgnoreReturnValue
     public Builder idleTimeoutS(long value) {
       idleTimeoutS = value;
+      return this;
+    }
+
+    /** Default {@link TlsMode#ALLOWED} when there are certificates or keys. */
+    @CanIgnoreReturnValue
+    public Builder tls(TlsMode value) {
+      tls = Optional.of(value);
+      return this;
+    }
+
+    /** The directory of certificates; see {@link TlsFiles}. Default none. */
+    @CanIgnoreReturnValue
+    public Builder tlsCertificates(Path value) {
+      tlsCertificates = Optional.of(value);
+      return this;
+    }
+
+    /** Default: required when there is an authority's certificate. */
+    @CanIgnoreReturnValue
+    public Builder tlsVerifyClients(VerifyClients value) {
+      tlsVerifyClients = Optional.of(value);
+      return this;
+    }
+
+    /** The file of pre-shared keys; see {@link TlsFiles}. Default none. */
+    @CanIgnoreReturnValue
+    public Builder tlsPsk(Path value) {
+      tlsPsk = Optional.of(value);
       return this;
     }
 
@@ -368,7 +413,8 @@ public record ServerConfig(
               defaultExport,
               maxConnections,
               maxConnectionsPerVolume,
-              idleTimeoutS),
+              idleTimeoutS,
+              buildTls()),
           adminListen,
           new Log(
               segmentSizeBytes,
@@ -380,6 +426,30 @@ public record ServerConfig(
               retentionS),
           new Engine(spinUs, pinCores, flushPolicy),
           volumes);
+    }
+
+    private Tls buildTls() throws ConfigException {
+      if (tlsCertificates.isPresent() && tlsPsk.isPresent()) {
+        throw new ConfigException(
+            "'nbd.tls-certificates' and 'nbd.tls-psk' can't both be given: a server has certificates"
+                + " or pre-shared keys");
+      }
+      if (tlsVerifyClients.isPresent() && tlsCertificates.isEmpty()) {
+        throw new ConfigException("'nbd.tls-verify-clients' needs 'nbd.tls-certificates'");
+      }
+      if (tlsCertificates.isEmpty() && tlsPsk.isEmpty()) {
+        if (tls.isPresent() && tls.get() != TlsMode.OFF) {
+          throw new ConfigException(
+              "'nbd.tls' is \""
+                  + tls.get().word()
+                  + "\", for which 'nbd.tls-certificates' or 'nbd.tls-psk' is missing");
+        }
+        return new Tls(TlsMode.OFF, Optional.empty());
+      }
+      TlsFiles files =
+          new TlsFiles(
+              tlsCertificates.orElse(null), tlsVerifyClients.orElse(null), tlsPsk.orElse(null));
+      return new Tls(tls.orElse(TlsMode.ALLOWED), Optional.of(files));
     }
 
     private void checkLog() throws ConfigException {

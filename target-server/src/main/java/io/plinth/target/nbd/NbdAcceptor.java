@@ -11,6 +11,7 @@ import java.util.List;
 public final class NbdAcceptor implements Acceptor {
   private final VolumeDirectory directory;
   private final NbdLimits limits;
+  private final NbdTls tls;
   private final List<NbdCoreContext> contexts;
 
   /**
@@ -18,9 +19,11 @@ public final class NbdAcceptor implements Acceptor {
    *
    * @param contexts one for each core, at the index of {@link Core#id()}
    */
-  public NbdAcceptor(VolumeDirectory directory, NbdLimits limits, List<NbdCoreContext> contexts) {
+  public NbdAcceptor(
+      VolumeDirectory directory, NbdLimits limits, NbdTls tls, List<NbdCoreContext> contexts) {
     this.directory = directory;
     this.limits = limits;
+    this.tls = tls;
     this.contexts = List.copyOf(contexts);
     for (int i = 0; i < this.contexts.size(); i++) {
       if (this.contexts.get(i).core().id() != i) {
@@ -55,6 +58,10 @@ public final class NbdAcceptor implements Acceptor {
 
   NbdLimits limits() {
     return limits;
+  }
+
+  NbdTls tls() {
+    return tls;
   }
 
   NbdCoreContext context(Core core) {

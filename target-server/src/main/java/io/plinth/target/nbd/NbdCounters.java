@@ -9,6 +9,7 @@ public final class NbdCounters {
   private final AtomicLong connectionsOpen = new AtomicLong();
   private final AtomicLong protocolViolations = new AtomicLong();
   private final AtomicLong handshakeTimeouts = new AtomicLong();
+  private final AtomicLong tlsFailures = new AtomicLong();
   private final AtomicLong stalledEvictions = new AtomicLong();
   private final AtomicLong invalidRequests = new AtomicLong();
 
@@ -39,6 +40,11 @@ public final class NbdCounters {
     return handshakeTimeouts.getOpaque();
   }
 
+  /** Returns how many sessions ended because TLS failed, in the handshake or later. */
+  public long tlsFailures() {
+    return tlsFailures.getOpaque();
+  }
+
   /** Returns how many clients were disconnected because they held what others waited for. */
   public long stalledEvictions() {
     return stalledEvictions.getOpaque();
@@ -67,6 +73,10 @@ public final class NbdCounters {
 
   void handshakeTimeout() {
     increment(handshakeTimeouts);
+  }
+
+  void tlsFailure() {
+    increment(tlsFailures);
   }
 
   void stalledEviction() {

@@ -94,6 +94,21 @@ final class NbdSession implements ConnectionHandler {
   }
 
   @Override
+  public void onSecured(Connection secured) {
+    if (!closing) {
+      negotiation.onSecured();
+    }
+  }
+
+  @Override
+  public void onTlsFailure(Connection from, String why) {
+    if (context != null) {
+      context.counters().tlsFailure();
+    }
+    LOG.info("NBD client {} disconnected: TLS: {}", connection.peer(), why);
+  }
+
+  @Override
   public void onClosed(Connection from, int reason) {
     closing = true;
     if (negotiation != null) {

@@ -22,6 +22,7 @@ import static io.plinth.target.nbd.NbdProtocol.REP_ERR_EXT_HEADER_REQD;
 import static io.plinth.target.nbd.NbdProtocol.REP_ERR_INVALID;
 import static io.plinth.target.nbd.NbdProtocol.REP_ERR_POLICY;
 import static io.plinth.target.nbd.NbdProtocol.REP_ERR_SHUTDOWN;
+import static io.plinth.target.nbd.NbdProtocol.REP_ERR_TLS_REQD;
 import static io.plinth.target.nbd.NbdProtocol.REP_ERR_TOO_BIG;
 import static io.plinth.target.nbd.NbdProtocol.REP_ERR_UNKNOWN;
 import static io.plinth.target.nbd.NbdProtocol.REP_ERR_UNSUP;
@@ -30,10 +31,15 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 
 import io.plinth.engine.api.Connection;
 import io.plinth.engine.api.Timers;
+import io.plinth.engine.api.TlsEngine;
+import io.plinth.engine.api.TlsException;
 import io.plinth.target.volume.StatusContext;
+import io.plinth.target.volume.TlsMode;
 import io.plinth.target.volume.Volume;
 import java.util.List;
 import org.agrona.DirectBuffer;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * The handshake of one session: the client's flags, then options one at a time, each answered
@@ -44,7 +50,8 @@ import org.agrona.DirectBuffer;
  *   option:       | IHAVEOPT 8 | option 4 | length 4 | data |
  * </pre>
  *
- * <p>TLS is not offered: the server is in the text's NOTLS mode.
+ * <p>STARTTLS puts {@link NbdTls} below the connection; nothing that was negotiated before counts
+ * after it.
  */
 final class Negotiation implements Timers.Task {
   private enum State {
@@ -54,14 +61,19 @@ final class Negotiation implements Timers.Task {
     SKIP,
     /** The answer to LIST or LIST_META_CONTEXT is being written. */
     LIST,
+    /** TLS shakes hands; what arrives belongs to it. */
+    TLS,
     /** On the way to the core of the volume. */
     MOVING,
     OVER
   }
 
+  private static final Logger LOG = LoggerFactory.getLogger(Negotiation.class);
+
   private final NbdSession session;
   private final NbdAcceptor acceptor;
   private final NbdLimits limits;
+  private final NbdTls tls;
 
   private Connection connection;
   private NbdCoreContext context;
@@ -102,6 +114,7 @@ final class Negotiation implements Timers.Task {
     this.session = session;
     this.acceptor = acceptor;
     this.limits = acceptor.limits();
+    this.tls = acceptor.tls();
   }
 
   /** Greets a new client. */
@@ -125,9 +138,16 @@ final class Negotiation implements Timers.Task {
     if (volume == null || volume.core().id() != connection.core().id()) {
       // Deleted or moved on while the connection was on its way.
       refuseUnknownExport();
-      return;
+    } else if (admit(volume)) {
+      open(volume);
     }
-    open(volume);
+  }
+
+  /** TLS is below the connection from now on; the client begins with the options once more. */
+  void onSecured() {
+    lastOptionNs = context.core().clock().nowNs();
+    state = State.OPTION;
+    closeIfDraining();
   }
 
   /** Ends the time limit. */
@@ -140,7 +160,11 @@ final class Negotiation implements Timers.Task {
 
   /** Returns whether the client has asked for nothing that is not answered. */
   boolean isIdle() {
-    return !partialOption && (state == State.CLIENT_FLAGS || state == State.OPTION);
+    return switch (state) {
+      case CLIENT_FLAGS, OPTION -> !partialOption;
+      case TLS -> true;
+      case SKIP, LIST, MOVING, OVER -> false;
+    };
   }
 
   int onReceive(DirectBuffer buffer, int offset, int length) {
@@ -153,7 +177,7 @@ final class Negotiation implements Timers.Task {
             case CLIENT_FLAGS -> receiveClientFlags(buffer, position, end - position);
             case OPTION -> receiveOption(buffer, position, end - position);
             case SKIP -> skip(end - position);
-            case LIST, MOVING, OVER -> 0;
+            case LIST, TLS, MOVING, OVER -> 0;
           };
       position += consumed;
     }
@@ -266,7 +290,9 @@ final class Negotiation implements Timers.Task {
     if (skipRemaining == 0) {
       state = State.OPTION;
       lastOptionNs = context.core().clock().nowNs();
-      if (isKnown(option)) {
+      if (needsTlsFirst()) {
+        refuseForTls();
+      } else if (isKnown(option)) {
         refuse(REP_ERR_TOO_BIG, "option data too long");
       } else {
         refuse(REP_ERR_UNSUP, "unknown option");
@@ -278,6 +304,7 @@ final class Negotiation implements Timers.Task {
   private static boolean isKnown(int option) {
     return switch (option) {
       case OPT_ABORT,
+          OPT_STARTTLS,
           OPT_LIST,
           OPT_INFO,
           OPT_GO,
@@ -295,6 +322,10 @@ final class Negotiation implements Timers.Task {
       refuseForShutdown();
       return;
     }
+    if (needsTlsFirst()) {
+      refuseForTls();
+      return;
+    }
     switch (option) {
       case OPT_EXPORT_NAME -> exportName(buffer, data, length);
       case OPT_ABORT -> {
@@ -306,8 +337,85 @@ final class Negotiation implements Timers.Task {
       case OPT_STRUCTURED_REPLY -> structuredReply(length);
       case OPT_EXTENDED_HEADERS -> extendedHeaders(length);
       case OPT_LIST_META_CONTEXT, OPT_SET_META_CONTEXT -> metaContext(buffer, data, length);
-      case OPT_STARTTLS -> refuse(REP_ERR_UNSUP, "TLS is not available");
+      case OPT_STARTTLS -> startTls(length);
       default -> refuse(REP_ERR_UNSUP, "unknown option");
+    }
+  }
+
+  // TLS.
+
+  private boolean isSecure() {
+    return connection.tls() != null;
+  }
+
+  private boolean needsTlsFirst() {
+    return tls.isForced() && !isSecure() && option != OPT_STARTTLS && option != OPT_ABORT;
+  }
+
+  private void startTls(int length) {
+    if (length != 0) {
+      refuse(REP_ERR_INVALID, "unexpected option data");
+      return;
+    }
+    if (!tls.isAvailable()) {
+      refuse(REP_ERR_UNSUP, "TLS is not available");
+      return;
+    }
+    if (isSecure()) {
+      refuse(REP_ERR_INVALID, "TLS has been started already");
+      return;
+    }
+    TlsEngine engine;
+    try {
+      engine = tls.sessions().newSession();
+    } catch (TlsException e) {
+      LOG.warn("no TLS for NBD client {}: {}", connection.peer(), e.getMessage());
+      refuse(REP_ERR_POLICY, "TLS is not available now");
+      return;
+    }
+    // Whoever changes what goes over the wire could have negotiated this.
+    format = ReplyFormat.SIMPLE;
+    contextVolume = null;
+    contexts = List.of();
+    openQuery = null;
+    replies.ack(option);
+    state = State.TLS;
+    connection.startTls(engine, tls.helpers());
+  }
+
+  /** Returns whether the client may learn about and use a volume; when not, it was refused. */
+  private boolean admit(Volume volume) {
+    switch (tls.modeOf(volume)) {
+      case REQUIRED -> {
+        if (!isSecure()) {
+          refuseForTls();
+          return false;
+        }
+        if (!tls.admits(volume, connection.tls().peer())) {
+          LOG.info(
+              "NBD client {} is not among those that may use {}", connection.peer(), volume.name());
+          refuseToOpen("the export is not for this client");
+          return false;
+        }
+      }
+      case OFF -> {
+        if (isSecure()) {
+          refuseToOpen("the export is served without TLS only");
+          return false;
+        }
+      }
+      case ALLOWED -> {}
+    }
+    return true;
+  }
+
+  private void refuseForTls() {
+    if (option == OPT_EXPORT_NAME) {
+      session.closeNow("it asked for an export that needs TLS without it");
+    } else if (tls.isAvailable()) {
+      refuse(REP_ERR_TLS_REQD, "TLS is needed first");
+    } else {
+      refuse(REP_ERR_POLICY, "the export needs TLS, which this server was not given");
     }
   }
 
@@ -344,13 +452,21 @@ final class Negotiation implements Timers.Task {
       refuse(REP_ERR_INVALID, "unexpected option data");
       return;
     }
-    List<Volume> volumes = acceptor.directory().list();
+    List<Volume> volumes = visible(acceptor.directory().list());
     if (volumes.size() > limits.listedExports()) {
       refuse(REP_ERR_POLICY, "too many exports to list");
       return;
     }
     listedVolumes = volumes;
     list(volumes.stream().map(Volume::name).toList());
+  }
+
+  /** Exports that need TLS are nobody's business without it. */
+  private List<Volume> visible(List<Volume> volumes) {
+    if (isSecure()) {
+      return volumes;
+    }
+    return volumes.stream().filter(volume -> tls.modeOf(volume) != TlsMode.REQUIRED).toList();
   }
 
   private void list(List<String> names) {
@@ -397,6 +513,9 @@ final class Negotiation implements Timers.Task {
     Volume volume = acceptor.directory().find(query.name());
     if (volume == null) {
       refuseUnknownExport();
+    } else if (!admit(volume)) {
+      // It has been told.
+      return;
     } else if (option == OPT_INFO) {
       describe(volume);
       replies.ack(option);
@@ -419,7 +538,7 @@ final class Negotiation implements Timers.Task {
     Volume volume = acceptor.directory().find(query.name());
     if (volume == null) {
       refuseUnknownExport();
-    } else {
+    } else if (admit(volume)) {
       openOrMove(volume);
     }
   }
@@ -489,6 +608,9 @@ final class Negotiation implements Timers.Task {
     Volume volume = acceptor.directory().find(query.exportName());
     if (volume == null) {
       refuseUnknownExport();
+      return;
+    }
+    if (!admit(volume)) {
       return;
     }
     if (!select) {

@@ -26,12 +26,15 @@ import javax.security.auth.x500.X500Principal;
  *
  * @param description for people; empty for none
  * @param tls whether clients encrypt; empty for what the server does unless told
- * @param tlsAllow distinguished names of the clients that may attach with TLS; empty for all whose
- *     certificate is good
+ * @param tlsAllow distinguished names of the clients that may attach, or {@code psk:} and the
+ *     identity of a pre-shared key; TLS is then required; empty for all
  */
 public record VolumeSettings(String description, Optional<TlsMode> tls, List<String> tlsAllow) {
   /** The longest description, in bytes of UTF-8. */
   public static final int MAXIMUM_DESCRIPTION_BYTES = 1024;
+
+  /** In front of the identity of a client with a pre-shared key, in {@code tls-allow}. */
+  public static final String PSK_PREFIX = "psk:";
 
   /** The most names in {@code tls-allow}. */
   public static final int MAXIMUM_NAMES = 64;
@@ -51,6 +54,10 @@ public record VolumeSettings(String description, Optional<TlsMode> tls, List<Str
     Objects.requireNonNull(tls, "tls");
     tlsAllow = List.copyOf(tlsAllow);
     checkText("description", description, MAXIMUM_DESCRIPTION_BYTES);
+    if (!tlsAllow.isEmpty() && tls.equals(Optional.of(TlsMode.OFF))) {
+      throw new IllegalArgumentException(
+          "bad tls-allow: with tls \"off\" no client can prove to be one of the names");
+    }
     if (tlsAllow.size() > MAXIMUM_NAMES) {
       throw new IllegalArgumentException(
           "bad tls-allow: expected at most " + MAXIMUM_NAMES + " names, not " + tlsAllow.size());
@@ -122,6 +129,9 @@ public record VolumeSettings(String description, Optional<TlsMode> tls, List<Str
   private static void checkName(String what, String name) {
     checkText(what, name, MAXIMUM_NAME_BYTES);
     try {
+      if (name.startsWith(PSK_PREFIX) && name.length() > PSK_PREFIX.length()) {
+        return;
+      }
       if (!name.isBlank()) {
         X500Principal _ = new X500Principal(name);
         return;
@@ -134,7 +144,10 @@ public record VolumeSettings(String description, Optional<TlsMode> tls, List<Str
 
   private static IllegalArgumentException badName(String what, Exception cause) {
     return new IllegalArgumentException(
-        "bad " + what + ": expected a distinguished name such as \"CN=backup,O=Example\"", cause);
+        "bad "
+            + what
+            + ": expected a distinguished name such as \"CN=backup,O=Example\" or psk:IDENTITY",
+        cause);
   }
 
   private static void checkText(String what, String text, int maximumBytes) {

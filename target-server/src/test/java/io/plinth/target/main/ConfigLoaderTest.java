@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.plinth.target.admin.VolumeSpec;
+import io.plinth.target.security.TlsFiles;
+import io.plinth.target.security.VerifyClients;
 import io.plinth.target.volume.FlushPolicy;
 import io.plinth.target.volume.TlsMode;
 import io.plinth.target.volume.VolumeSettings;
@@ -49,6 +51,9 @@ class ConfigLoaderTest {
             max-connections = 7
             max-connections-per-volume = 3
             idle-timeout = "1h"
+            tls = "required"
+            tls-certificates = "certificates"
+            tls-verify-clients = "optional"
 
             [admin]
             listen = "localhost:0"
@@ -90,7 +95,12 @@ class ConfigLoaderTest {
                     Optional.of("demo"),
                     7,
                     3,
-                    3600),
+                    3600,
+                    new ServerConfig.Tls(
+                        TlsMode.REQUIRED,
+                        Optional.of(
+                            new TlsFiles(
+                                directory.resolve("certificates"), VerifyClients.OPTIONAL, null)))),
                 new ListenAddress("localhost", 0),
                 new ServerConfig.Log(
                     128L << 20, 10L << 30, 64L << 20, 3, 1 << 20, 12 * 3600, 2 * 86_400),

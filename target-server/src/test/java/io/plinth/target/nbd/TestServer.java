@@ -40,7 +40,7 @@ final class TestServer implements VolumeDirectory, AutoCloseable {
       pools.add(pool);
       contexts.add(context);
     }
-    acceptor = new NbdAcceptor(this, limits, contexts);
+    acceptor = new NbdAcceptor(this, limits, NbdTls.NONE, contexts);
   }
 
   MemoryVolume volume(String name, int coreId, int sizeBytes) {

@@ -6,6 +6,8 @@ import io.plinth.target.main.ConfigLoader;
 import io.plinth.target.main.ListenAddress;
 import io.plinth.target.main.ServerConfig;
 import io.plinth.target.main.StartupException;
+import io.plinth.target.security.VerifyClients;
+import io.plinth.target.volume.TlsMode;
 import io.plinth.target.volume.VolumeSettings;
 import java.io.PrintWriter;
 import java.nio.file.Path;
@@ -83,6 +85,34 @@ final class ServeCommand implements Callable<Integer> {
       description = "Engine threads (default: half of the processors, at least 1).")
   private Integer cores;
 
+  @Option(
+      names = "--tls",
+      paramLabel = "MODE",
+      description =
+          "TLS of volumes that have none of their own: off, allowed or required (default: allowed"
+              + " with certificates or keys).")
+  private String tls;
+
+  @Option(
+      names = "--tls-certificates",
+      paramLabel = "DIR",
+      description =
+          "Offer TLS with server-cert.pem and server-key.pem of this directory; clients are verified"
+              + " when ca-cert.pem is there too.")
+  private Path tlsCertificates;
+
+  @Option(
+      names = "--tls-verify-clients",
+      paramLabel = "WHAT",
+      description = "What clients have to show: off, optional or required.")
+  private String tlsVerifyClients;
+
+  @Option(
+      names = "--tls-psk",
+      paramLabel = "FILE",
+      description = "Offer TLS with the pre-shared keys of this file (IDENTITY:HEX).")
+  private Path tlsPsk;
+
   @Option(names = "--json", description = "Write the ready line as JSON.")
   private boolean json;
 
@@ -133,12 +163,28 @@ final class ServeCommand implements Callable<Integer> {
       if (admin != null) {
         builder.adminListen(ListenAddress.parse(admin));
       }
+      addTls(builder);
       for (String volume : volumes) {
         builder.addVolume(VolumeSpec.parse(volume, builder.flushPolicy(), VolumeSettings.DEFAULT));
       }
       return builder.build();
     } catch (ConfigException | IllegalArgumentException e) {
       throw CliException.usage(e.getMessage(), e);
+    }
+  }
+
+  private void addTls(ServerConfig.Builder builder) {
+    if (tls != null) {
+      builder.tls(TlsMode.parse(tls));
+    }
+    if (tlsCertificates != null) {
+      builder.tlsCertificates(tlsCertificates);
+    }
+    if (tlsVerifyClients != null) {
+      builder.tlsVerifyClients(VerifyClients.parse(tlsVerifyClients));
+    }
+    if (tlsPsk != null) {
+      builder.tlsPsk(tlsPsk);
     }
   }
 
