@@ -230,6 +230,7 @@ public final class ConfigLoader {
         "nbd.max-connections-per-volume",
         (loader, value) ->
             loader.builder.maxConnectionsPerVolume((int) number(value, 1, 1_000_000)));
+    keys.put("nbd.resize", (loader, value) -> loader.builder.resize(flag(value)));
     keys.put("nbd.idle-timeout", (loader, value) -> loader.builder.idleTimeoutS(idle(value)));
     keys.put(
         "admin.listen",

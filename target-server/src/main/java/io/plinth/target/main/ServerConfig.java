@@ -83,6 +83,7 @@ public record ServerConfig(
    * @param maxConnectionsPerVolume the same for each volume and each snapshot
    * @param idleTimeoutS seconds after which a client that asks for nothing is disconnected; 0 for
    *     never
+   * @param resize clients may change the size of volumes
    */
   public record Nbd(
       List<ListenAddress> listen,
@@ -90,7 +91,8 @@ public record ServerConfig(
       Optional<String> defaultExport,
       int maxConnections,
       int maxConnectionsPerVolume,
-      long idleTimeoutS) {
+      long idleTimeoutS,
+      boolean resize) {
     /** Copies the lists. */
     public Nbd {
       listen = List.copyOf(listen);
@@ -174,6 +176,7 @@ public record ServerConfig(
     private int maxConnections = 4096;
     private int maxConnectionsPerVolume = 4096;
     private long idleTimeoutS;
+    private boolean resize;
     private ListenAddress adminListen = new ListenAddress("127.0.0.1", 10_810);
     private long segmentSizeBytes = 64L << 20;
     private long capacityBytes;
@@ -244,6 +247,13 @@ public record ServerConfig(
     @CanIgnoreReturnValue
     public Builder idleTimeoutS(long value) {
       idleTimeoutS = value;
+      return this;
+    }
+
+    /** Default false. */
+    @CanIgnoreReturnValue
+    public Builder resize(boolean value) {
+      resize = value;
       return this;
     }
 
@@ -368,7 +378,8 @@ public record ServerConfig(
               defaultExport,
               maxConnections,
               maxConnectionsPerVolume,
-              idleTimeoutS),
+              idleTimeoutS,
+              resize),
           adminListen,
           new Log(
               segmentSizeBytes,

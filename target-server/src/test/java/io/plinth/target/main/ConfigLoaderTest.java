@@ -49,6 +49,7 @@ class ConfigLoaderTest {
             max-connections = 7
             max-connections-per-volume = 3
             idle-timeout = "1h"
+            resize = true
 
             [admin]
             listen = "localhost:0"
@@ -90,7 +91,8 @@ class ConfigLoaderTest {
                     Optional.of("demo"),
                     7,
                     3,
-                    3600),
+                    3600,
+                    true),
                 new ListenAddress("localhost", 0),
                 new ServerConfig.Log(
                     128L << 20, 10L << 30, 64L << 20, 3, 1 << 20, 12 * 3600, 2 * 86_400),
