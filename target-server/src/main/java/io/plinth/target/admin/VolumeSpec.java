@@ -1,6 +1,7 @@
 package io.plinth.target.admin;
 
 import io.plinth.target.volume.FlushPolicy;
+import io.plinth.target.volume.Volume;
 import io.plinth.target.volume.VolumeSettings;
 import java.util.Locale;
 import java.util.Objects;
@@ -22,10 +23,10 @@ public record VolumeSpec(
   public static final int SECTOR_BYTES = 512;
 
   /** The smallest volume: one block. */
-  public static final long MINIMUM_BYTES = 4096;
+  public static final long MINIMUM_BYTES = Volume.MINIMUM_BYTES;
 
   /** The largest volume: 64 TiB. */
-  public static final long MAXIMUM_BYTES = 64L << 40;
+  public static final long MAXIMUM_BYTES = Volume.MAXIMUM_BYTES;
 
   private static final Pattern NAME = Pattern.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,62}");
 

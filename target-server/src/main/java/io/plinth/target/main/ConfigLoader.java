@@ -231,6 +231,7 @@ public final class ConfigLoader {
         "nbd.max-connections-per-volume",
         (loader, value) ->
             loader.builder.maxConnectionsPerVolume((int) number(value, 1, 1_000_000)));
+    keys.put("nbd.resize", (loader, value) -> loader.builder.resize(flag(value)));
     keys.put("nbd.tls", (loader, value) -> loader.builder.tls(TlsMode.parse(text(value))));
     keys.put(
         "nbd.tls-certificates",

@@ -301,7 +301,8 @@ public final class PlinthServer {
     NbdLimits limits =
         NbdLimits.DEFAULT.with(
             config.nbd().maxConnectionsPerVolume(),
-            TimeUnit.SECONDS.toNanos(config.nbd().idleTimeoutS()));
+            TimeUnit.SECONDS.toNanos(config.nbd().idleTimeoutS()),
+            config.nbd().resize());
     for (int i = 0; i < engine.coreCount(); i++) {
       Core core = engine.core(i);
       callForStart(() ->

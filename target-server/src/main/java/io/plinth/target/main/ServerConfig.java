@@ -86,6 +86,7 @@ public record ServerConfig(
    * @param maxConnectionsPerVolume the same for each volume and each snapshot
    * @param idleTimeoutS seconds after which a client that asks for nothing is disconnected; 0 for
    *     never
+   * @param resize clients may change the size of volumes
    * @param tls how connections are encrypted
    */
   public record Nbd(
@@ -95,6 +96,7 @@ public record ServerConfig(
       int maxConnections,
       int maxConnectionsPerVolume,
       long idleTimeoutS,
+      boolean resize,
       Tls tls) {
     /** Copies the lists. */
     public Nbd {
@@ -187,6 +189,7 @@ public record ServerConfig(
     private int maxConnections = 4096;
     private int maxConnectionsPerVolume = 4096;
     private long idleTimeoutS;
+    private boolean resize;
     private Optional<TlsMode> tls = Optional.empty();
     private Optional<Path> tlsCertificates = Optional.empty();
     private Optional<VerifyClients> tlsVerifyClients = Optional.empty();
@@ -261,6 +264,13 @@ public record ServerConfig(
     @CanIgnoreReturnValue
     public Builder idleTimeoutS(long value) {
       idleTimeoutS = value;
+      return this;
+    }
+
+    /** Default false. */
+    @CanIgnoreReturnValue
+    public Builder resize(boolean value) {
+      resize = value;
       return this;
     }
 
@@ -414,6 +424,7 @@ public record ServerConfig(
               maxConnections,
               maxConnectionsPerVolume,
               idleTimeoutS,
+              resize,
               buildTls()),
           adminListen,
           new Log(

@@ -9,6 +9,7 @@ import static io.plinth.target.nbd.NbdProtocol.FLAG_SEND_DF;
 import static io.plinth.target.nbd.NbdProtocol.FLAG_SEND_FAST_ZERO;
 import static io.plinth.target.nbd.NbdProtocol.FLAG_SEND_FLUSH;
 import static io.plinth.target.nbd.NbdProtocol.FLAG_SEND_FUA;
+import static io.plinth.target.nbd.NbdProtocol.FLAG_SEND_RESIZE;
 import static io.plinth.target.nbd.NbdProtocol.FLAG_SEND_TRIM;
 import static io.plinth.target.nbd.NbdProtocol.FLAG_SEND_WRITE_ZEROES;
 
@@ -24,17 +25,30 @@ import java.util.List;
  * @param format how requests are framed and answered
  * @param contexts what was selected for BLOCK_STATUS
  * @param maxPayloadBytes longest READ and WRITE
+ * @param resizable RESIZE is a command
  */
 record Export(
     long sizeBytes,
     boolean readOnly,
     ReplyFormat format,
     List<StatusContext> contexts,
-    int maxPayloadBytes) {
+    int maxPayloadBytes,
+    boolean resizable) {
 
   static Export of(
-      Volume volume, ReplyFormat format, List<StatusContext> contexts, int maxPayloadBytes) {
-    return new Export(volume.sizeBytes(), volume.readOnly(), format, contexts, maxPayloadBytes);
+      Volume volume, ReplyFormat format, List<StatusContext> contexts, NbdLimits limits) {
+    return new Export(
+        volume.sizeBytes(),
+        volume.readOnly(),
+        format,
+        contexts,
+        limits.maxPayloadBytes(),
+        limits.resizable());
+  }
+
+  /** Returns the same with another size. */
+  Export withSize(long newSizeBytes) {
+    return new Export(newSizeBytes, readOnly, format, contexts, maxPayloadBytes, resizable);
   }
 
   /**
@@ -48,6 +62,10 @@ record Export(
       flags |= FLAG_READ_ONLY;
     } else {
       flags |= FLAG_SEND_TRIM | FLAG_SEND_WRITE_ZEROES | FLAG_SEND_FAST_ZERO;
+    }
+    if (resizable) {
+      // Also where it fails because the export is read-only: that is what its EPERM says.
+      flags |= FLAG_SEND_RESIZE;
     }
     if (format.hasChunks()) {
       flags |= FLAG_SEND_DF;

@@ -29,6 +29,7 @@ import static io.plinth.target.nbd.NbdProtocol.OPTION_HEADER_BYTES;
  * @param connectionsPerVolume clients that may use one volume or snapshot at a time; further ones
  *     are refused
  * @param idleTimeoutNs how long a client may ask for nothing before it is disconnected; 0 for ever
+ * @param resizable clients may change the size of volumes
  */
 public record NbdLimits(
     int maxPayloadBytes,
@@ -45,7 +46,8 @@ public record NbdLimits(
     long stallTimeoutNs,
     long drainTimeoutNs,
     int connectionsPerVolume,
-    long idleTimeoutNs) {
+    long idleTimeoutNs,
+    boolean resizable) {
 
   private static final long SECOND_NS = 1_000_000_000L;
 
@@ -66,7 +68,8 @@ public record NbdLimits(
           5 * SECOND_NS,
           10 * SECOND_NS,
           4096,
-          0);
+          0,
+          false);
 
   /** Checks what the code relies on. */
   public NbdLimits {
@@ -88,7 +91,7 @@ public record NbdLimits(
   }
 
   /** Returns the same limits but for those that people configure. */
-  public NbdLimits with(int newConnectionsPerVolume, long newIdleTimeoutNs) {
+  public NbdLimits with(int newConnectionsPerVolume, long newIdleTimeoutNs, boolean newResizable) {
     return new NbdLimits(
         maxPayloadBytes,
         inlineWriteBytes,
@@ -104,7 +107,8 @@ public record NbdLimits(
         stallTimeoutNs,
         drainTimeoutNs,
         newConnectionsPerVolume,
-        newIdleTimeoutNs);
+        newIdleTimeoutNs,
+        newResizable);
   }
 
   private static void require(boolean condition, String what) {

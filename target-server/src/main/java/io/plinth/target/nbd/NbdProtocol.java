@@ -72,6 +72,7 @@ final class NbdProtocol {
   static final int FLAG_SEND_WRITE_ZEROES = 1 << 6;
   static final int FLAG_SEND_DF = 1 << 7;
   static final int FLAG_CAN_MULTI_CONN = 1 << 8;
+  static final int FLAG_SEND_RESIZE = 1 << 9;
   static final int FLAG_SEND_CACHE = 1 << 10;
   static final int FLAG_SEND_FAST_ZERO = 1 << 11;
   static final int FLAG_BLOCK_STATUS_PAYLOAD = 1 << 12;
@@ -107,6 +108,7 @@ final class NbdProtocol {
   static final int CMD_CACHE = 5;
   static final int CMD_WRITE_ZEROES = 6;
   static final int CMD_BLOCK_STATUS = 7;
+  static final int CMD_RESIZE = 8;
 
   static final int CMD_FLAG_FUA = 1;
   static final int CMD_FLAG_NO_HOLE = 1 << 1;

@@ -134,7 +134,8 @@ final class NbdSession implements ConnectionHandler {
   void enterTransmission(Volume volume, Export export) {
     negotiation.stop();
     negotiation = null;
-    transmission = new Transmission(this, connection, context, export, volume);
+    transmission =
+        new Transmission(this, connection, context, export, volume, acceptor.directory());
     transmission.begin();
   }
 

@@ -587,7 +587,7 @@ final class Negotiation implements Timers.Task {
   /** A context that was selected for another export is not valid for this one. */
   private Export export(Volume volume) {
     List<StatusContext> valid = volume.name().equals(contextVolume) ? contexts : List.of();
-    return Export.of(volume, format, valid, limits.maxPayloadBytes());
+    return Export.of(volume, format, valid, limits);
   }
 
   private void metaContext(DirectBuffer buffer, int data, int length) {

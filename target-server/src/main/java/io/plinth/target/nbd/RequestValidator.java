@@ -10,10 +10,13 @@ import static io.plinth.target.nbd.NbdProtocol.CMD_FLAG_PAYLOAD_LEN;
 import static io.plinth.target.nbd.NbdProtocol.CMD_FLAG_REQ_ONE;
 import static io.plinth.target.nbd.NbdProtocol.CMD_FLUSH;
 import static io.plinth.target.nbd.NbdProtocol.CMD_READ;
+import static io.plinth.target.nbd.NbdProtocol.CMD_RESIZE;
 import static io.plinth.target.nbd.NbdProtocol.CMD_TRIM;
 import static io.plinth.target.nbd.NbdProtocol.CMD_WRITE;
 import static io.plinth.target.nbd.NbdProtocol.CMD_WRITE_ZEROES;
 import static io.plinth.target.nbd.NbdProtocol.MINIMUM_BLOCK_BYTES;
+
+import io.plinth.target.volume.Volume;
 
 /**
  * Every rule about the fields of a request, and the errno that breaking it gives. What passes here
@@ -46,7 +49,9 @@ final class RequestValidator {
     if (shuttingDown) return Violation.SHUTTING_DOWN;
     if (allowed == UNKNOWN) return Violation.UNKNOWN_COMMAND;
     if ((flags & ~allowed) != 0) return Violation.UNKNOWN_FLAG;
-    if (export.readOnly() && isWriting(command)) return Violation.READ_ONLY;
+    if (export.readOnly() && (isWriting(command) || command == CMD_RESIZE))
+      return Violation.READ_ONLY;
+    if (command == CMD_RESIZE) return validateResize(offset, length);
     if (command == CMD_BLOCK_STATUS && export.contexts().isEmpty()) return Violation.NO_CONTEXT;
     if (command == CMD_FLUSH) return (offset | length) == 0 ? null : Violation.RESERVED_FIELD;
     if (payload && Long.compareUnsigned(length, export.maxPayloadBytes()) > 0)
@@ -59,7 +64,16 @@ final class RequestValidator {
     return null;
   }
 
-  /** Returns whether a command changes the volume. */
+  /** The new size is where other commands have the offset. */
+  private static Violation validateResize(long size, long length) {
+    if (length != 0) return Violation.RESERVED_LENGTH;
+    if ((size & (MINIMUM_BLOCK_BYTES - 1)) != 0) return Violation.BAD_SIZE;
+    if (Long.compareUnsigned(size, Volume.MINIMUM_BYTES) < 0) return Violation.BAD_SIZE;
+    if (Long.compareUnsigned(size, Volume.MAXIMUM_BYTES) > 0) return Violation.TOO_LARGE;
+    return null;
+  }
+
+  /** Returns whether a command changes the blocks of the volume. */
   static boolean isWriting(int command) {
     return command == CMD_WRITE || command == CMD_TRIM || command == CMD_WRITE_ZEROES;
   }
@@ -73,6 +87,7 @@ final class RequestValidator {
       case CMD_FLUSH, CMD_TRIM, CMD_CACHE -> CMD_FLAG_FUA;
       case CMD_WRITE_ZEROES -> CMD_FLAG_FUA | CMD_FLAG_NO_HOLE | CMD_FLAG_FAST_ZERO;
       case CMD_BLOCK_STATUS -> CMD_FLAG_FUA | CMD_FLAG_REQ_ONE | payload;
+      case CMD_RESIZE -> export.resizable() ? CMD_FLAG_FUA : UNKNOWN;
       default -> UNKNOWN;
     };
   }

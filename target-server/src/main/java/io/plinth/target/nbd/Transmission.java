@@ -9,6 +9,7 @@ import static io.plinth.target.nbd.NbdProtocol.CMD_FLAG_PAYLOAD_LEN;
 import static io.plinth.target.nbd.NbdProtocol.CMD_FLAG_REQ_ONE;
 import static io.plinth.target.nbd.NbdProtocol.CMD_FLUSH;
 import static io.plinth.target.nbd.NbdProtocol.CMD_READ;
+import static io.plinth.target.nbd.NbdProtocol.CMD_RESIZE;
 import static io.plinth.target.nbd.NbdProtocol.CMD_TRIM;
 import static io.plinth.target.nbd.NbdProtocol.CMD_WRITE;
 import static io.plinth.target.nbd.NbdProtocol.CMD_WRITE_ZEROES;
@@ -21,11 +22,13 @@ import static io.plinth.target.nbd.NbdProtocol.EPERM;
 import static io.plinth.target.nbd.NbdProtocol.ESHUTDOWN;
 import static io.plinth.target.nbd.NbdProtocol.NO_ERROR;
 import static java.nio.ByteOrder.BIG_ENDIAN;
+import static java.nio.charset.StandardCharsets.UTF_8;
 
 import io.plinth.engine.api.Connection;
 import io.plinth.engine.api.Status;
 import io.plinth.target.volume.Operation;
 import io.plinth.target.volume.Volume;
+import io.plinth.target.volume.VolumeDirectory;
 import org.agrona.DirectBuffer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -62,9 +65,12 @@ final class Transmission implements Volume.Attachment, Volume.ReadyListener {
   private final Connection connection;
   private final NbdCoreContext context;
   private final NbdLimits limits;
-  private final Export export;
   private final Volume volume;
+  private final VolumeDirectory directory;
   private final ReplyWriter replies;
+
+  /** Has another size once this client has changed it. */
+  private Export export;
 
   private int blocked;
 
@@ -117,13 +123,15 @@ final class Transmission implements Volume.Attachment, Volume.ReadyListener {
       Connection connection,
       NbdCoreContext context,
       Export export,
-      Volume volume) {
+      Volume volume,
+      VolumeDirectory directory) {
     this.session = session;
     this.connection = connection;
     this.context = context;
     this.limits = context.limits();
     this.export = export;
     this.volume = volume;
+    this.directory = directory;
     this.replies =
         new ReplyWriter(connection, export.format(), context.zeroAddress(), context.zeroBytes());
   }
@@ -234,6 +242,10 @@ final class Transmission implements Volume.Attachment, Volume.ReadyListener {
       refuse(request, violation);
       return header;
     }
+    if (command == CMD_RESIZE) {
+      resize(request);
+      return header;
+    }
     if (payloadBytes > inline) {
       beginPayload(request, false);
       return header;
@@ -271,6 +283,22 @@ final class Transmission implements Volume.Attachment, Volume.ReadyListener {
     }
     withdraw(request);
     return false;
+  }
+
+  /** Other requests go on meanwhile, within the size that was. */
+  private void resize(NbdRequest request) {
+    admit(request);
+    directory.resize(
+        volume, request.offset, (status, problem) -> onResized(request, status, problem));
+  }
+
+  private void onResized(NbdRequest request, int status, String problem) {
+    if (status == Status.OK) {
+      export = export.withSize(request.offset);
+    }
+    request.error = errorOf(request, status);
+    request.message = problem == null ? null : problem.getBytes(UTF_8);
+    answer(request);
   }
 
   private void prepare(NbdRequest request) {

@@ -17,6 +17,9 @@ enum Violation {
   CHANGES_TOO_MUCH(NbdProtocol.EINVAL, "more than one request may change"),
   EMPTY_RANGE(NbdProtocol.EINVAL, "the range is empty"),
   TOO_LONG(NbdProtocol.EINVAL, "longer than the maximum block size"),
+  RESERVED_LENGTH(NbdProtocol.EINVAL, "the length must be zero"),
+  BAD_SIZE(NbdProtocol.EINVAL, "a size is a multiple of 512 bytes, at least 4096"),
+  TOO_LARGE(NbdProtocol.ENOSPC, "larger than a volume can be"),
   BEYOND_END(NbdProtocol.EINVAL, "beyond the end of the export"),
   NO_SPACE_BEYOND_END(NbdProtocol.ENOSPC, "beyond the end of the export"),
   MISALIGNED(NbdProtocol.EINVAL, "not aligned to the minimum block size of 512 bytes");

@@ -44,6 +44,17 @@ public final class NodeException extends Exception {
         Reason.UNAVAILABLE, "the log takes no more records: " + Status.name(status));
   }
 
+  /** Returns what a client of the block protocol is told. */
+  int status() {
+    return switch (reason) {
+      case IN_USE -> Status.EPERM;
+      case INVALID -> Status.EINVAL;
+      case NO_SPACE -> Status.ENOSPC;
+      case NOT_FOUND -> Status.ESHUTDOWN;
+      case EXISTS, UNAVAILABLE -> Status.EIO;
+    };
+  }
+
   /** Returns why. */
   public Reason reason() {
     return reason;

@@ -37,6 +37,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
 import java.util.function.IntConsumer;
+import java.util.function.Predicate;
 import java.util.function.Supplier;
 
 /**
@@ -622,9 +623,38 @@ public final class StorageNode implements VolumeDirectory {
    * @param force although mapped blocks are cut off
    */
   public CompletableFuture<Void> resizeVolume(String name, long sizeBytes, boolean force) {
+    return resize(name, candidate -> true, sizeBytes, force);
+  }
+
+  @Override
+  public void resize(Volume volume, long sizeBytes, Resized done) {
+    CompletableFuture<?> _ =
+        resize(volume.name(), volume::equals, sizeBytes, false)
+            .whenComplete((nothing, failure) -> {
+              int status = failure instanceof NodeException e ? e.status() : Status.EIO;
+              // When the core takes nothing any more, the client has gone as well.
+              boolean _ =
+                  volume
+                      .core()
+                      .execute(() -> {
+                        if (failure == null) {
+                          done.resized(Status.OK, null);
+                        } else {
+                          done.resized(status, failure.getMessage());
+                        }
+                      });
+            });
+  }
+
+  /** Changes the size of the volume of that name if it is the one that is meant. */
+  private CompletableFuture<Void> resize(
+      String name, Predicate<LogVolume> isMeant, long sizeBytes, boolean force) {
     return change(
         name,
         volume -> {
+          if (!isMeant.test(volume)) {
+            throw noSuchVolume(name);
+          }
           // Else what is cut off of the last block would be there again after growing.
           if (sizeBytes < volume.sizeBytes() && sizeBytes % Volume.BLOCK_BYTES != 0) {
             throw new NodeException(

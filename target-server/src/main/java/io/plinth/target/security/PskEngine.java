@@ -31,10 +31,8 @@ final class PskEngine implements TlsEngine {
   /** The hash of the keys' binders is SHA-256, which is what suites of TLS 1.3 must fit. */
   private static final int[] SUITES = {
     CipherSuite.TLS_AES_128_GCM_SHA256,
-    CipherSuite.TLS_CHACHA20_POLY1305_SHA256,
     CipherSuite.TLS_ECDHE_PSK_WITH_AES_128_GCM_SHA256,
     CipherSuite.TLS_ECDHE_PSK_WITH_AES_256_GCM_SHA384,
-    CipherSuite.TLS_ECDHE_PSK_WITH_CHACHA20_POLY1305_SHA256,
     CipherSuite.TLS_DHE_PSK_WITH_AES_128_GCM_SHA256,
     CipherSuite.TLS_DHE_PSK_WITH_AES_256_GCM_SHA384,
     CipherSuite.TLS_ECDHE_PSK_WITH_AES_128_CBC_SHA256,

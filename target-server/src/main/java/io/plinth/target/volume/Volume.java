@@ -7,6 +7,12 @@ public interface Volume {
   /** Unit of the index and of checksums, in bytes. */
   int BLOCK_BYTES = 4096;
 
+  /** The smallest volume: one block. */
+  long MINIMUM_BYTES = BLOCK_BYTES;
+
+  /** The largest volume: 64 TiB. */
+  long MAXIMUM_BYTES = 64L << 40;
+
   /** Told once that a refused request may be accepted now. */
   @FunctionalInterface
   interface ReadyListener {

@@ -18,4 +18,28 @@ public interface VolumeDirectory {
 
   /** Returns all volumes in the order of their names. */
   List<Volume> list();
+
+  /** Told how a change of size went. */
+  @FunctionalInterface
+  interface Resized {
+    /**
+     * Called on the volume's core.
+     *
+     * @param status OK when the new size is durable; EPERM when that can't be now, because data
+     *     would be cut off or another change of the volume is under way; EINVAL, ENOSPC, ESHUTDOWN
+     *     or EIO
+     * @param problem one line for a person, or null
+     */
+    void resized(int status, String problem);
+  }
+
+  /**
+   * Changes the size of a volume for one of its clients; on the volume's core. Nothing that is
+   * mapped is cut off.
+   *
+   * @param sizeBytes a multiple of 512, from {@link Volume#MINIMUM_BYTES} to {@link
+   *     Volume#MAXIMUM_BYTES}
+   * @param done told exactly once, unless the core stops before
+   */
+  void resize(Volume volume, long sizeBytes, Resized done);
 }

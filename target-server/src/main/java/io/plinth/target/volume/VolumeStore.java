@@ -354,6 +354,10 @@ public final class VolumeStore implements JournalListener, CycleTask {
   }
 
   private void submit(LogVolume volume, CommandRequest request) {
+    if (request.command.kind() == VolumeCommand.Kind.RESIZE && journal.failure() == Status.OK) {
+      // Puts into the index what was begun: it is not cut off unasked either.
+      journal.seal();
+    }
     if (!request.allowed.getAsBoolean()) {
       return;
     }

@@ -51,6 +51,7 @@ class ConfigLoaderTest {
             max-connections = 7
             max-connections-per-volume = 3
             idle-timeout = "1h"
+            resize = true
             tls = "required"
             tls-certificates = "certificates"
             tls-verify-clients = "optional"
@@ -96,6 +97,7 @@ class ConfigLoaderTest {
                     7,
                     3,
                     3600,
+                    true,
                     new ServerConfig.Tls(
                         TlsMode.REQUIRED,
                         Optional.of(

@@ -46,7 +46,8 @@ class BackPressureTest {
           5 * SECOND_NS,
           10 * SECOND_NS,
           12,
-          0);
+          0,
+          false);
 
   @Parameter Split split;
 
@@ -198,7 +199,8 @@ class BackPressureTest {
   void longestReadIsServedWhenNoOtherIsInFlight() {
     NbdLimits limits =
         new NbdLimits(
-            1 << 20, 60 << 10, 8, 64, 1 << 20, 12, 32 << 10, 64 << 10, 100, 2000, 1, 1, 1, 12, 0);
+            1 << 20, 60 << 10, 8, 64, 1 << 20, 12, 32 << 10, 64 << 10, 100, 2000, 1, 1, 1, 12, 0,
+            false);
     try (TestServer tight = new TestServer(limits, 1, CHUNKS)) {
       MemoryVolume narrow = tight.volume("demo", 0, SIZE);
       TestClient first = tight.connect(split).openSimple("demo");
@@ -249,7 +251,8 @@ class BackPressureTest {
             5 * SECOND_NS,
             10 * SECOND_NS,
             12,
-            0),
+            0,
+            false),
         1,
         CHUNKS);
   }

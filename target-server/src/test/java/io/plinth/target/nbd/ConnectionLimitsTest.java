@@ -18,7 +18,7 @@ class ConnectionLimitsTest {
   private static final int IDLE_S = 40;
 
   private final TestServer server =
-      new TestServer(NbdLimits.DEFAULT.with(2, IDLE_S * SECOND_NS), 2, 128);
+      new TestServer(NbdLimits.DEFAULT.with(2, IDLE_S * SECOND_NS, false), 2, 128);
   private final MemoryVolume volume = server.volume("demo", 1, 1 << 20);
 
   @AfterEach

@@ -57,6 +57,9 @@ final class MemoryVolume implements Volume, Releasable {
 
   boolean readOnly;
 
+  /** What it says that it has; the memory stays. */
+  long sizeBytes;
+
   VolumeSettings settings = VolumeSettings.DEFAULT;
 
   /** Copies of what was submitted, for tests that look at the fields. */
@@ -67,6 +70,7 @@ final class MemoryVolume implements Volume, Releasable {
     this.core = core;
     this.memory = NativeMemory.reserve(sizeBytes);
     this.content = memory.buffer(0, sizeBytes);
+    this.sizeBytes = sizeBytes;
   }
 
   byte[] content(int offset, int length) {
@@ -77,6 +81,10 @@ final class MemoryVolume implements Volume, Releasable {
 
   void close() {
     memory.close();
+  }
+
+  int capacity() {
+    return content.capacity();
   }
 
   int loansOut() {
@@ -285,7 +293,7 @@ final class MemoryVolume implements Volume, Releasable {
 
   @Override
   public long sizeBytes() {
-    return content.capacity();
+    return sizeBytes;
   }
 
   @Override

@@ -94,7 +94,8 @@ class NbdFuzzTest {
               3600 * SECOND_NS,
               10 * SECOND_NS,
               20,
-              0);
+              0,
+              random.nextBoolean());
       server = new TestServer(limits, 2, random.nextInt(4, 12));
       server.connectionEntries = random.nextInt(4, 40);
       server.volume("near", 0, SIZE);

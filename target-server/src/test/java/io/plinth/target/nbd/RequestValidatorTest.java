@@ -4,6 +4,7 @@ import static io.plinth.target.nbd.NbdProtocol.CMD_BLOCK_STATUS;
 import static io.plinth.target.nbd.NbdProtocol.CMD_CACHE;
 import static io.plinth.target.nbd.NbdProtocol.CMD_FLUSH;
 import static io.plinth.target.nbd.NbdProtocol.CMD_READ;
+import static io.plinth.target.nbd.NbdProtocol.CMD_RESIZE;
 import static io.plinth.target.nbd.NbdProtocol.CMD_TRIM;
 import static io.plinth.target.nbd.NbdProtocol.CMD_WRITE;
 import static io.plinth.target.nbd.NbdProtocol.CMD_WRITE_ZEROES;
@@ -18,10 +19,13 @@ class RequestValidatorTest {
   private static final int MAX = 32 << 20;
   private static final long SIZE = 1L << 40;
   private static final Export FULL =
-      new Export(SIZE, false, ReplyFormat.STRUCTURED, StatusContext.ALLOCATION_ONLY, MAX);
-  private static final Export SIMPLE = new Export(SIZE, false, ReplyFormat.SIMPLE, List.of(), MAX);
+      new Export(SIZE, false, ReplyFormat.STRUCTURED, StatusContext.ALLOCATION_ONLY, MAX, false);
+  private static final Export SIMPLE =
+      new Export(SIZE, false, ReplyFormat.SIMPLE, List.of(), MAX, false);
   private static final Export READ_ONLY =
-      new Export(SIZE, true, ReplyFormat.STRUCTURED, StatusContext.ALLOCATION_ONLY, MAX);
+      new Export(SIZE, true, ReplyFormat.STRUCTURED, StatusContext.ALLOCATION_ONLY, MAX, false);
+  private static final Export RESIZABLE =
+      new Export(SIZE, false, ReplyFormat.SIMPLE, List.of(), MAX, true);
   private static final int[] COMMANDS = {
     CMD_READ, CMD_WRITE, CMD_FLUSH, CMD_TRIM, CMD_CACHE, CMD_WRITE_ZEROES, CMD_BLOCK_STATUS
   };
@@ -140,5 +144,29 @@ class RequestValidatorTest {
   void flushHasNoRange() {
     assertThat(errno(FULL, CMD_FLUSH, 0, 512, 0)).isEqualTo(22);
     assertThat(errno(FULL, CMD_FLUSH, 0, 0, 512)).isEqualTo(22);
+  }
+
+  @Test
+  void Z1_sizesAreMultiplesOfTheLeastBlockAndNotTooSmallOrLarge() {
+    for (long size : new long[] {4096, 4608, SIZE - 512, SIZE, 2 * SIZE, 64L << 40}) {
+      assertThat(errno(RESIZABLE, CMD_RESIZE, 0, size, 0)).isZero();
+      assertThat(errno(RESIZABLE, CMD_RESIZE, 1, size, 0)).as("with FUA").isZero();
+      assertThat(errno(RESIZABLE, CMD_RESIZE, 0, size, 512)).as("with a length").isEqualTo(22);
+      assertThat(errno(RESIZABLE, CMD_RESIZE, 0, size + 1, 0)).isEqualTo(22);
+      assertThat(errno(RESIZABLE, CMD_RESIZE, 2, size, 0)).as("with NO_HOLE").isEqualTo(22);
+    }
+    for (long size : new long[] {0, 512, 3584}) {
+      assertThat(errno(RESIZABLE, CMD_RESIZE, 0, size, 0)).isEqualTo(22);
+    }
+    for (long size : new long[] {(64L << 40) + 512, Long.MAX_VALUE - 511, Long.MIN_VALUE, -512}) {
+      assertThat(errno(RESIZABLE, CMD_RESIZE, 0, size, 0)).isEqualTo(28);
+    }
+  }
+
+  @Test
+  void Z1_aReadOnlyExportIsNotResized() {
+    Export snapshot = new Export(SIZE, true, ReplyFormat.SIMPLE, List.of(), MAX, true);
+    assertThat(errno(snapshot, CMD_RESIZE, 0, SIZE, 0)).isEqualTo(1);
+    assertThat(errno(READ_ONLY, CMD_RESIZE, 0, SIZE, 0)).as("not offered").isEqualTo(22);
   }
 }

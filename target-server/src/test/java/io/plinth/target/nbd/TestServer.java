@@ -3,6 +3,7 @@ package io.plinth.target.nbd;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.plinth.engine.api.ConnectionHandler;
+import io.plinth.engine.api.Status;
 import io.plinth.engine.memory.BufferPool;
 import io.plinth.target.volume.Volume;
 import io.plinth.target.volume.VolumeDirectory;
@@ -22,6 +23,16 @@ final class TestServer implements VolumeDirectory, AutoCloseable {
 
   /** How many pieces of output a connection can hold. */
   int connectionEntries = 512;
+
+  /** How the changes of size end that clients ask for, and what is said of it. */
+  int resizeStatus = Status.OK;
+
+  String resizeProblem;
+
+  /** Lets them end only when the test says so. */
+  boolean holdsResizes;
+
+  private final List<Runnable> heldResizes = new ArrayList<>();
 
   private long nextSeed = 1;
 
@@ -117,6 +128,7 @@ final class TestServer implements VolumeDirectory, AutoCloseable {
     }
     run();
     volumes.forEach(MemoryVolume::completeAll);
+    endResizes();
     run();
     assertNothingHeld();
     contexts.forEach(NbdCoreContext::close);
@@ -139,6 +151,30 @@ final class TestServer implements VolumeDirectory, AutoCloseable {
         .filter(name -> name.startsWith(volume + "@"))
         .map(name -> name.substring(volume.length() + 1))
         .toList();
+  }
+
+  @Override
+  public void resize(Volume volume, long sizeBytes, Resized done) {
+    assertThat(volume.readOnly()).as("read-only").isFalse();
+    Runnable end =
+        () -> {
+          MemoryVolume changed = (MemoryVolume) volume;
+          int status = sizeBytes > changed.capacity() ? Status.ENOSPC : resizeStatus;
+          if (status == Status.OK) {
+            changed.sizeBytes = sizeBytes;
+          }
+          done.resized(status, resizeProblem);
+        };
+    if (holdsResizes) {
+      heldResizes.add(end);
+    } else {
+      end.run();
+    }
+  }
+
+  void endResizes() {
+    heldResizes.forEach(Runnable::run);
+    heldResizes.clear();
   }
 
   @Override

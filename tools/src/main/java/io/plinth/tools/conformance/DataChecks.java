@@ -219,20 +219,98 @@ final class DataChecks {
     run.probe(
         "RESIZE to the size that it has",
         () -> {
-          run.needExport();
-          need(run.facts().has(Nbd.SEND_RESIZE), "SEND_RESIZE is not set");
+          needResize(run);
           run.needWrite();
           Reply reply = run.any().call(Nbd.RESIZE, 0, run.facts().size(), 0);
-          must(
-              List.of(0, Nbd.EPERM, Nbd.EIO, Nbd.ENOSPC, Nbd.ESHUTDOWN).contains(reply.error()),
-              "it is answered " + reply);
-          ByteBuffer export =
-              run.negotiation()
-                  .option(Nbd.OPT_INFO, Packet.info(run.export(), Nbd.INFO_BLOCK_SIZE))
-                  .info(Nbd.INFO_EXPORT);
-          must(export != null, "INFO does not tell the size then");
-          long size = export.getLong(0);
-          must(size == run.facts().size(), "INFO tells " + size + " then");
+          mayBe(reply);
+          toldSize(run, run.facts().size());
         });
+    run.probe(
+        "RESIZE of a read-only export",
+        () -> {
+          needResize(run);
+          need(run.facts().has(Nbd.READ_ONLY), "the export is not read-only");
+          Transmission session = run.any();
+          Reply reply = session.call(Nbd.RESIZE, 0, run.facts().size(), 0);
+          must(reply.error() == Nbd.EPERM, "it is answered " + reply);
+          Content.inSync(run, session);
+        });
+    run.probe("RESIZE to a size between two blocks", () -> refusedResize(run, 1, 0));
+    run.probe("RESIZE with a length", () -> refusedResize(run, 0, run.facts().minimum()));
+    run.probe("growth and back, with a READ in flight", () -> growth(run));
+  }
+
+  private static void needResize(CheckRun run) {
+    run.needExport();
+    need(run.facts().has(Nbd.SEND_RESIZE), "SEND_RESIZE is not set");
+  }
+
+  /** Success, or one of the errors that the text has for it. */
+  private static void mayBe(Reply reply) {
+    must(
+        List.of(0, Nbd.EPERM, Nbd.EIO, Nbd.ENOSPC, Nbd.ESHUTDOWN).contains(reply.error()),
+        reply.request() + " is answered " + reply);
+  }
+
+  /** What is wrong must change nothing; EINVAL, or EPERM where no size is changed at all. */
+  private static void refusedResize(CheckRun run, int more, int length) throws IOException {
+    needResize(run);
+    run.needWrite();
+    need(more == 0 || run.facts().minimum() > 1, "blocks are as small as a byte");
+    Transmission session = run.any();
+    Reply reply = session.call(Nbd.RESIZE, 0, run.facts().size() + more, length);
+    must(reply.error() != 0, reply.request() + " is answered " + reply);
+    recommended(
+        reply.error() == Nbd.EINVAL || reply.error() == Nbd.EPERM,
+        reply.request() + " is answered " + reply);
+    Content.inSync(run, session);
+    toldSize(run, run.facts().size());
+  }
+
+  private static void growth(CheckRun run) throws IOException {
+    needResize(run);
+    run.needWrite();
+    long size = run.facts().size();
+    long larger = size + Content.BLOCK;
+    int unit = Math.max(512, run.facts().minimum());
+    Transmission other = run.any();
+    Transmission session = run.any();
+    byte[] data = Content.random(800, Content.BLOCK);
+    Content.write(session, 0, data);
+    Request before = session.send(Nbd.READ, 0, 0, Content.BLOCK);
+    Reply grown = session.await(session.send(Nbd.RESIZE, 0, larger, 0));
+    Reply read = session.await(before);
+    must(
+        read.error() == 0 && Arrays.equals(read.data(), data),
+        "a READ that was in flight is answered " + read);
+    mayBe(grown);
+    if (grown.error() != 0) {
+      run.note("growth is answered " + grown);
+      toldSize(run, size);
+      return;
+    }
+    Content.succeed(session, Nbd.READ, 0, larger - unit, unit);
+    toldSize(run, larger);
+    Content.expect(other, 0, data);
+    Reply back = session.call(Nbd.RESIZE, 0, size, 0);
+    mayBe(back);
+    if (back.error() == 0) {
+      Reply beyond = session.read(size, unit);
+      must(beyond.error() != 0, beyond.request() + " is answered " + beyond + " after shrinking");
+      toldSize(run, size);
+    } else {
+      run.note("it stays " + Content.BLOCK + " bytes larger: shrinking is answered " + back);
+    }
+    Content.expect(session, 0, data);
+  }
+
+  private static void toldSize(CheckRun run, long expected) throws IOException {
+    ByteBuffer export =
+        run.negotiation()
+            .option(Nbd.OPT_INFO, Packet.info(run.export(), Nbd.INFO_BLOCK_SIZE))
+            .info(Nbd.INFO_EXPORT);
+    must(export != null, "INFO does not tell the size then");
+    long size = export.getLong(0);
+    must(size == expected, "INFO tells " + size + " then, not " + expected);
   }
 }

@@ -53,7 +53,11 @@ enum Bug {
   STATUS_OF_TYPE_5("X3"),
   CONTEXT_TWICE("X4"),
   EXPORT_NAME_AFTER_EXTENDED("X5"),
-  RESIZE_IS_EINVAL("Z1");
+  RESIZE_IS_EINVAL("Z1"),
+  RESIZE_NOT_SEEN_AT_ONCE("Z1"),
+  RESIZE_NOT_TOLD("Z1"),
+  RESIZE_TO_ANY_SIZE("Z1"),
+  LENGTH_OF_RESIZE_TAKEN("Z1");
 
   private final String rule;
   private final Tls mode;

@@ -39,7 +39,8 @@ final class FakeNbdServer implements Closeable {
   private final Bug bug;
   private final Tls mode;
   private final ServerSocket listener;
-  private final byte[] disk = new byte[SIZE];
+  private final byte[] disk = new byte[SIZE + Content.BLOCK];
+  private volatile int size = SIZE;
 
   /** Starts; null is no bug. */
   FakeNbdServer(Bug bug, Tls mode) throws IOException {
@@ -59,6 +60,14 @@ final class FakeNbdServer implements Closeable {
 
   byte[] disk() {
     return disk;
+  }
+
+  int size() {
+    return size;
+  }
+
+  void resize(int newSize) {
+    size = newSize;
   }
 
   private void accept() {
@@ -215,7 +224,7 @@ final class FakeNbdServer implements Closeable {
         return;
       }
       boolean padding = !noZeroes && !has(Bug.NO_PADDING_AFTER_EXPORT_NAME);
-      out.write(new Packet().u64(SIZE).u16(flags()).bytes(new byte[padding ? 124 : 0]).toBytes());
+      out.write(new Packet().u64(size).u16(flags()).bytes(new byte[padding ? 124 : 0]).toBytes());
       transmit();
     }
 
@@ -258,12 +267,13 @@ final class FakeNbdServer implements Closeable {
     private void describe(int option, List<Integer> asked) throws IOException {
       boolean go = option == Nbd.OPT_GO;
       if (go || !has(Bug.NO_INFO_EXPORT)) {
+        int told = has(Bug.RESIZE_NOT_TOLD) ? SIZE : size;
         int flags = flags() ^ (go && has(Bug.GO_TELLS_OTHER_FLAGS) ? Nbd.ROTATIONAL : 0);
-        reply(option, Nbd.REP_INFO, new Packet().u16(0).u64(SIZE).u16(flags).toBytes());
+        reply(option, Nbd.REP_INFO, new Packet().u16(0).u64(told).u16(flags).toBytes());
       }
       if (asked.contains(1)) {
-        String told = has(Bug.NUL_IN_NAME) ? "scr\0tch" : EXPORT;
-        byte[] text = told.getBytes(StandardCharsets.UTF_8);
+        String name = has(Bug.NUL_IN_NAME) ? "scr\0tch" : EXPORT;
+        byte[] text = name.getBytes(StandardCharsets.UTF_8);
         reply(option, Nbd.REP_INFO, new Packet().u16(1).bytes(text).toBytes());
       }
       int preferred = has(Bug.PREFERRED_NO_POWER_OF_TWO) ? 5000 : 4096;

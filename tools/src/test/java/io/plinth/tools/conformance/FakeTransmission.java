@@ -3,7 +3,6 @@ package io.plinth.tools.conformance;
 import static io.plinth.tools.conformance.FakeNbdServer.CONTEXT;
 import static io.plinth.tools.conformance.FakeNbdServer.MAXIMUM;
 import static io.plinth.tools.conformance.FakeNbdServer.MINIMUM;
-import static io.plinth.tools.conformance.FakeNbdServer.SIZE;
 
 import io.plinth.tools.conformance.ReplyDecoder.Mode;
 import java.io.DataInputStream;
@@ -22,6 +21,9 @@ final class FakeTransmission {
   private final Mode mode;
   private final boolean context;
 
+  /** The size as this connection knows it. */
+  private int size;
+
   /** What this connection has read first, for the bug of old data. */
   private byte[] old;
 
@@ -39,6 +41,7 @@ final class FakeTransmission {
     this.out = out;
     this.mode = mode;
     this.context = context;
+    this.size = server.size();
   }
 
   void run() throws IOException {
@@ -99,7 +102,7 @@ final class FakeTransmission {
       return Nbd.EINVAL;
     }
     if (command == Nbd.RESIZE) {
-      return server.has(Bug.RESIZE_IS_EINVAL) ? Nbd.EINVAL : Nbd.EPERM;
+      return resize();
     }
     if ((flags & ~(allowed | Nbd.FUA)) != 0 && !server.has(Bug.UNKNOWN_FLAG_TAKEN)) {
       return Nbd.EINVAL;
@@ -114,12 +117,27 @@ final class FakeTransmission {
     return filter ? 0 : range();
   }
 
-  private int range() {
-    boolean data = command == Nbd.READ || command == Nbd.WRITE;
-    if (data && length > MAXIMUM && length <= SIZE) {
+  private int resize() {
+    boolean bad =
+        (offset % MINIMUM != 0 && !server.has(Bug.RESIZE_TO_ANY_SIZE))
+            || (length != 0 && !server.has(Bug.LENGTH_OF_RESIZE_TAKEN));
+    if (bad || server.has(Bug.RESIZE_IS_EINVAL)) {
       return Nbd.EINVAL;
     }
-    if (offset < 0 || length < 0 || offset > SIZE || length > SIZE - offset) {
+    if (offset < 0 || offset > server.disk().length) {
+      return Nbd.ENOSPC;
+    }
+    server.resize((int) offset);
+    size = server.has(Bug.RESIZE_NOT_SEEN_AT_ONCE) ? size : server.size();
+    return 0;
+  }
+
+  private int range() {
+    boolean data = command == Nbd.READ || command == Nbd.WRITE;
+    if (data && length > MAXIMUM && length <= size) {
+      return Nbd.EINVAL;
+    }
+    if (offset < 0 || length < 0 || offset > size || length > size - offset) {
       boolean grows = command == Nbd.WRITE || command == Nbd.WRITE_ZEROES;
       return server.has(Bug.PAST_THE_END_IS_EIO) ? Nbd.EIO : grows ? Nbd.ENOSPC : Nbd.EINVAL;
     }
