@@ -139,6 +139,7 @@ final class PskEngine implements TlsEngine {
   /** What the library asks about our side. */
   private static final class Server extends PSKTlsServer {
     private final Map<String, byte[]> keys;
+    private byte[] chosen;
     private Principal client;
     private String description = "no session";
 
@@ -164,6 +165,7 @@ final class PskEngine implements TlsEngine {
         byte[] identity = ((PskIdentity) offered).getIdentity();
         byte[] key = keys.get(new String(identity, StandardCharsets.UTF_8));
         if (key != null) {
+          chosen = identity;
           return new BasicTlsPSKExternal(identity, getCrypto().createSecret(key.clone()));
         }
       }
@@ -182,7 +184,9 @@ final class PskEngine implements TlsEngine {
     public void notifyHandshakeComplete() throws IOException {
       super.notifyHandshakeComplete();
       SecurityParameters parameters = context.getSecurityParametersConnection();
-      client = new PskClient(new String(parameters.getPSKIdentity(), StandardCharsets.UTF_8));
+      // Only TLS 1.2 puts it there.
+      byte[] identity = chosen == null ? parameters.getPSKIdentity() : chosen;
+      client = new PskClient(new String(identity, StandardCharsets.UTF_8));
       description =
           parameters.getNegotiatedVersion().getName()
               + " with suite 0x"
