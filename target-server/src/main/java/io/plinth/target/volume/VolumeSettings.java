@@ -54,10 +54,6 @@ public record VolumeSettings(String description, Optional<TlsMode> tls, List<Str
     Objects.requireNonNull(tls, "tls");
     tlsAllow = List.copyOf(tlsAllow);
     checkText("description", description, MAXIMUM_DESCRIPTION_BYTES);
-    if (!tlsAllow.isEmpty() && tls.equals(Optional.of(TlsMode.OFF))) {
-      throw new IllegalArgumentException(
-          "bad tls-allow: with tls \"off\" no client can prove to be one of the names");
-    }
     if (tlsAllow.size() > MAXIMUM_NAMES) {
       throw new IllegalArgumentException(
           "bad tls-allow: expected at most " + MAXIMUM_NAMES + " names, not " + tlsAllow.size());

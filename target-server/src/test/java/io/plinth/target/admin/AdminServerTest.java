@@ -167,7 +167,7 @@ class AdminServerTest {
           {"tls-allow":"CN=a"}      | field 'tls-allow' must be a list of strings
           {"tls-allow":["CN=a",1]}  | field 'tls-allow' must be a list of strings
           {"tls-allow":{}}          | field 'tls-allow' must be a list of strings
-          {"tls-allow":["a"]}       | bad name 1 in tls-allow: expected a distinguished name such as "CN=backup,O=Example"
+          {"tls-allow":["a"]}       | bad name 1 in tls-allow: expected a distinguished name such as "CN=backup,O=Example" or psk:IDENTITY
           """)
   void badSettingsAreRefusedAndChangeNothing(String body, String message) throws Exception {
     call("POST", "/v1/volumes", "{\"name\":\"demo\",\"size\":\"1G\",\"description\":\"mail\"}");

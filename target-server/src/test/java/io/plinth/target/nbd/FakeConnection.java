@@ -200,6 +200,7 @@ final class FakeConnection implements Connection {
       arrived.receive.putBytes(0, receive, 0, receiveEnd);
       arrived.receiveEnd = receiveEnd;
       arrived.announceMove = true;
+      arrived.tls = tls;
       arrived.open(handler);
     });
   }

@@ -42,6 +42,14 @@ final class TestServer implements VolumeDirectory, AutoCloseable {
   }
 
   TestServer(NbdLimits limits, int coreCount, int chunks) {
+    this(limits, NbdTls.NONE, coreCount, chunks);
+  }
+
+  TestServer(NbdTls tls) {
+    this(NbdLimits.DEFAULT, tls, 2, 2 * NbdLimits.DEFAULT.maxPayloadBytes() / CHUNK_BYTES);
+  }
+
+  private TestServer(NbdLimits limits, NbdTls tls, int coreCount, int chunks) {
     for (int i = 0; i < coreCount; i++) {
       FakeCore core = new FakeCore(i);
       BufferPool pool = new BufferPool(CHUNK_BYTES, chunks);
@@ -51,7 +59,7 @@ final class TestServer implements VolumeDirectory, AutoCloseable {
       pools.add(pool);
       contexts.add(context);
     }
-    acceptor = new NbdAcceptor(this, limits, NbdTls.NONE, contexts);
+    acceptor = new NbdAcceptor(this, limits, tls, contexts);
   }
 
   MemoryVolume volume(String name, int coreId, int sizeBytes) {

@@ -111,7 +111,7 @@ class VolumeSettingsTest {
     assertThatThrownBy(() -> allowing(List.of("CN=good", name)))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage(
-            "bad name 2 in tls-allow: expected a distinguished name such as \"CN=backup,O=Example\"");
+            "bad name 2 in tls-allow: expected a distinguished name such as \"CN=backup,O=Example\" or psk:IDENTITY");
   }
 
   @Test
