@@ -66,6 +66,14 @@ class ConformanceIT {
     assertThat(table).contains(" 0 fail, ");
   }
 
+  @Test
+  void noRuleIsBrokenByASnapshot() throws Exception {
+    PlinthProcess server = SERVERS.serve(directory.resolve("snapshot"), "--volume", "scratch=64M");
+    server.cli("volume", "snapshot", "create", "scratch", "monday");
+    String table = plinth(server.uri("scratch@monday"), "conformance-nbd-snapshot.md");
+    assertThat(table).contains(" 0 fail, ").contains("a change of a read-only export");
+  }
+
   /** Runs the checks, none of which may fail. */
   private static String plinth(String uri, String file, String... more) throws Exception {
     Path root = PlinthProcess.root();

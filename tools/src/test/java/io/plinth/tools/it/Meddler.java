@@ -130,6 +130,10 @@ final class Meddler implements Closeable {
     return "nbd://127.0.0.1:" + listener.getLocalPort() + "/" + export;
   }
 
+  InetSocketAddress address() {
+    return new InetSocketAddress(listener.getInetAddress(), listener.getLocalPort());
+  }
+
   private void accept() {
     while (!listener.isClosed()) {
       try {
