@@ -15,6 +15,12 @@ public interface IoDriver extends AutoCloseable {
   /** Accepts one connection; the result is the new descriptor. */
   boolean accept(int descriptor, Completion completion, long context);
 
+  /**
+   * Ends the pending accept of a socket with ECANCELED, unless a connection comes first; the socket
+   * goes on listening.
+   */
+  boolean cancelAccept(int descriptor, Completion completion, long context);
+
   /** Receives up to {@code length} bytes; the result is the count, 0 at the end of the stream. */
   boolean receive(int descriptor, long address, int length, Completion completion, long context);
 

@@ -27,7 +27,10 @@ public final class Posix {
   public static final int AF_NETLINK = 16;
   public static final int SOL_SOCKET = 1;
   public static final int SO_REUSEADDR = 2;
+  public static final int SO_TYPE = 3;
   public static final int SO_KEEPALIVE = 9;
+  public static final int SO_ACCEPTCONN = 30;
+  public static final int SOCK_STREAM = 1;
   public static final int IPPROTO_TCP = 6;
   public static final int TCP_NODELAY = 1;
   public static final int FALLOCATE_KEEP_SIZE = 1;
@@ -65,6 +68,17 @@ public final class Posix {
       function("listen", FunctionDescriptor.of(INT, INT, INT));
   private static final MethodHandle SETSOCKOPT =
       function("setsockopt", FunctionDescriptor.of(INT, INT, INT, INT, ValueLayout.ADDRESS, INT));
+  private static final MethodHandle GETSOCKOPT =
+      function(
+          "getsockopt",
+          FunctionDescriptor.of(INT, INT, INT, INT, ValueLayout.ADDRESS, ValueLayout.ADDRESS));
+  // fcntl(2) is variadic too.
+  private static final MethodHandle FCNTL =
+      LINKER.downcallHandle(
+          LINKER.defaultLookup().find("fcntl").orElseThrow(),
+          FunctionDescriptor.of(INT, INT, INT, INT),
+          Linker.Option.captureCallState("errno"),
+          Linker.Option.firstVariadicArg(2));
   private static final MethodHandle GETSOCKNAME =
       function(
           "getsockname", FunctionDescriptor.of(INT, INT, ValueLayout.ADDRESS, ValueLayout.ADDRESS));
@@ -343,6 +357,40 @@ public final class Posix {
           (int) SETSOCKOPT.invokeExact(state, descriptor, level, option, memory, Integer.BYTES));
     } catch (Throwable e) {
       throw unexpected("setsockopt", e);
+    }
+  }
+
+  /** Returns an integer option of a socket. */
+  public static int getOption(int descriptor, int level, int option) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(Linker.Option.captureStateLayout());
+      MemorySegment memory = arena.allocateFrom(INT, 0);
+      MemorySegment length = arena.allocateFrom(INT, Integer.BYTES);
+      int result =
+          result(
+              state,
+              (int) GETSOCKOPT.invokeExact(state, descriptor, level, option, memory, length));
+      return result < 0 ? result : memory.get(INT, 0);
+    } catch (Throwable e) {
+      throw unexpected("getsockopt", e);
+    }
+  }
+
+  /** Makes the operations of a descriptor wait instead of ending with EAGAIN. */
+  public static int makeBlocking(int descriptor) {
+    final int getFlags = 3;
+    final int setFlags = 4;
+    final int nonBlocking = 0x800;
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(Linker.Option.captureStateLayout());
+      int flags = result(state, (int) FCNTL.invokeExact(state, descriptor, getFlags, 0));
+      if (flags < 0 || (flags & nonBlocking) == 0) {
+        return Math.min(flags, 0);
+      }
+      return result(
+          state, (int) FCNTL.invokeExact(state, descriptor, setFlags, flags & ~nonBlocking));
+    } catch (Throwable e) {
+      throw unexpected("fcntl", e);
     }
   }
 

@@ -24,6 +24,8 @@ public final class CoreNetwork implements CycleTask, Completion {
   private static final Logger LOG = LoggerFactory.getLogger(CoreNetwork.class);
   private static final int OPERATION_BITS = 2;
   private static final int BACKLOG = 1024;
+  private static final int EBADF = -9;
+  private static final int ENOTSOCK = -88;
 
   private final EngineCore core;
   private final IntFunction<CoreNetwork> networks;
@@ -91,7 +93,49 @@ public final class CoreNetwork implements CycleTask, Completion {
       throw new ListenException(explain(address, result), null);
     }
     SocketListener listener =
-        new SocketListener(this, descriptor, localAddress(descriptor), acceptor);
+        new SocketListener(this, descriptor, localAddress(descriptor), acceptor, false);
+    listener.arm();
+    return listener;
+  }
+
+  /**
+   * Accepts the connections of a socket that somebody else has bound and made to listen, and goes
+   * on to use when the listener has been closed. On the core's thread.
+   *
+   * @throws ListenException when it is no such socket; one line that says what it is
+   */
+  public Listener listenOn(int descriptor, Acceptor acceptor) throws ListenException {
+    byte[] sockaddr = new byte[128];
+    int length = Posix.localName(descriptor, sockaddr);
+    if (length < 0) {
+      String what =
+          length == EBADF
+              ? "is not open"
+              : length == ENOTSOCK ? "is not a socket" : Status.name(length);
+      throw new ListenException("descriptor " + descriptor + " " + what, null);
+    }
+    int family = length < 2 ? -1 : SocketAddresses.family(sockaddr);
+    if (family != SocketAddresses.AF_UNIX
+        && family != SocketAddresses.AF_INET
+        && family != SocketAddresses.AF_INET6) {
+      throw new ListenException(
+          "descriptor " + descriptor + " is neither a TCP nor a unix socket", null);
+    }
+    if (Posix.getOption(descriptor, Posix.SOL_SOCKET, Posix.SO_TYPE) != Posix.SOCK_STREAM) {
+      throw new ListenException("descriptor " + descriptor + " is not a stream socket", null);
+    }
+    if (Posix.getOption(descriptor, Posix.SOL_SOCKET, Posix.SO_ACCEPTCONN) != 1) {
+      throw new ListenException("descriptor " + descriptor + " does not listen", null);
+    }
+    // The ring waits for connections by itself, and would be told EAGAIN at once.
+    int result = Posix.makeBlocking(descriptor);
+    if (result < 0) {
+      throw new ListenException(
+          "can't use descriptor " + descriptor + ": " + Status.name(result), null);
+    }
+    SocketListener listener =
+        new SocketListener(
+            this, descriptor, SocketAddresses.decode(sockaddr, length), acceptor, true);
     listener.arm();
     return listener;
   }

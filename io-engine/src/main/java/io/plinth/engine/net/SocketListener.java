@@ -23,14 +23,22 @@ final class SocketListener implements Listener, Completion {
   private final int descriptor;
   private final String address;
   private final Acceptor acceptor;
+  private final boolean lent;
   private boolean accepting;
   private boolean closing;
 
-  SocketListener(CoreNetwork network, int descriptor, String address, Acceptor acceptor) {
+  /**
+   * Listens.
+   *
+   * @param lent somebody else listens on the same socket when this has ended
+   */
+  SocketListener(
+      CoreNetwork network, int descriptor, String address, Acceptor acceptor, boolean lent) {
     this.network = network;
     this.descriptor = descriptor;
     this.address = address;
     this.acceptor = acceptor;
+    this.lent = lent;
   }
 
   void arm() {
@@ -56,6 +64,8 @@ final class SocketListener implements Listener, Completion {
     closing = true;
     if (!accepting) {
       Posix.close(descriptor);
+    } else if (lent) {
+      network.driver().cancelAccept(descriptor, this, SHUTDOWN);
     } else {
       // Ends the pending accept, whose completion closes the socket.
       network.driver().shutdown(descriptor, this, SHUTDOWN);

@@ -35,6 +35,7 @@ public final class MemoryDriver implements IoDriver {
   private static final int PUNCH_HOLE = 7;
   private static final int SHUTDOWN = 8;
   private static final int CLOSE = 9;
+  private static final int CANCEL_ACCEPT = 10;
 
   /** Result of an attempt after which the operation goes on waiting. */
   private static final int PENDING = Integer.MIN_VALUE;
@@ -86,6 +87,11 @@ public final class MemoryDriver implements IoDriver {
       machine.listeners.computeIfAbsent(descriptor, key -> new ArrayDeque<>());
     }
     return submit(ACCEPT, descriptor, 0, 0, 0, completion, context);
+  }
+
+  @Override
+  public boolean cancelAccept(int descriptor, Completion completion, long context) {
+    return submit(CANCEL_ACCEPT, descriptor, 0, 0, 0, completion, context);
   }
 
   @Override
@@ -266,6 +272,7 @@ public final class MemoryDriver implements IoDriver {
       case RECEIVE -> receive(operation);
       case SEND, SEND_MESSAGE -> send(operation);
       case SHUTDOWN -> shutdown(operation.descriptor);
+      case CANCEL_ACCEPT -> cancelAccept(operation.descriptor);
       case CLOSE -> machine.closeDescriptor(operation.descriptor);
       default -> file(operation);
     };
@@ -278,6 +285,18 @@ public final class MemoryDriver implements IoDriver {
     }
     Stream stream = backlog.poll();
     return stream == null ? PENDING : machine.register(stream);
+  }
+
+  private int cancelAccept(int descriptor) {
+    for (Operation other : pending) {
+      if (other.kind == ACCEPT && other.descriptor == descriptor) {
+        pending.remove(other);
+        other.result = Status.ECANCELED;
+        completed.add(other);
+        return Status.OK;
+      }
+    }
+    return Status.ENOENT;
   }
 
   private int receive(Operation operation) {

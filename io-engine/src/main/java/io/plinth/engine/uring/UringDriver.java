@@ -17,6 +17,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.TimeUnit;
+import org.agrona.collections.Long2LongHashMap;
 
 /**
  * An {@link IoDriver} over Netty's io_uring loop. All operations go through one registration: the
@@ -33,6 +34,7 @@ public final class UringDriver implements IoDriver, IoUringIoHandle {
   private static final byte OP_FSYNC = 3;
   private static final byte OP_SENDMSG = 9;
   private static final byte OP_ACCEPT = 13;
+  private static final byte OP_ASYNC_CANCEL = 14;
   private static final byte OP_FALLOCATE = 17;
   private static final byte OP_CLOSE = 19;
   private static final byte OP_READ = 22;
@@ -59,6 +61,11 @@ public final class UringDriver implements IoDriver, IoUringIoHandle {
   private final int[] results;
   private final int[] freeSlots;
   private final int[] completed;
+
+  /** What the ring knows the newest accept of each descriptor by. */
+  private final Long2LongHashMap acceptTokens = new Long2LongHashMap(0);
+
+  private long lastToken;
   private int freeCount;
   private int completedCount;
   private boolean unregistered;
@@ -134,7 +141,17 @@ public final class UringDriver implements IoDriver, IoUringIoHandle {
 
   @Override
   public boolean accept(int descriptor, Completion completion, long context) {
-    return submit(OP_ACCEPT, descriptor, 0, 0, 0, SOCK_CLOEXEC, completion, context);
+    boolean accepted = submit(OP_ACCEPT, descriptor, 0, 0, 0, SOCK_CLOEXEC, completion, context);
+    if (accepted) {
+      acceptTokens.put(descriptor, lastToken);
+    }
+    return accepted;
+  }
+
+  @Override
+  public boolean cancelAccept(int descriptor, Completion completion, long context) {
+    long token = acceptTokens.get(descriptor);
+    return submit(OP_ASYNC_CANCEL, -1, 0, token, 0, 0, completion, context);
   }
 
   @Override
@@ -330,6 +347,7 @@ public final class UringDriver implements IoDriver, IoUringIoHandle {
       throw new IllegalStateException(
           "the ring dropped an operation: its registration is cancelled");
     }
+    lastToken = token;
     freeCount--;
     completions[slot] = completion;
     contexts[slot] = context;

@@ -222,6 +222,21 @@ public abstract class IoDriverContractTest {
   }
 
   @Test
+  void aCancelledAcceptLeavesTheSocketListening() throws Exception {
+    int listener = listen();
+    assertThat(driver.accept(listener, completion, 1)).isTrue();
+    driver.poll(0);
+    assertThat(driver.cancelAccept(listener, completion, 2)).isTrue();
+    awaitResults(2);
+    assertThat(results.get(1L)).containsExactly(Status.ECANCELED);
+    assertThat(results.get(2L)).containsExactly(0);
+
+    Peer peer = connect(listener);
+    assertThat(accept(listener)).isNotNegative();
+    peer.close();
+  }
+
+  @Test
   void aReceiveGivesWhatHasArrivedAndZeroAtTheEnd() throws Exception {
     int listener = listen();
     Peer peer = connect(listener);

@@ -321,6 +321,9 @@ public final class PlinthServer {
     for (ListenAddress address : config.nbd().listen()) {
       listen(address.toString());
     }
+    for (int descriptor : config.nbd().inheritedSockets()) {
+      listenOn(descriptor);
+    }
     for (Path path : config.nbd().unixPaths()) {
       removeStaleSocket(path);
       listen("unix:" + path);
@@ -369,6 +372,20 @@ public final class PlinthServer {
               listeners.add(engine.network(0).listen(address, acceptor));
               return null;
             }));
+  }
+
+  private void listenOn(int descriptor) throws StartupException, InterruptedException {
+    try {
+      callForStart(() ->
+          engine.callOn(
+              0,
+              () -> {
+                listeners.add(engine.network(0).listenOn(descriptor, acceptor));
+                return null;
+              }));
+    } catch (StartupException e) {
+      throw new StartupException("can't serve an inherited socket: " + e.getMessage(), e);
+    }
   }
 
   /** A socket's file outlives its server; only one that nobody listens on may go. */

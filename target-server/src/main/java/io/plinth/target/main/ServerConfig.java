@@ -81,6 +81,8 @@ public record ServerConfig(
    *
    * @param listen TCP addresses
    * @param unixPaths unix sockets
+   * @param inheritedSockets descriptors of listening sockets that whoever started the process has
+   *     made
    * @param defaultExport the volume that the empty export name selects; when absent, the only one
    * @param maxConnections attached clients at once, over all addresses
    * @param maxConnectionsPerVolume the same for each volume and each snapshot
@@ -92,6 +94,7 @@ public record ServerConfig(
   public record Nbd(
       List<ListenAddress> listen,
       List<Path> unixPaths,
+      List<Integer> inheritedSockets,
       Optional<String> defaultExport,
       int maxConnections,
       int maxConnectionsPerVolume,
@@ -102,6 +105,7 @@ public record ServerConfig(
     public Nbd {
       listen = List.copyOf(listen);
       unixPaths = List.copyOf(unixPaths);
+      inheritedSockets = List.copyOf(inheritedSockets);
     }
   }
 
@@ -185,6 +189,7 @@ public record ServerConfig(
     private final List<ListenAddress> nbdListen =
         new ArrayList<>(List.of(new ListenAddress("127.0.0.1", 10_809)));
     private final List<Path> nbdUnix = new ArrayList<>();
+    private final List<Integer> inheritedSockets = new ArrayList<>();
     private Optional<String> defaultExport = Optional.empty();
     private int maxConnections = 4096;
     private int maxConnectionsPerVolume = 4096;
@@ -236,6 +241,16 @@ public record ServerConfig(
     public Builder nbdUnix(List<Path> values) {
       nbdUnix.clear();
       nbdUnix.addAll(values);
+      return this;
+    }
+
+    /** Serves these descriptors instead of all TCP addresses and unix sockets. */
+    @CanIgnoreReturnValue
+    public Builder onlyInheritedSockets(List<Integer> values) {
+      nbdListen.clear();
+      nbdUnix.clear();
+      inheritedSockets.clear();
+      inheritedSockets.addAll(values);
       return this;
     }
 
@@ -404,7 +419,7 @@ public record ServerConfig(
       range("log.spare-segments", spareSegments, 0, MAXIMUM_SPARE_SEGMENTS);
       range("engine.spin-us", spinUs, 0, 1_000_000);
       checkLog();
-      if (nbdListen.isEmpty() && nbdUnix.isEmpty()) {
+      if (nbdListen.isEmpty() && nbdUnix.isEmpty() && inheritedSockets.isEmpty()) {
         throw new ConfigException(
             "nowhere to serve NBD: give an address in 'nbd.listen' or a path in 'nbd.unix'");
       }
@@ -420,6 +435,7 @@ public record ServerConfig(
           new Nbd(
               nbdListen,
               nbdUnix,
+              inheritedSockets,
               defaultExport,
               maxConnections,
               maxConnectionsPerVolume,

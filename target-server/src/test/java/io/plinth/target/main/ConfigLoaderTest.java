@@ -93,6 +93,7 @@ class ConfigLoaderTest {
                 new ServerConfig.Nbd(
                     List.of(new ListenAddress("0.0.0.0", 1), new ListenAddress("::1", 2)),
                     List.of(Path.of("/run/plinth.sock"), directory.resolve("relative.sock")),
+                    List.of(),
                     Optional.of("demo"),
                     7,
                     3,

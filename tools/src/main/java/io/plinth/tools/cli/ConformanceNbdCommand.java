@@ -2,10 +2,13 @@ package io.plinth.tools.cli;
 
 import io.plinth.tools.conformance.Conformance;
 import io.plinth.tools.conformance.ConformanceReport;
+import io.plinth.tools.conformance.Means;
 import io.plinth.tools.conformance.NbdUri;
 import io.plinth.tools.conformance.Options;
 import io.plinth.tools.conformance.Result;
+import java.io.File;
 import java.io.IOException;
+import java.io.InterruptedIOException;
 import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -36,6 +39,7 @@ import picocli.CommandLine.Spec;
       "  plinth conformance nbd --uri nbd://127.0.0.1:10809/scratch --write",
       "  plinth conformance nbd --uri 'nbd+unix:///scratch?socket=/run/nbd.sock' --only H,R4",
       "  plinth conformance nbd --uri 'nbds://host/scratch?tls-certificates=pki' --json",
+      "  plinth conformance nbd --uri nbd://127.0.0.1:10809/scratch --write --stop-command 'kill 4711'",
       "  plinth conformance nbd --list"
     })
 final class ConformanceNbdCommand implements Callable<Integer> {
@@ -52,6 +56,45 @@ final class ConformanceNbdCommand implements Callable<Integer> {
         "client-cert.pem, client-key.pem), tls-hostname=NAME, tls-verify-peer=0."
       })
   private String uri;
+
+  @Option(
+      names = "--failing-uri",
+      paramLabel = "URI",
+      description = "An export, of the same make, whose READs at its beginning fail (R5, R6).")
+  private String failingUri;
+
+  @Option(
+      names = "--forced-tls-uri",
+      paramLabel = "URI",
+      description = "A server of the same make that forces TLS, as nbds:// (T2, T4, T5, T6).")
+  private String forcedTlsUri;
+
+  @Option(
+      names = "--selective-tls-uri",
+      paramLabel = "URI",
+      description = {
+        "A server of the same make that has TLS and does not force it, as nbds://, with an export that",
+        "is served without TLS too (T3, T4, T5, T6)."
+      })
+  private String selectiveTlsUri;
+
+  @Option(
+      names = "--tls-export",
+      paramLabel = "NAME",
+      description = {
+        "An export that needs TLS, on the server of --selective-tls-uri, or without that on the server",
+        "of --uri (T3)."
+      })
+  private String tlsExport;
+
+  @Option(
+      names = "--stop-command",
+      paramLabel = "COMMAND",
+      description = {
+        "For sh -c: asks the server to stop, as SIGTERM does. It is run once, by the last check (E5);",
+        "without it the server is left running."
+      })
+  private String stopCommand;
 
   @Option(names = "--write", description = "Overwrite the export.")
   private boolean write;
@@ -115,15 +158,61 @@ final class ConformanceNbdCommand implements Callable<Integer> {
     try {
       NbdUri server = NbdUri.parse(uri);
       long timeoutMs = TimeUnit.SECONDS.toMillis(timeoutSeconds);
-      conformance = new Conformance(new Options(server, write, timeoutMs), only);
+      conformance = new Conformance(new Options(server, write, timeoutMs, means()), only);
     } catch (IllegalArgumentException e) {
       throw CliException.usage(e.getMessage(), e);
     }
     try {
       return conformance.run(id -> {});
     } catch (IOException e) {
-      throw new CliException(
-          ExitCodes.UNREACHABLE, "unreachable", "cannot reach " + uri + ": " + e.getMessage(), e);
+      throw new CliException(ExitCodes.UNREACHABLE, "unreachable", e.getMessage(), e);
+    }
+  }
+
+  private Means means() {
+    return new Means(
+        parse("--failing-uri", failingUri, false),
+        parse("--forced-tls-uri", forcedTlsUri, true),
+        parse("--selective-tls-uri", selectiveTlsUri, true),
+        tlsExport,
+        stopCommand == null ? null : () -> runStopCommand(stopCommand, timeoutSeconds));
+  }
+
+  private static NbdUri parse(String option, String uri, boolean tls) {
+    if (uri == null) {
+      return null;
+    }
+    try {
+      NbdUri parsed = NbdUri.parse(uri);
+      if (tls && !parsed.tls()) {
+        throw new IllegalArgumentException(
+            "a URI with nbds:// or nbds+unix:// is wanted, not " + uri);
+      }
+      return parsed;
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException("option " + option + ": " + e.getMessage(), e);
+    }
+  }
+
+  private static void runStopCommand(String command, int seconds) throws IOException {
+    Process process =
+        new ProcessBuilder("sh", "-c", command)
+            .redirectInput(ProcessBuilder.Redirect.from(new File("/dev/null")))
+            .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+            .redirectError(ProcessBuilder.Redirect.DISCARD)
+            .start();
+    try {
+      if (!process.waitFor(seconds, TimeUnit.SECONDS)) {
+        throw new IOException("did not end within " + seconds + " s");
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new InterruptedIOException("was interrupted");
+    } finally {
+      process.destroy();
+    }
+    if (process.exitValue() != 0) {
+      throw new IOException("ended with " + process.exitValue());
     }
   }
 

@@ -41,7 +41,7 @@ final class PlinthCommand implements Runnable {
   /**
    * Builds the command.
    *
-   * @param environment for {@code PLINTH_DEBUG}
+   * @param environment for {@code PLINTH_DEBUG}, and the sockets that {@code serve} inherits
    * @param starter what {@code serve} starts
    */
   static CommandLine commandLine(
@@ -74,7 +74,7 @@ final class PlinthCommand implements Runnable {
             .addSubcommand(new ScrubStopCommand());
     CommandLine root =
         new CommandLine(new PlinthCommand())
-            .addSubcommand(new ServeCommand(starter))
+            .addSubcommand(new ServeCommand(environment, starter))
             .addSubcommand(volume)
             .addSubcommand(scrub)
             .addSubcommand(new StatsCommand())

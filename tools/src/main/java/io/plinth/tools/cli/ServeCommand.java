@@ -12,7 +12,12 @@ import io.plinth.target.volume.VolumeSettings;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -24,7 +29,10 @@ import tools.jackson.databind.node.ObjectNode;
     name = "serve",
     description = {
       "Serve volumes until SIGTERM or SIGINT, which finish what is in flight, sync and exit with 0.",
-      "The first line on standard output says that it is ready, and where. Options win over the file."
+      "The first line on standard output says that it is ready, and where. Options win over the file.",
+      "",
+      "Listening sockets that systemd, or nbdinfo, hands over (LISTEN_FDS) are served instead of",
+      "nbd.listen and nbd.unix of the file, and that line is written to standard error then."
     },
     footer = {
       "",
@@ -33,10 +41,17 @@ import tools.jackson.databind.node.ObjectNode;
       "  plinth serve --config /etc/plinth/plinth.toml",
       "  plinth serve --data /srv/plinth --nbd 0.0.0.0:10809 --nbd-unix /run/plinth.sock",
       "",
+      "Serve for one client, on a socket of its own:",
+      "  nbdinfo -- [ plinth serve --data /srv/plinth --admin 127.0.0.1:0 ]",
+      "",
       "Attach a client:",
       "  nbdinfo nbd://127.0.0.1:10809/demo"
     })
 final class ServeCommand implements Callable<Integer> {
+  /** For how long a stop waits for the start that it interrupts. */
+  private static final long START_PATIENCE_S = 10;
+
+  private final Map<String, String> environment;
   private final RunningServer.Starter starter;
 
   @Spec private CommandSpec spec;
@@ -116,20 +131,35 @@ final class ServeCommand implements Callable<Integer> {
   @Option(names = "--json", description = "Write the ready line as JSON.")
   private boolean json;
 
-  ServeCommand(RunningServer.Starter starter) {
+  /** Whoever hands sockets over need not wait, and may have other use for standard output. */
+  private boolean activated;
+
+  ServeCommand(Map<String, String> environment, RunningServer.Starter starter) {
+    this.environment = environment;
     this.starter = starter;
   }
 
   @Override
   public Integer call() throws InterruptedException {
+    ServerConfig configuration = configuration();
+    CompletableFuture<RunningServer> started = new CompletableFuture<>();
+    // Clients can be there before the start is over, and whoever started it for them may end it
+    // then.
+    StopOnSignal stop = new StopOnSignal(() -> stop(started), spec.commandLine().getErr());
+    stop.install();
     RunningServer server;
     try {
-      server = starter.start(configuration());
+      server = starter.start(configuration);
     } catch (StartupException e) {
+      stop.disarm();
+      boolean _ = started.complete(null);
       throw new CliException(ExitCodes.USAGE, "startup", e.getMessage(), e);
+    } catch (RuntimeException e) {
+      stop.disarm();
+      boolean _ = started.complete(null);
+      throw e;
     }
-    StopOnSignal stop = new StopOnSignal(server::stop, spec.commandLine().getErr());
-    stop.install();
+    boolean _ = started.complete(server);
     printReady(server);
     server.awaitTermination();
     if (stop.isStopping()) {
@@ -138,6 +168,22 @@ final class ServeCommand implements Callable<Integer> {
     stop.disarm();
     throw new CliException(
         ExitCodes.FAILED, "ended", "the server ended by itself; its log says why", null);
+  }
+
+  /** Ends the server, or the process when there is none yet: no start needs an orderly end. */
+  private static void stop(CompletableFuture<RunningServer> started) {
+    try {
+      RunningServer server = started.get(START_PATIENCE_S, TimeUnit.SECONDS);
+      if (server != null) {
+        server.stop();
+      }
+    } catch (TimeoutException e) {
+      throw new IllegalStateException("it had not started yet", e);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    } catch (ExecutionException e) {
+      throw new IllegalStateException("the start failed", e);
+    }
   }
 
   /** Returns the file's configuration, or the default, changed by the options. */
@@ -150,6 +196,18 @@ final class ServeCommand implements Callable<Integer> {
       }
       if (cores != null) {
         builder.cores(cores);
+      }
+      List<Integer> sockets = SocketActivation.sockets(environment, ProcessHandle.current().pid());
+      activated = !sockets.isEmpty();
+      if (activated) {
+        if (!nbd.isEmpty() || !nbdUnix.isEmpty()) {
+          throw CliException.usage(
+              "options --nbd and --nbd-unix exclude sockets that are handed over (LISTEN_FDS="
+                  + sockets.size()
+                  + "): leave them out",
+              null);
+        }
+        builder.onlyInheritedSockets(sockets);
       }
       if (!nbd.isEmpty()) {
         builder.nbdListen(
@@ -189,7 +247,7 @@ final class ServeCommand implements Callable<Integer> {
   }
 
   private void printReady(RunningServer server) {
-    PrintWriter out = spec.commandLine().getOut();
+    PrintWriter out = activated ? spec.commandLine().getErr() : spec.commandLine().getOut();
     if (json) {
       ObjectNode document = Json.object();
       document.put("event", "ready");

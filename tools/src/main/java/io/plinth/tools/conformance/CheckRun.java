@@ -14,7 +14,7 @@ import java.util.Set;
  */
 final class CheckRun {
   private final Options options;
-  private final Facts facts;
+  private final Targets targets;
   private final Deadline deadline;
   private final List<ClientConnection> open = new ArrayList<>();
   private final List<String> failures = new ArrayList<>();
@@ -24,20 +24,19 @@ final class CheckRun {
   private final List<String> passed = new ArrayList<>();
   private boolean onlyShould = true;
 
+  /** What connections are made to. */
+  private Server server;
+
   /** Part of a check. */
   @FunctionalInterface
   interface Probe {
     void run() throws IOException;
   }
 
-  /**
-   * Begins.
-   *
-   * @param facts null while they are being asked for
-   */
-  CheckRun(Options options, Facts facts) {
+  CheckRun(Options options, Targets targets) {
     this.options = options;
-    this.facts = facts;
+    this.targets = targets;
+    server = targets.main();
     deadline = Deadline.inMs(options.timeoutMs());
   }
 
@@ -45,12 +44,20 @@ final class CheckRun {
     return options;
   }
 
+  Targets targets() {
+    return targets;
+  }
+
+  NbdUri uri() {
+    return server.uri();
+  }
+
   Facts facts() {
-    return facts;
+    return server.facts();
   }
 
   String export() {
-    return options.uri().export();
+    return uri().export();
   }
 
   byte[] exportBytes() {
@@ -58,6 +65,17 @@ final class CheckRun {
   }
 
   // Probes.
+
+  /** Makes probes of another server. */
+  void at(Server other, Runnable probes) {
+    Server before = server;
+    server = other;
+    try {
+      probes.run();
+    } finally {
+      server = before;
+    }
+  }
 
   /** Makes a probe; what it throws is what it has found. */
   void probe(String name, Probe body) {
@@ -69,7 +87,8 @@ final class CheckRun {
     probe(name, true, body);
   }
 
-  private void probe(String name, boolean should, Probe body) {
+  private void probe(String what, boolean should, Probe body) {
+    String name = server.label().isEmpty() ? what : server.label() + ": " + what;
     if (deadline.leftMs() == 0) {
       skipped.add("no time left for " + name);
       return;
@@ -130,36 +149,41 @@ final class CheckRun {
   }
 
   void needExport() {
-    need(facts.problem().isEmpty(), facts.problem());
+    need(facts().problem().isEmpty(), facts().problem());
   }
 
   void needStructured() {
     needExport();
-    need(facts.structured(), "structured replies are not offered");
+    need(facts().structured(), "structured replies are not offered");
   }
 
   void needAllocation() {
     needStructured();
-    need(facts.allocation(), "the context base:allocation is not offered");
+    need(facts().allocation(), "the context base:allocation is not offered");
   }
 
   void needExtended() {
     needExport();
-    need(facts.extended(), "extended headers are not offered");
+    need(facts().extended(), "extended headers are not offered");
   }
 
   /** The probe writes. */
   void needWrite() {
     needExport();
-    need(!facts.has(Nbd.READ_ONLY), "the export is read-only");
+    need(!facts().has(Nbd.READ_ONLY), "the export is read-only");
     need(options.mayWrite(), "it would write, and --write was not given");
+  }
+
+  /** For how long something is watched that may go on; what comes last still has time then. */
+  Deadline patience() {
+    return deadline.atMost(options.timeoutMs() - options.waitMs());
   }
 
   // Connections.
 
   /** Connects, and says nothing. */
   ClientConnection raw() throws IOException {
-    Wire wire = SocketWire.connect(options.uri(), deadline.atMost(options.waitMs()));
+    Wire wire = SocketWire.connect(uri(), deadline.atMost(options.waitMs()));
     ClientConnection connection = new ClientConnection(wire, deadline, options.waitMs());
     open.add(connection);
     return connection;
@@ -176,7 +200,7 @@ final class CheckRun {
   /** Connects up to where options can be sent, with TLS when the URI says so. */
   ClientConnection negotiation() throws IOException {
     ClientConnection connection = plain();
-    if (options.uri().tls()) {
+    if (uri().tls()) {
       startTls(connection);
     }
     return connection;
@@ -188,7 +212,13 @@ final class CheckRun {
     if (!answer.isAck()) {
       throw new TlsFailedException("STARTTLS is answered " + answer, null);
     }
-    connection.switchTo(TlsWire.handshake(connection.wire(), options.uri(), connection.deadline()));
+    encrypt(connection);
+  }
+
+  /** Makes the handshake of TLS, with these versions or any. */
+  void encrypt(ClientConnection connection, String... versions) throws IOException {
+    Wire wire = TlsWire.handshake(connection.wire(), uri(), connection.deadline(), versions);
+    connection.switchTo(wire);
   }
 
   /** Opens the export with simple replies. */
@@ -216,7 +246,7 @@ final class CheckRun {
   /** Opens the export with the best replies that the server has. */
   Transmission any() throws IOException {
     needExport();
-    return facts.structured() ? structured() : simple();
+    return facts().structured() ? structured() : simple();
   }
 
   private static void acknowledged(ClientConnection connection, int option) throws IOException {
@@ -245,7 +275,7 @@ final class CheckRun {
   /** Leaves the option phase. */
   Transmission enter(ClientConnection connection, ReplyDecoder.Mode mode, List<Integer> contexts)
       throws IOException {
-    if (facts.go()) {
+    if (facts().go()) {
       byte[] query = Packet.info(export(), Nbd.INFO_BLOCK_SIZE);
       ClientConnection.Answer answer = connection.option(Nbd.OPT_GO, query);
       if (!answer.isAck()) {
@@ -253,7 +283,7 @@ final class CheckRun {
       }
     } else {
       connection.send(Packet.option(Nbd.OPT_EXPORT_NAME, exportBytes()));
-      boolean padded = (facts.handshakeFlags() & Nbd.NO_ZEROES) == 0;
+      boolean padded = (facts().handshakeFlags() & Nbd.NO_ZEROES) == 0;
       int _ = connection.read(padded ? 134 : 10).remaining();
     }
     return transmission(connection, mode, contexts);
@@ -262,7 +292,7 @@ final class CheckRun {
   Transmission transmission(
       ClientConnection connection, ReplyDecoder.Mode mode, List<Integer> contexts) {
     // Who sets no limit is held to the length of the request by the rules for chunks.
-    long most = Math.max(facts.maxPayload(), Nbd.PORTABLE_PAYLOAD);
+    long most = Math.max(facts().maxPayload(), Nbd.PORTABLE_PAYLOAD);
     return new Transmission(connection, new ReplyDecoder(connection, mode, most), contexts);
   }
 

@@ -2,6 +2,7 @@ package io.plinth.tools.conformance;
 
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -71,12 +72,14 @@ public final class Conformance {
    * @throws IOException when the server can't be reached at all
    */
   public ConformanceReport run(Consumer<String> progress) throws IOException {
-    Facts facts = facts();
+    Targets targets = targets();
     Map<String, Result> results = new LinkedHashMap<>();
     List<Broken> elsewhere = new ArrayList<>();
-    for (Check check : selected) {
+    // In the order of the table, also of those that are made at the end.
+    selected.forEach(check -> results.put(check.id(), null));
+    for (Check check : inOrder()) {
       progress.accept(check.id());
-      CheckRun run = new CheckRun(options, facts);
+      CheckRun run = new CheckRun(options, targets);
       try {
         check.body().run(run);
       } finally {
@@ -93,7 +96,14 @@ public final class Conformance {
             new Result(breach.rule(), result.rule(), Result.Outcome.FAIL, breach.getMessage()));
       }
     }
-    return new ConformanceReport(options, facts, List.copyOf(results.values()));
+    return new ConformanceReport(options, targets.main().facts(), List.copyOf(results.values()));
+  }
+
+  /** The server does not outlive the check of how it stops. */
+  private List<Check> inOrder() {
+    List<Check> order = new ArrayList<>(selected);
+    order.sort(Comparator.comparing(ShutdownChecks::isLast));
+    return order;
   }
 
   private Result judged(Check check, CheckRun run, List<Broken> elsewhere) {
@@ -114,24 +124,42 @@ public final class Conformance {
         : new Result(check.id(), check.rule(), Result.Outcome.SKIP, other);
   }
 
+  private Targets targets() throws IOException {
+    Means means = options.means();
+    return new Targets(
+        server("", options.uri()),
+        server("failing", means.failing()),
+        server("forced TLS", means.forcedTls()),
+        server("selective TLS", means.selectiveTls()));
+  }
+
   /**
-   * Asks what the server offers; a server that is there but breaks a rule is judged all the same.
+   * Asks what a server offers; one that is there but breaks a rule is judged all the same.
+   *
+   * @param uri null for none
    */
-  private Facts facts() throws IOException {
-    CheckRun run = new CheckRun(options, null);
+  private Server server(String label, NbdUri uri) throws IOException {
+    if (uri == null) {
+      return null;
+    }
+    Targets targets = new Targets(new Server(label, uri, null), null, null, null);
+    CheckRun run = new CheckRun(options, targets);
+    Facts facts;
     try {
-      return Facts.of(run);
+      facts = Facts.of(run);
     } catch (Broken e) {
-      return Facts.unknown(e.getMessage(), Nbd.FIXED_NEWSTYLE | Nbd.NO_ZEROES, Facts.Tls.NOTLS);
+      facts = nothing(e.getMessage());
     } catch (UnreachableException | TlsFailedException e) {
-      throw e;
+      throw new UnreachableException(uri, e);
     } catch (IOException e) {
-      return Facts.unknown(
-          "what is offered could not be asked: " + CheckRun.told(e),
-          Nbd.FIXED_NEWSTYLE | Nbd.NO_ZEROES,
-          Facts.Tls.NOTLS);
+      facts = nothing(Facts.NOT_ASKED + CheckRun.told(e));
     } finally {
       run.closeAll();
     }
+    return new Server(label, uri, facts);
+  }
+
+  private static Facts nothing(String problem) {
+    return Facts.unknown(problem, Nbd.FIXED_NEWSTYLE | Nbd.NO_ZEROES, Facts.Tls.NOTLS);
   }
 }

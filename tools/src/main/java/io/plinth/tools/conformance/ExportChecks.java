@@ -274,7 +274,7 @@ final class ExportChecks {
         "two small replies in a row",
         () -> {
           run.needExport();
-          need(!run.options().uri().isUnix(), "a unix socket has no such delay");
+          need(!run.uri().isUnix(), "a unix socket has no such delay");
           for (int i = 0; i < CONNECTIONS; i++) {
             long moreMs = TimeUnit.NANOSECONDS.toMillis(delayNs(run, run.any()));
             recommended(moreMs < NAGLE_MS, "the second comes " + moreMs + " ms later");

@@ -43,6 +43,8 @@ record Facts(
   /** Smaller exports have no room for the probes. */
   static final long LEAST_SIZE = 1 << 20;
 
+  static final String NOT_ASKED = "what is offered could not be asked: ";
+
   static Facts unknown(String problem, int handshakeFlags, Tls tls) {
     return new Facts(
         problem,
@@ -75,7 +77,19 @@ record Facts(
   static Facts of(CheckRun run) throws IOException {
     int handshakeFlags = run.raw().greeting();
     Tls tls = tls(run);
-    boolean plainRefused = tls == Tls.FORCEDTLS && !run.options().uri().tls();
+    try {
+      return of(run, handshakeFlags, tls);
+    } catch (Broken e) {
+      return unknown(e.getMessage(), handshakeFlags, tls);
+    } catch (UnreachableException | TlsFailedException e) {
+      throw e;
+    } catch (IOException e) {
+      return unknown(NOT_ASKED + CheckRun.told(e), handshakeFlags, tls);
+    }
+  }
+
+  private static Facts of(CheckRun run, int handshakeFlags, Tls tls) throws IOException {
+    boolean plainRefused = tls == Tls.FORCEDTLS && !run.uri().tls();
     if (plainRefused) {
       return unknown("the server wants TLS: use a URI with nbds://", handshakeFlags, tls);
     }

@@ -83,7 +83,7 @@ final class HandshakeChecks {
     int offered = connection.greeting();
     need((offered & noZeroes) == noZeroes, "NO_ZEROES is not offered");
     connection.send(new Packet().u32(Nbd.FIXED_NEWSTYLE | noZeroes).toBytes());
-    if (run.options().uri().tls()) {
+    if (run.uri().tls()) {
       run.startTls(connection);
     }
     return connection;
@@ -137,7 +137,7 @@ final class HandshakeChecks {
 
   private static void notForced(CheckRun run) {
     need(
-        run.options().uri().tls() || run.facts().tls() != Facts.Tls.FORCEDTLS,
+        run.uri().tls() || run.facts().tls() != Facts.Tls.FORCEDTLS,
         "the server wants TLS: use a URI with nbds://");
   }
 
@@ -233,7 +233,7 @@ final class HandshakeChecks {
   private static boolean mayBeUnknown(CheckRun run, Answer answer) {
     return answer.is(Nbd.ERR_UNKNOWN)
         || (answer.is(Nbd.ERR_TLS_REQD)
-            && !run.options().uri().tls()
+            && !run.uri().tls()
             && run.facts().tls() != Facts.Tls.NOTLS);
   }
 }

@@ -15,6 +15,7 @@ final class Reply {
   private final Request request;
   private final byte[] data;
   private final List<Range> covered = new ArrayList<>();
+  private final List<Long> errorOffsets = new ArrayList<>();
   private final Map<Integer, List<Extent>> extents = new LinkedHashMap<>();
   private int error;
   private int chunks;
@@ -75,6 +76,11 @@ final class Reply {
     chunks++;
   }
 
+  /** Takes the place that an error chunk names, within the request. */
+  void addErrorOffset(long from) {
+    errorOffsets.add(from);
+  }
+
   void setError(int value) {
     error = error == 0 ? value : error;
   }
@@ -95,6 +101,12 @@ final class Reply {
       if (from < range.to && range.from < from + length) {
         throw Broken.rule(
             "R4", request + ": a chunk of " + length + " at " + offset + " overlaps another one");
+      }
+    }
+    for (long failed : errorOffsets) {
+      if (failed >= from && failed < from + length) {
+        throw Broken.rule(
+            "R4", request + ": a chunk of " + length + " at " + offset + " after its error chunk");
       }
     }
     covered.add(new Range(from, from + length));

@@ -39,6 +39,9 @@ final class ReplyDecoder {
   /** Answered, and not yet asked for. */
   private final Map<Long, Reply> kept = new LinkedHashMap<>();
 
+  /** Part of a message has come, and not its end. */
+  private boolean inside;
+
   /**
    * A decoder of one connection.
    *
@@ -52,6 +55,11 @@ final class ReplyDecoder {
 
   Mode mode() {
     return mode;
+  }
+
+  /** Returns whether part of a message has come, and not its end. */
+  boolean isInside() {
+    return inside;
   }
 
   /** Tells of a request that was sent. */
@@ -82,6 +90,7 @@ final class ReplyDecoder {
   private void message() throws IOException {
     int magic = in.read(4).getInt();
     String name = "0x" + Integer.toHexString(magic);
+    inside = true;
     switch (magic) {
       case Nbd.SIMPLE_REPLY_MAGIC -> simple();
       case Nbd.STRUCTURED_REPLY_MAGIC -> {
@@ -96,6 +105,7 @@ final class ReplyDecoder {
       default ->
           throw Broken.rule(mode == Mode.EXTENDED ? "X1" : "R2", "no magic of a reply: " + name);
     }
+    inside = false;
   }
 
   private void simple() throws IOException {
@@ -245,6 +255,7 @@ final class ReplyDecoder {
       long from = offset - request.offset();
       require(
           from >= 0 && from < request.length(), "R4", request + ": an error at offset " + offset);
+      reply.addErrorOffset(from);
     }
     reply.setError(error);
   }

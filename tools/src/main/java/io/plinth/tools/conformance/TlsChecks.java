@@ -6,7 +6,11 @@ import static io.plinth.tools.conformance.CheckRun.recommended;
 
 import io.plinth.tools.conformance.ClientConnection.Answer;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.util.List;
+import java.util.Objects;
+import java.util.function.Consumer;
+import java.util.stream.Stream;
 
 /** T: which mode the server is in, and what STARTTLS does. */
 final class TlsChecks {
@@ -76,10 +80,22 @@ final class TlsChecks {
   }
 
   private static void forced(CheckRun run) {
+    Server other = run.targets().forcedTls();
+    boolean here = run.facts().tls() == Facts.Tls.FORCEDTLS;
+    if (here) {
+      forcedHere(run);
+    }
+    if (other != null) {
+      run.at(other, () -> forcedHere(run));
+    } else if (!here) {
+      run.skip(otherMode(run, "--forced-tls-uri"));
+    }
+  }
+
+  private static void forcedHere(CheckRun run) {
     run.probe(
         "options before STARTTLS",
         () -> {
-          needMode(run, Facts.Tls.FORCEDTLS);
           ClientConnection connection = run.plain();
           for (int option : new int[] {3, 6, 7, 8, 9, 10, 11, 4711}) {
             Answer answer = connection.option(option, data(run, option));
@@ -90,49 +106,137 @@ final class TlsChecks {
           Answer abort = connection.option(Nbd.OPT_ABORT, new byte[0]);
           must(abort.isAck(), "ABORT is answered " + abort);
         });
-    run.probe(
-        "EXPORT_NAME",
-        () -> {
-          needMode(run, Facts.Tls.FORCEDTLS);
-          exportNameEnds(run);
-        });
+    run.probe("EXPORT_NAME", () -> exportNameEnds(run, run.export()));
+    run.probe("options under TLS", () -> servedUnderTls(run, run.export()));
   }
 
-  private static void exportNameEnds(CheckRun run) throws IOException {
+  /** No option is answered TLS_REQD any more, and the export can be read. */
+  private static void servedUnderTls(CheckRun run, String export) throws IOException {
+    needUri(run);
+    ClientConnection connection = run.negotiation();
+    for (int option : new int[] {Nbd.OPT_LIST, 4711}) {
+      Answer answer = connection.option(option, new byte[0]);
+      must(!answer.is(Nbd.ERR_TLS_REQD), Nbd.optionName(option) + " is answered " + answer);
+    }
+    Answer go = connection.option(Nbd.OPT_GO, Packet.info(export, Nbd.INFO_BLOCK_SIZE));
+    must(go.isAck(), "GO to '" + export + "' is answered " + go);
+    Reply reply =
+        run.transmission(connection, ReplyDecoder.Mode.SIMPLE, List.of()).read(0, Content.BLOCK);
+    must(reply.error() == 0, "a READ of '" + export + "' is answered " + reply);
+  }
+
+  private static void exportNameEnds(CheckRun run, String export) throws IOException {
     ClientConnection connection = run.plain();
-    connection.send(Packet.option(Nbd.OPT_EXPORT_NAME, run.exportBytes()));
-    connection.expectEnd("it was sent");
+    byte[] name = export.getBytes(StandardCharsets.UTF_8);
+    connection.send(Packet.option(Nbd.OPT_EXPORT_NAME, name));
+    connection.expectEnd("EXPORT_NAME of '" + export + "' was sent");
   }
 
   private static void selective(CheckRun run) {
+    Server other = run.targets().selectiveTls();
+    boolean here = run.facts().tls() == Facts.Tls.SELECTIVETLS;
+    if (here) {
+      selectiveHere(run, false, other == null);
+    }
+    if (other != null) {
+      run.at(other, () -> selectiveHere(run, true, true));
+    } else if (!here) {
+      run.skip(otherMode(run, "--selective-tls-uri"));
+    }
+  }
+
+  private static String otherMode(CheckRun run, String option) {
+    return "the server is in " + run.facts().tls() + " mode; " + option + " gives another one";
+  }
+
+  /**
+   * Probes a server.
+   *
+   * @param open the export of the URI does not need TLS
+   * @param secret the export that needs it is on this server
+   */
+  private static void selectiveHere(CheckRun run, boolean open, boolean secret) {
     run.probe(
         "options that are about no export",
         () -> {
-          needMode(run, Facts.Tls.SELECTIVETLS);
           ClientConnection connection = run.plain();
           for (int option : new int[] {3, 8, 11, 4711}) {
             Answer answer = connection.option(option, new byte[0]);
             must(!answer.is(Nbd.ERR_TLS_REQD), Nbd.optionName(option) + " is answered " + answer);
           }
         });
+    if (open) {
+      run.probe(
+          "the export that does not need it",
+          () -> {
+            byte[] query = Packet.info(run.export(), Nbd.INFO_BLOCK_SIZE);
+            for (int option : new int[] {Nbd.OPT_INFO, Nbd.OPT_GO}) {
+              Answer answer = run.plain().option(option, query);
+              must(answer.isAck(), Nbd.optionName(option) + " is answered " + answer);
+            }
+            servedUnderTls(run, run.export());
+          });
+    } else {
+      run.probe(
+          "the export",
+          () -> {
+            byte[] query = Packet.info(run.export(), Nbd.INFO_BLOCK_SIZE);
+            if (run.plain().option(Nbd.OPT_GO, query).is(Nbd.ERR_TLS_REQD)) {
+              exportNameEnds(run, run.export());
+            }
+          });
+    }
     run.probe(
-        "the export",
+        "an export that needs it",
         () -> {
-          needMode(run, Facts.Tls.SELECTIVETLS);
-          byte[] query = Packet.info(run.export(), Nbd.INFO_BLOCK_SIZE);
-          Answer go = run.plain().option(Nbd.OPT_GO, query);
-          if (go.is(Nbd.ERR_TLS_REQD)) {
-            exportNameEnds(run);
-          }
+          String export = run.options().means().tlsExport();
+          need(secret && export != null, "no export that needs TLS was named: --tls-export");
+          needsTls(run, export);
         });
+  }
+
+  private static void needsTls(CheckRun run, String export) throws IOException {
+    byte[] query = Packet.info(export, Nbd.INFO_BLOCK_SIZE);
+    ClientConnection connection = run.plain();
+    for (int option : new int[] {Nbd.OPT_INFO, Nbd.OPT_GO, Nbd.OPT_INFO}) {
+      Answer answer = connection.option(option, query);
+      must(
+          answer.is(Nbd.ERR_TLS_REQD) && answer.before().isEmpty(),
+          Nbd.optionName(option) + " of '" + export + "' is answered " + answer);
+    }
+    exportNameEnds(run, export);
+    servedUnderTls(run, export);
+  }
+
+  private static void needUri(CheckRun run) {
+    need(run.uri().tls(), "the server has TLS: use a URI with nbds://");
   }
 
   private static void needEncryption(CheckRun run) {
     needTls(run);
-    need(run.options().uri().tls(), "the server has TLS: use a URI with nbds://");
+    needUri(run);
+  }
+
+  /** Servers that were given to be looked at for their TLS. */
+  private static List<Server> others(CheckRun run) {
+    return Stream.of(run.targets().forcedTls(), run.targets().selectiveTls())
+        .filter(Objects::nonNull)
+        .toList();
+  }
+
+  /** Probes each server that there is; one without TLS says so. */
+  private static void each(CheckRun run, Consumer<CheckRun> probes) {
+    if (others(run).isEmpty() || run.facts().tls() != Facts.Tls.NOTLS) {
+      probes.accept(run);
+    }
+    others(run).forEach(server -> run.at(server, () -> probes.accept(run)));
   }
 
   private static void fresh(CheckRun run) {
+    each(run, TlsChecks::freshHere);
+  }
+
+  private static void freshHere(CheckRun run) {
     run.probe(
         "what was negotiated before is gone",
         () -> {
@@ -178,8 +282,7 @@ final class TlsChecks {
     Answer answer = connection.answer(Nbd.OPT_STARTTLS);
     must(answer.isAck(), "STARTTLS is answered " + answer);
     try {
-      connection.switchTo(
-          TlsWire.handshake(connection.wire(), run.options().uri(), connection.deadline()));
+      run.encrypt(connection);
     } catch (IOException _) {
       return;
     }
@@ -192,6 +295,19 @@ final class TlsChecks {
   }
 
   private static void versions(CheckRun run) {
+    each(run, TlsChecks::versionsHere);
+  }
+
+  private static void versionsHere(CheckRun run) {
+    run.probe(
+        "TLS 1.2",
+        () -> {
+          needEncryption(run);
+          ClientConnection connection = started(run);
+          run.encrypt(connection, "TLSv1.2");
+          Answer answer = connection.option(Nbd.OPT_LIST, new byte[0]);
+          must(!answer.is(Nbd.ERR_TLS_REQD), "LIST under it is answered " + answer);
+        });
     run.probe(
         "TLS 1.1 is refused",
         () -> {
@@ -257,6 +373,11 @@ final class TlsChecks {
   }
 
   private static void consistent(CheckRun run) {
+    consistentHere(run);
+    others(run).forEach(server -> run.at(server, () -> consistentHere(run)));
+  }
+
+  private static void consistentHere(CheckRun run) {
     run.probe(
         "STARTTLS twice, or LIST twice",
         () -> {

@@ -24,12 +24,20 @@ final class TlsWire implements Wire {
     toSend = ByteBuffer.allocate(2 * packet);
   }
 
-  /** Begins TLS as a client; throws {@link IOException} when the two can't agree. */
-  static TlsWire handshake(Wire lower, NbdUri uri, Deadline deadline) throws IOException {
+  /**
+   * Begins TLS as a client; throws {@link IOException} when the two can't agree.
+   *
+   * @param versions those that are offered; none for what the Java machine offers
+   */
+  static TlsWire handshake(Wire lower, NbdUri uri, Deadline deadline, String... versions)
+      throws IOException {
     SSLEngine engine = Certificates.context(uri).createSSLEngine(uri.tlsName(), uri.port());
     engine.setUseClientMode(true);
     SSLParameters parameters = engine.getSSLParameters();
     Certificates.verification(uri, parameters);
+    if (versions.length > 0) {
+      parameters.setProtocols(versions);
+    }
     engine.setSSLParameters(parameters);
     TlsWire wire = new TlsWire(lower, engine);
     try {

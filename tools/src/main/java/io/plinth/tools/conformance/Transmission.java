@@ -89,6 +89,11 @@ final class Transmission {
     return await(request);
   }
 
+  /** Returns whether part of a reply has come, and not its end. */
+  boolean isInsideReply() {
+    return decoder.isInside();
+  }
+
   Reply await(Request request) throws IOException {
     return decoder.await(request);
   }

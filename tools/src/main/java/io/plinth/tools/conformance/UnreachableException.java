@@ -9,4 +9,8 @@ final class UnreachableException extends IOException {
   UnreachableException(IOException cause) {
     super(CheckRun.told(cause), cause);
   }
+
+  UnreachableException(NbdUri uri, IOException cause) {
+    super("cannot reach " + uri.text() + ": " + CheckRun.told(cause), cause);
+  }
 }

@@ -8,7 +8,7 @@ import org.junit.jupiter.api.Test;
 
 class ConformanceTest {
   private static final Options NOBODY =
-      new Options(NbdUri.parse("nbd://127.0.0.1:1/x"), false, 1000);
+      new Options(NbdUri.parse("nbd://127.0.0.1:1/x"), false, 1000, Means.NONE);
 
   @Test
   void eachRuleOfTheTableHasOneCheck() {
@@ -28,6 +28,7 @@ class ConformanceTest {
   @Test
   void aServerThatIsNotThereIsNoResult() {
     assertThatThrownBy(() -> new Conformance(NOBODY, List.of()).run(id -> {}))
-        .isInstanceOf(UnreachableException.class);
+        .isInstanceOf(UnreachableException.class)
+        .hasMessageStartingWith("cannot reach nbd://127.0.0.1:1/x: ");
   }
 }

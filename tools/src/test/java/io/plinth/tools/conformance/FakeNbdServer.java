@@ -2,10 +2,12 @@ package io.plinth.tools.conformance;
 
 import io.plinth.tools.conformance.Facts.Tls;
 import java.io.BufferedInputStream;
+import java.io.ByteArrayInputStream;
 import java.io.Closeable;
 import java.io.DataInputStream;
 import java.io.IOException;
 import java.io.OutputStream;
+import java.io.SequenceInputStream;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
@@ -13,13 +15,22 @@ import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
+import javax.net.ssl.SSLSocket;
 
 /**
- * A small server that keeps every rule in memory, but the one of the bug that is switched on. It
- * says that it has TLS in the modes that have it, and hangs up when TLS would begin.
+ * A small server that keeps every rule in memory, but the one of the bug that is switched on. Its
+ * TLS is that of the Java machine.
  */
 final class FakeNbdServer implements Closeable {
   static final String EXPORT = "scratch";
+
+  /** An export with the same content, whose first blocks can't be read. */
+  static final String ROTTEN = "rotten";
+
+  /** An export that needs TLS where others don't. */
+  static final String SECRET = "secret";
+
+  static final int ROTTEN_BYTES = 8 << 10;
   static final int SIZE = 4 << 20;
   static final int MINIMUM = 512;
   static final int MAXIMUM = 1 << 20;
@@ -41,6 +52,7 @@ final class FakeNbdServer implements Closeable {
   private final ServerSocket listener;
   private final byte[] disk = new byte[SIZE + Content.BLOCK];
   private volatile int size = SIZE;
+  private volatile boolean stopping;
 
   /** Starts; null is no bug. */
   FakeNbdServer(Bug bug, Tls mode) throws IOException {
@@ -50,8 +62,23 @@ final class FakeNbdServer implements Closeable {
     Thread _ = Thread.ofVirtual().start(this::accept);
   }
 
-  String uri() {
-    return "nbd://127.0.0.1:" + listener.getLocalPort() + "/" + EXPORT;
+  NbdUri uri() {
+    return uri(EXPORT);
+  }
+
+  NbdUri uri(String export) {
+    String place = "127.0.0.1:" + listener.getLocalPort() + "/" + export;
+    return NbdUri.parse(
+        mode == Tls.NOTLS ? "nbd://" + place : "nbds://" + place + "?tls-verify-peer=0");
+  }
+
+  /** From now on nothing is served. */
+  void shutDown() {
+    stopping = true;
+  }
+
+  boolean isStopping() {
+    return stopping;
   }
 
   boolean has(Bug which) {
@@ -97,8 +124,10 @@ final class FakeNbdServer implements Closeable {
 
   /** One connection up to the transmission phase. */
   private final class Session {
-    private final DataInputStream in;
-    private final OutputStream out;
+    private final Socket socket;
+    private DataInputStream in;
+    private OutputStream out;
+    private boolean encrypted;
     private boolean structured;
     private boolean extended;
     private boolean context;
@@ -106,6 +135,7 @@ final class FakeNbdServer implements Closeable {
     private int starts;
 
     Session(Socket socket) throws IOException {
+      this.socket = socket;
       in = new DataInputStream(new BufferedInputStream(socket.getInputStream()));
       out = socket.getOutputStream();
     }
@@ -144,8 +174,14 @@ final class FakeNbdServer implements Closeable {
         reply(option, Nbd.REP_ACK, new byte[0]);
         return false;
       }
+      if (isStopping() && !has(Bug.OPTIONS_SERVED_WHILE_STOPPING)) {
+        reply(option, Nbd.ERR_SHUTDOWN, new byte[0]);
+        return true;
+      }
       boolean unknown = option <= 0 || option > 11 || option == Nbd.OPT_PEEK_EXPORT;
       if (mode == Tls.FORCEDTLS
+          && (!encrypted || has(Bug.TLS_REQUIRED_UNDER_TLS))
+          && !(option == Nbd.OPT_EXPORT_NAME && has(Bug.EXPORT_NAME_BEFORE_FORCED_TLS))
           && !has(Bug.PLAIN_AFTER_STARTTLS)
           && !(unknown && has(Bug.UNKNOWN_OPTION_BEFORE_FORCED_TLS))) {
         if (option != Nbd.OPT_EXPORT_NAME) {
@@ -168,12 +204,30 @@ final class FakeNbdServer implements Closeable {
         reply(Nbd.OPT_STARTTLS, Nbd.ERR_UNSUP, new byte[0]);
         return true;
       }
-      if (data.length > 0 && !has(Bug.STARTTLS_TAKES_DATA)) {
+      if (encrypted || (data.length > 0 && !has(Bug.STARTTLS_TAKES_DATA))) {
         reply(Nbd.OPT_STARTTLS, Nbd.ERR_INVALID, new byte[0]);
         return true;
       }
+      byte[] early = new byte[in.available()];
+      in.readFully(early);
       reply(Nbd.OPT_STARTTLS, Nbd.REP_ACK, new byte[0]);
-      return has(Bug.PLAIN_AFTER_STARTTLS);
+      if (has(Bug.PLAIN_AFTER_STARTTLS)) {
+        return true;
+      }
+      if (early.length > 0 && !has(Bug.INJECTED_OPTION_TAKEN)) {
+        return false;
+      }
+      SSLSocket tls = FakeTls.over(socket, has(Bug.ONLY_TLS_1_3));
+      in =
+          new DataInputStream(
+              new SequenceInputStream(new ByteArrayInputStream(early), tls.getInputStream()));
+      out = tls.getOutputStream();
+      encrypted = true;
+      boolean kept = has(Bug.STRUCTURED_SURVIVES_TLS);
+      structured &= kept;
+      extended &= kept;
+      context &= kept;
+      return true;
     }
 
     private boolean known(int option, byte[] data) throws IOException {
@@ -220,12 +274,23 @@ final class FakeNbdServer implements Closeable {
 
     private void exportName(byte[] data) throws IOException {
       boolean refused = extended && !has(Bug.EXPORT_NAME_AFTER_EXTENDED);
-      if (refused || !new String(data, StandardCharsets.UTF_8).equals(EXPORT)) {
+      String name = new String(data, StandardCharsets.UTF_8);
+      if (refused || !exports(name) || needsTls(name)) {
         return;
       }
       boolean padding = !noZeroes && !has(Bug.NO_PADDING_AFTER_EXPORT_NAME);
       out.write(new Packet().u64(size).u16(flags()).bytes(new byte[padding ? 124 : 0]).toBytes());
-      transmit();
+      transmit(name);
+    }
+
+    private boolean exports(String name) {
+      return name.equals(EXPORT)
+          || name.equals(ROTTEN)
+          || (name.equals(SECRET) && mode == Tls.SELECTIVETLS);
+    }
+
+    private boolean needsTls(String name) {
+      return name.equals(SECRET) && !encrypted && !has(Bug.SECRET_SERVED_IN_CLEAR);
     }
 
     private boolean infoOrGo(int option, ByteBuffer data) throws IOException {
@@ -243,7 +308,11 @@ final class FakeNbdServer implements Closeable {
         reply(option, Nbd.ERR_INVALID, new byte[0]);
         return true;
       }
-      if (!name.equals(EXPORT)) {
+      if (needsTls(name)) {
+        reply(option, Nbd.ERR_TLS_REQD, new byte[0]);
+        return true;
+      }
+      if (!exports(name)) {
         int type = has(Bug.UNKNOWN_EXPORT_INVALID) ? Nbd.ERR_INVALID : Nbd.ERR_UNKNOWN;
         type = has(Bug.TLS_REQUIRED_WITHOUT_TLS) ? Nbd.ERR_TLS_REQD : type;
         reply(option, type, new byte[0]);
@@ -254,17 +323,17 @@ final class FakeNbdServer implements Closeable {
         reply(option, Nbd.ERR_BLOCK_SIZE_REQD, new byte[0]);
         return true;
       }
-      describe(option, asked);
+      describe(option, asked, name);
       if (go) {
         if (has(Bug.PADDING_AFTER_GO)) {
           out.write(new byte[124]);
         }
-        transmit();
+        transmit(name);
       }
       return !go;
     }
 
-    private void describe(int option, List<Integer> asked) throws IOException {
+    private void describe(int option, List<Integer> asked, String name) throws IOException {
       boolean go = option == Nbd.OPT_GO;
       if (go || !has(Bug.NO_INFO_EXPORT)) {
         int told = has(Bug.RESIZE_NOT_TOLD) ? SIZE : size;
@@ -272,8 +341,8 @@ final class FakeNbdServer implements Closeable {
         reply(option, Nbd.REP_INFO, new Packet().u16(0).u64(told).u16(flags).toBytes());
       }
       if (asked.contains(1)) {
-        String name = has(Bug.NUL_IN_NAME) ? "scr\0tch" : EXPORT;
-        byte[] text = name.getBytes(StandardCharsets.UTF_8);
+        String told = has(Bug.NUL_IN_NAME) ? "scr\0tch" : name;
+        byte[] text = told.getBytes(StandardCharsets.UTF_8);
         reply(option, Nbd.REP_INFO, new Packet().u16(1).bytes(text).toBytes());
       }
       int preferred = has(Bug.PREFERRED_NO_POWER_OF_TWO) ? 5000 : 4096;
@@ -323,12 +392,13 @@ final class FakeNbdServer implements Closeable {
       return new String(text, StandardCharsets.UTF_8);
     }
 
-    private void transmit() throws IOException {
+    private void transmit(String name) throws IOException {
       ReplyDecoder.Mode replies =
           extended
               ? ReplyDecoder.Mode.EXTENDED
               : structured ? ReplyDecoder.Mode.STRUCTURED : ReplyDecoder.Mode.SIMPLE;
-      new FakeTransmission(FakeNbdServer.this, in, out, replies, context).run();
+      boolean rotten = name.equals(ROTTEN);
+      new FakeTransmission(FakeNbdServer.this, in, out, replies, context, rotten).run();
     }
 
     private void reply(int option, int type, byte[] data) throws IOException {

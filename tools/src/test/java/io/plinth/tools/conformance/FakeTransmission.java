@@ -3,6 +3,7 @@ package io.plinth.tools.conformance;
 import static io.plinth.tools.conformance.FakeNbdServer.CONTEXT;
 import static io.plinth.tools.conformance.FakeNbdServer.MAXIMUM;
 import static io.plinth.tools.conformance.FakeNbdServer.MINIMUM;
+import static io.plinth.tools.conformance.FakeNbdServer.ROTTEN_BYTES;
 
 import io.plinth.tools.conformance.ReplyDecoder.Mode;
 import java.io.DataInputStream;
@@ -20,6 +21,7 @@ final class FakeTransmission {
   private final OutputStream out;
   private final Mode mode;
   private final boolean context;
+  private final boolean rotten;
 
   /** The size as this connection knows it. */
   private int size;
@@ -35,7 +37,13 @@ final class FakeTransmission {
   private byte[] payload;
 
   FakeTransmission(
-      FakeNbdServer server, DataInputStream in, OutputStream out, Mode mode, boolean context) {
+      FakeNbdServer server,
+      DataInputStream in,
+      OutputStream out,
+      Mode mode,
+      boolean context,
+      boolean rotten) {
+    this.rotten = rotten;
     this.server = server;
     this.in = in;
     this.out = out;
@@ -80,11 +88,72 @@ final class FakeTransmission {
     boolean leave = error != 0 && server.has(Bug.PAYLOAD_OF_REFUSED_WRITE_LEFT);
     payload = new byte[hasPayload && !leave ? (int) length : 0];
     in.readFully(payload);
-    if (error == 0) {
+    boolean readable = !rotten || command != Nbd.READ || offset >= ROTTEN_BYTES || length == 0;
+    if (error == 0 && server.isStopping()) {
+      return stopping();
+    }
+    if (error == 0 && readable) {
       execute();
+    } else if (error == 0) {
+      return failRead();
     } else {
       fail(error);
     }
+    return true;
+  }
+
+  private boolean stopping() throws IOException {
+    if (server.has(Bug.GARBAGE_WHILE_STOPPING)) {
+      out.write(new byte[64]);
+    } else if (server.has(Bug.WRITES_LOST_WHILE_STOPPING)) {
+      if (command == Nbd.READ) {
+        read();
+      } else {
+        succeed();
+      }
+    } else if (!server.has(Bug.SILENT_WHILE_STOPPING)) {
+      fail(server.has(Bug.EIO_WHILE_STOPPING) ? Nbd.EIO : Nbd.ESHUTDOWN);
+    }
+    return true;
+  }
+
+  /** Finds out at once in a short READ, and after half of the data in a long one. */
+  private boolean failRead() throws IOException {
+    boolean late = length > ROTTEN_BYTES;
+    byte[] half = new byte[(int) length / 2];
+    if (mode == Mode.SIMPLE) {
+      return failSimpleRead(late, half);
+    }
+    if (server.has(Bug.FAILED_READ_DISCONNECTS)) {
+      return false;
+    }
+    boolean padded = !server.has(Bug.BROKEN_CHUNK_NOT_PADDED);
+    if (late) {
+      header(0, Nbd.CHUNK_DATA, 8 + (int) length);
+      out.write(new Packet().u64(offset).bytes(half).toBytes());
+      out.write(new byte[padded ? half.length : 0]);
+    }
+    chunk(
+        server.has(Bug.ERROR_CHUNK_WITHOUT_DONE) ? 0 : Nbd.DONE,
+        Nbd.CHUNK_ERROR_OFFSET,
+        new Packet().u32(Nbd.EIO).u16(0).u64(offset).toBytes());
+    return true;
+  }
+
+  private boolean failSimpleRead(boolean late, byte[] half) throws IOException {
+    if (server.has(Bug.FAILED_READ_AS_ZEROES)) {
+      simple(0, new byte[(int) length]);
+      return true;
+    }
+    if (late) {
+      simple(0, half);
+      if (server.has(Bug.ERROR_REPLY_WITHIN_DATA)) {
+        simple(Nbd.EIO, new byte[0]);
+        return true;
+      }
+      return false;
+    }
+    simple(Nbd.EIO, new byte[server.has(Bug.ERROR_REPLY_WITH_DATA) ? (int) length : 0]);
     return true;
   }
 

@@ -88,6 +88,16 @@ class ReplyDecoderTest {
   }
 
   @Test
+  void contentAfterTheErrorOfItsPlaceIsABreach() throws Exception {
+    Packet place = new Packet().u32(5).u16(0).u64(4096 + 512);
+    Packet error = chunk(0, Nbd.CHUNK_ERROR_OFFSET, READ, place);
+    assertBreaks("R4", READ, error, data(Nbd.DONE, 4096 + 512, 512));
+    assertThat(decode(READ, all(error, data(Nbd.DONE, 4096, 512))).error()).isEqualTo(5);
+    Packet last = chunk(Nbd.DONE, Nbd.CHUNK_ERROR_OFFSET, READ, place);
+    assertThat(decode(READ, all(data(0, 4096 + 512, 512), last)).error()).isEqualTo(5);
+  }
+
+  @Test
   void doneIsOnTheLastChunkAndThereOnly() {
     assertBreaks("R3", READ, data(0, 4096, 1024));
     assertBreaks("R3", READ, chunk(0, Nbd.CHUNK_NONE, READ, new Packet()));

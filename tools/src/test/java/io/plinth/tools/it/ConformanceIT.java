@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.RegisterExtension;
@@ -21,14 +22,38 @@ class ConformanceIT {
 
   @Test
   void noRuleIsBrokenOverTcp() throws Exception {
-    PlinthProcess server = SERVERS.serve(directory.resolve("tcp"), "--volume", "scratch=64M");
+    PlinthProcess server = serveWithRot(directory.resolve("tcp"));
     String uri = server.uri("scratch");
-    String table = plinth(uri, "conformance-nbd.md");
-    System.out.print(table);
-    String json = plinth(uri, "conformance-nbd.json", "--json");
+    String failing = server.uri("rotten");
+    System.out.print(plinth(uri, "conformance-nbd.md", "--failing-uri", failing));
+    String stop = "kill " + server.pid();
+    String json =
+        plinth(
+            uri,
+            "conformance-nbd.json",
+            "--failing-uri",
+            failing,
+            "--stop-command",
+            stop,
+            "--json");
     JsonNode document = JsonMapper.shared().readTree(json);
     assertThat(document.get("summary").get("fail").intValue()).isZero();
-    assertThat(document.get("summary").get("pass").intValue()).isGreaterThanOrEqualTo(38);
+    assertThat(document.get("summary").get("pass").intValue()).isGreaterThanOrEqualTo(41);
+    assertThat(server.awaitExit()).isZero();
+  }
+
+  /** Serves one volume that is whole, and one whose first block has rotted on the disk. */
+  private static PlinthProcess serveWithRot(Path data) throws Exception {
+    String[] volumes = {"--volume", "scratch=64M", "--volume", "rotten=64M"};
+    byte[] block = new byte[4096];
+    new SplittableRandom(11).nextBytes(block);
+    PlinthProcess first = SERVERS.serve(data, volumes);
+    try (NbdClient client = NbdClient.connect(first.nbd(), "rotten")) {
+      assertThat(client.write(0, block)).isZero();
+    }
+    assertThat(first.terminate()).isZero();
+    long _ = Rot.flip(data, block);
+    return SERVERS.serve(data, volumes);
   }
 
   @Test
@@ -39,6 +64,14 @@ class ConformanceIT {
             directory.resolve("unix"), "--volume", "scratch=64M", "--nbd-unix", socket.toString());
     String table = plinth("nbd+unix:///scratch?socket=" + socket, "conformance-nbd-unix.md");
     assertThat(table).contains(" 0 fail, ");
+  }
+
+  @Test
+  void noRuleIsBrokenByASnapshot() throws Exception {
+    PlinthProcess server = SERVERS.serve(directory.resolve("snapshot"), "--volume", "scratch=64M");
+    server.cli("volume", "snapshot", "create", "scratch", "monday");
+    String table = plinth(server.uri("scratch@monday"), "conformance-nbd-snapshot.md");
+    assertThat(table).contains(" 0 fail, ").contains("a change of a read-only export");
   }
 
   /** Runs the checks, none of which may fail. */

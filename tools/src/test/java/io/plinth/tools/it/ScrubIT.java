@@ -2,13 +2,8 @@ package io.plinth.tools.it;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
-import java.util.Arrays;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
@@ -39,7 +34,7 @@ class ScrubIT {
     assertThat(server.cli("scrub", "start", "--wait"))
         .containsPattern("log-0 last +completed .* nothing damaged");
     assertThat(server.terminate()).isZero();
-    long place = rot();
+    long place = Rot.flip(data(), pattern(DAMAGED));
 
     server = serve();
     String line = "log-0 +0 +" + place + " +does not match its checksum +";
@@ -156,24 +151,5 @@ class ScrubIT {
     byte[] block = new byte[BLOCK];
     new SplittableRandom(number).nextBytes(block);
     return block;
-  }
-
-  /** Flips a bit of the damaged block in the first segment's file; returns where the block is. */
-  private long rot() throws IOException {
-    Path segment = data().resolve("log-0/segment-00000000");
-    try (FileChannel file =
-        FileChannel.open(segment, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
-      byte[] block = new byte[BLOCK];
-      for (long at = 0; at < (8 << 20); at += BLOCK) {
-        file.read(ByteBuffer.wrap(block), at);
-        if (Arrays.equals(block, pattern(DAMAGED))) {
-          block[1000] ^= 4;
-          file.write(ByteBuffer.wrap(block), at);
-          file.force(true);
-          return at;
-        }
-      }
-    }
-    throw new AssertionError("the pattern is not in the first segment");
   }
 }
