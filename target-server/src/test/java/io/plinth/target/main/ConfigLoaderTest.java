@@ -156,7 +156,7 @@ class ConfigLoaderTest {
         "description = 7 | description | expected a string, not the number 7",
         "tls-allow = 'CN=a' | tls-allow | expected a list of strings, not the string \"CN=a\"",
         "tls-allow = ['CN=a', 'b'] | tls-allow | bad name 2 in tls-allow: expected a distinguished name"
-            + " such as \"CN=backup,O=Example\""
+            + " such as \"CN=backup,O=Example\" or psk:IDENTITY"
       })
   void aBadSettingOfAVolumeIsNamedWithItsLine(String line, String key, String problem) {
     assertFault(
