@@ -90,8 +90,8 @@ public interface Connection {
   TlsEngine tls();
 
   /**
-   * Sends what is queued and closes; nothing more is received. Further calls are ignored. During a
-   * TLS handshake it is an end at once: nothing could leave.
+   * Sends what is queued and closes, after the peer has closed its end or a second has passed;
+   * nothing more is received. Further calls are ignored. During a TLS handshake nothing can leave.
    */
   void closeAfterFlush();
 

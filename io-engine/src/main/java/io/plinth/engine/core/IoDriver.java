@@ -66,6 +66,9 @@ public interface IoDriver extends AutoCloseable {
   /** Ends both directions of a socket, which ends its pending operations. */
   boolean shutdown(int descriptor, Completion completion, long context);
 
+  /** Tells the peer that nothing more is sent; what it still sends can be received. */
+  boolean shutdownOutput(int descriptor, Completion completion, long context);
+
   /** Closes a descriptor. */
   boolean close(int descriptor, Completion completion, long context);
 

@@ -283,6 +283,10 @@ public final class CoreNetwork implements CycleTask, Completion {
     return driver().shutdown(descriptor, this, context(connection, operation));
   }
 
+  boolean shutdownOutput(int descriptor, StreamConnection connection, int operation) {
+    return driver().shutdownOutput(descriptor, this, context(connection, operation));
+  }
+
   IoDriver driver() {
     return core.driver();
   }

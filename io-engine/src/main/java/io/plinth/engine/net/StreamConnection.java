@@ -31,6 +31,10 @@ final class StreamConnection implements Connection {
   private static final int OP_RECEIVE = 0;
   private static final int OP_SEND = 1;
   private static final int OP_SHUTDOWN = 2;
+  private static final int OP_END_OUTPUT = 3;
+
+  /** How long a peer has to close its end after all that we had to say. */
+  private static final long LINGER_NS = TimeUnit.SECONDS.toNanos(1);
 
   private final CoreNetwork network;
   private final int descriptor;
@@ -55,6 +59,12 @@ final class StreamConnection implements Connection {
   private boolean wantsRoom;
   private boolean finishing;
   private boolean tlsFailed;
+
+  /** All has been sent; what still arrives is thrown away. */
+  private boolean lingering;
+
+  private boolean endingOutput;
+  private long lingerTimer;
   private boolean closing;
   private boolean closed;
   private boolean scheduled;
@@ -262,7 +272,7 @@ final class StreamConnection implements Connection {
     } else if (moveTarget != null) {
       serviceMove();
     } else if (finishing && isFlushed()) {
-      close(closeReason);
+      linger();
     } else if (tls == null || !scheduled) {
       // Who resumed while records were made has its turn first: with a receive under way nothing
       // that came before could be delivered.
@@ -282,6 +292,7 @@ final class StreamConnection implements Connection {
     switch (operation) {
       case OP_RECEIVE -> onReceived(result);
       case OP_SEND -> onSent(result);
+      case OP_END_OUTPUT -> endingOutput = false;
       default -> shuttingDown = false;
     }
     if (closing) {
@@ -298,8 +309,12 @@ final class StreamConnection implements Connection {
       if (result == Status.EINTR || result == Status.EAGAIN) {
         network.schedule(this);
       } else {
-        close(result);
+        close(lingering ? closeReason : result);
       }
+      return;
+    }
+    if (lingering) {
+      network.schedule(this);
       return;
     }
     if (tls == null && directRemaining > 0) {
@@ -596,6 +611,32 @@ final class StreamConnection implements Connection {
     }
   }
 
+  /**
+   * A socket that is closed while there are bytes which nobody has read resets the connection, and
+   * the peer loses answers that it has not read yet. So it is told that no more follow, and has
+   * some time to close its end.
+   */
+  private void linger() {
+    if (!lingering) {
+      endingOutput = network.shutdownOutput(descriptor, this, OP_END_OUTPUT);
+      if (!endingOutput) {
+        network.scheduleNextCycle(this);
+        return;
+      }
+      lingering = true;
+      wire.consume(wire.length());
+      Core core = network.core();
+      lingerTimer =
+          core.timers().schedule(core.clock().nowNs() + LINGER_NS, now -> close(closeReason));
+    }
+    if (!receiving) {
+      receiving = network.receive(descriptor, wire.endAddress(), wire.room(), this, OP_RECEIVE);
+      if (!receiving) {
+        network.scheduleNextCycle(this);
+      }
+    }
+  }
+
   private void serviceMove() {
     if (sending || !queue.isEmpty() || !output().isEmpty()) {
       return;
@@ -621,10 +662,13 @@ final class StreamConnection implements Connection {
       }
       return;
     }
-    if (shuttingDown) {
+    if (shuttingDown || endingOutput) {
       return;
     }
     closed = true;
+    if (lingering) {
+      network.core().timers().cancel(lingerTimer);
+    }
     queue.clear();
     if (tls != null) {
       tls.detach();

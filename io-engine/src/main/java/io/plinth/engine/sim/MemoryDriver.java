@@ -36,6 +36,7 @@ public final class MemoryDriver implements IoDriver {
   private static final int SHUTDOWN = 8;
   private static final int CLOSE = 9;
   private static final int CANCEL_ACCEPT = 10;
+  private static final int SHUTDOWN_OUTPUT = 11;
 
   /** Result of an attempt after which the operation goes on waiting. */
   private static final int PENDING = Integer.MIN_VALUE;
@@ -149,6 +150,11 @@ public final class MemoryDriver implements IoDriver {
   @Override
   public boolean shutdown(int descriptor, Completion completion, long context) {
     return submit(SHUTDOWN, descriptor, 0, 0, 0, completion, context);
+  }
+
+  @Override
+  public boolean shutdownOutput(int descriptor, Completion completion, long context) {
+    return submit(SHUTDOWN_OUTPUT, descriptor, 0, 0, 0, completion, context);
   }
 
   @Override
@@ -272,6 +278,7 @@ public final class MemoryDriver implements IoDriver {
       case RECEIVE -> receive(operation);
       case SEND, SEND_MESSAGE -> send(operation);
       case SHUTDOWN -> shutdown(operation.descriptor);
+      case SHUTDOWN_OUTPUT -> shutdownOutput(operation.descriptor);
       case CANCEL_ACCEPT -> cancelAccept(operation.descriptor);
       case CLOSE -> machine.closeDescriptor(operation.descriptor);
       default -> file(operation);
@@ -376,6 +383,15 @@ public final class MemoryDriver implements IoDriver {
       return machine.files.containsKey(descriptor) ? ENOTSOCK : EBADF;
     }
     stream.shutDown = true;
+    return Status.OK;
+  }
+
+  private int shutdownOutput(int descriptor) {
+    Stream stream = machine.streams.get(descriptor);
+    if (stream == null) {
+      return machine.files.containsKey(descriptor) ? ENOTSOCK : EBADF;
+    }
+    stream.outputEnded = true;
     return Status.OK;
   }
 
@@ -539,6 +555,7 @@ public final class MemoryDriver implements IoDriver {
     private int head;
     private int size;
     private boolean shutDown;
+    private boolean outputEnded;
     private boolean reset;
 
     Stream(int capacity) {
@@ -554,11 +571,11 @@ public final class MemoryDriver implements IoDriver {
     }
 
     boolean ended() {
-      return shutDown || peer.shutDown;
+      return shutDown || peer.shutDown || peer.outputEnded;
     }
 
     boolean canSend() {
-      return !shutDown && !reset && !peer.shutDown;
+      return !shutDown && !outputEnded && !reset && !peer.shutDown;
     }
 
     void put(byte[] bytes, int offset, int count) {

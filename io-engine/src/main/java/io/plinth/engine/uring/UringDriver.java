@@ -48,6 +48,7 @@ public final class UringDriver implements IoDriver, IoUringIoHandle {
   private static final int SOCK_CLOEXEC = 0x80000;
   private static final int MSG_NOSIGNAL = 0x4000;
   private static final int MSG_WAITALL = 0x100;
+  private static final int SHUT_WR = 1;
   private static final int SHUT_RDWR = 2;
   private static final int FALLOCATE_PUNCH_HOLE_KEEP_SIZE = 3;
 
@@ -241,6 +242,11 @@ public final class UringDriver implements IoDriver, IoUringIoHandle {
   @Override
   public boolean shutdown(int descriptor, Completion completion, long context) {
     return submit(OP_SHUTDOWN, descriptor, 0, 0, SHUT_RDWR, 0, completion, context);
+  }
+
+  @Override
+  public boolean shutdownOutput(int descriptor, Completion completion, long context) {
+    return submit(OP_SHUTDOWN, descriptor, 0, 0, SHUT_WR, 0, completion, context);
   }
 
   @Override

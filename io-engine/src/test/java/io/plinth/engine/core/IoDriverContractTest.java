@@ -318,6 +318,21 @@ public abstract class IoDriverContractTest {
   }
 
   @Test
+  void aShutdownOfTheOutputTellsThePeerWhoseBytesStillArrive() throws Exception {
+    int listener = listen();
+    Peer peer = connect(listener);
+    int socket = accept(listener);
+
+    assertThat(run(() -> driver.shutdownOutput(socket, completion, 1))).isEqualTo(Status.OK);
+
+    assertThat(peer.receive(1)).as("end of stream").isEmpty();
+    peer.send(new byte[] {7});
+    assertThat(run(() -> driver.receive(socket, address, 100, completion, 2))).isOne();
+    assertThat(run(() -> driver.send(socket, address, 1, completion, 3))).isEqualTo(Status.EPIPE);
+    assertThat(run(() -> driver.close(socket, completion, 4))).isEqualTo(Status.OK);
+  }
+
+  @Test
   void aShutdownOfAListenerEndsItsPendingAccept() throws Exception {
     int listener = listen();
     driver.accept(listener, completion, 1);

@@ -458,6 +458,40 @@ abstract class ConnectionContractTest {
   }
 
   @Test
+  void answersReachAPeerThatGoesOnSendingAfterTheLastOneWasLookedAt() throws Exception {
+    Peer peer = connect(listener.address());
+    Session session = accept();
+    ByteArrayOutputStream expected = new ByteArrayOutputStream();
+    atEndOfCycle(() -> {
+      Connection connection = session.connection.get();
+      connection.pauseReceive();
+      put(connection, ascii("the last words"), expected);
+    });
+    // Nobody reads these, and a socket that is closed with them unread resets the connection.
+    peer.send(new byte[50_000]);
+
+    onCore(0, () -> session.connection.get().closeAfterFlush());
+    peer.send(new byte[50_000]);
+
+    assertThat(peer.receive(expected.size() + 1)).isEqualTo(expected.toByteArray());
+    peer.close();
+    session.awaitEvent("closed OK");
+  }
+
+  @Test
+  void aPeerThatNeverClosesItsEndIsNotWaitedForLong() throws Exception {
+    Peer _ = connect(listener.address());
+    Session session = accept();
+    long start = System.nanoTime();
+
+    onCore(0, () -> session.connection.get().closeAfterFlush());
+
+    session.awaitEvent("closed OK");
+    assertThat(System.nanoTime() - start)
+        .isBetween(TimeUnit.MILLISECONDS.toNanos(500), TimeUnit.SECONDS.toNanos(10));
+  }
+
+  @Test
   void aSecondCloseIsIgnoredAndTheSessionIsToldOnce() throws Exception {
     Peer peer = connect(listener.address());
     Session session = accept();

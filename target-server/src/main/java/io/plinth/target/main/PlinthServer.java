@@ -2,6 +2,8 @@ package io.plinth.target.main;
 
 import io.plinth.engine.api.Core;
 import io.plinth.engine.api.Listener;
+import io.plinth.engine.api.TlsEngine;
+import io.plinth.engine.api.TlsException;
 import io.plinth.engine.core.DriverException;
 import io.plinth.engine.core.EngineCore;
 import io.plinth.engine.device.SegmentDirectory;
@@ -347,8 +349,12 @@ public final class PlinthServer {
     } catch (TlsFilesException e) {
       throw new StartupException(e.getMessage(), e);
     }
-    return new NbdTls(
-        config.nbd().tls().mode(), tls::newSession, tls.helpers(), ClientNames::contains);
+    return new NbdTls(config.nbd().tls().mode(), this::newTlsSession, ClientNames::contains);
+  }
+
+  private NbdTls.Session newTlsSession() throws TlsException {
+    TlsEngine session = tls.newSession();
+    return connection -> connection.startTls(session, tls.helpers());
   }
 
   private void forgetCyclesOfTheStart() throws StartupException, InterruptedException {

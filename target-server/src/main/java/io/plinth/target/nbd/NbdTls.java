@@ -1,13 +1,12 @@
 package io.plinth.target.nbd;
 
-import io.plinth.engine.api.TlsEngine;
+import io.plinth.engine.api.Connection;
 import io.plinth.engine.api.TlsException;
 import io.plinth.target.volume.TlsMode;
 import io.plinth.target.volume.Volume;
 import io.plinth.target.volume.VolumeSettings;
 import java.security.Principal;
 import java.util.List;
-import java.util.concurrent.Executor;
 
 /**
  * How the NBD front end uses TLS.
@@ -16,13 +15,11 @@ import java.util.concurrent.Executor;
  *     FORCEDTLS, and no volume can ask for less; otherwise it is SELECTIVETLS
  * @param sessions makes the server's end for each client; null without TLS, which is the text's
  *     NOTLS
- * @param helpers run handshakes
  * @param clients judges who a client has proved to be
  */
-public record NbdTls(TlsMode mode, Sessions sessions, Executor helpers, Clients clients) {
+public record NbdTls(TlsMode mode, Sessions sessions, Clients clients) {
   /** There is no TLS, and volumes that need it can't be served. */
-  public static final NbdTls NONE =
-      new NbdTls(TlsMode.OFF, null, Runnable::run, (names, peer) -> false);
+  public static final NbdTls NONE = new NbdTls(TlsMode.OFF, null, (names, peer) -> false);
 
   /** Makes sessions. */
   @FunctionalInterface
@@ -32,7 +29,14 @@ public record NbdTls(TlsMode mode, Sessions sessions, Executor helpers, Clients 
      *
      * @throws TlsException when there can be none
      */
-    TlsEngine newSession() throws TlsException;
+    Session newSession() throws TlsException;
+  }
+
+  /** The server's end of a session. */
+  @FunctionalInterface
+  public interface Session {
+    /** Calls {@link Connection#startTls}. */
+    void start(Connection connection);
   }
 
   /** Judges clients. */

@@ -31,7 +31,6 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 
 import io.plinth.engine.api.Connection;
 import io.plinth.engine.api.Timers;
-import io.plinth.engine.api.TlsEngine;
 import io.plinth.engine.api.TlsException;
 import io.plinth.target.volume.StatusContext;
 import io.plinth.target.volume.TlsMode;
@@ -365,9 +364,9 @@ final class Negotiation implements Timers.Task {
       refuse(REP_ERR_INVALID, "TLS has been started already");
       return;
     }
-    TlsEngine engine;
+    NbdTls.Session server;
     try {
-      engine = tls.sessions().newSession();
+      server = tls.sessions().newSession();
     } catch (TlsException e) {
       LOG.warn("no TLS for NBD client {}: {}", connection.peer(), e.getMessage());
       refuse(REP_ERR_POLICY, "TLS is not available now");
@@ -380,7 +379,7 @@ final class Negotiation implements Timers.Task {
     openQuery = null;
     replies.ack(option);
     state = State.TLS;
-    connection.startTls(engine, tls.helpers());
+    server.start(connection);
   }
 
   /** Returns whether the client may learn about and use a volume; when not, it was refused. */

@@ -55,12 +55,16 @@ class NegotiationTlsTest {
   }
 
   private void serve(TlsMode mode) {
-    serve(new NbdTls(mode, Session::new, Runnable::run, NegotiationTlsTest::contains));
+    serve(new NbdTls(mode, this::newSession, NegotiationTlsTest::contains));
   }
 
   private void serve(NbdTls tls) {
     server = new TestServer(tls);
     demo = server.volume("demo", 0, SIZE);
+  }
+
+  private NbdTls.Session newSession() {
+    return connection -> connection.startTls(new Session(), Runnable::run);
   }
 
   private static boolean contains(List<String> names, Principal peer) {
@@ -292,7 +296,6 @@ class NegotiationTlsTest {
             () -> {
               throw new TlsException("no suite", null);
             },
-            Runnable::run,
             NegotiationTlsTest::contains));
     TestClient client = connect();
     client.option(OPT_STARTTLS).expectError(OPT_STARTTLS, REP_ERR_POLICY);
