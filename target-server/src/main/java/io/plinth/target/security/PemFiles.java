@@ -3,6 +3,7 @@ package io.plinth.target.security;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.Reader;
+import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
@@ -15,6 +16,7 @@ import java.security.cert.CertificateFactory;
 import java.security.cert.X509Certificate;
 import org.bouncycastle.asn1.pkcs.PrivateKeyInfo;
 import org.bouncycastle.openssl.PEMEncryptedKeyPair;
+import org.bouncycastle.openssl.PEMException;
 import org.bouncycastle.openssl.PEMKeyPair;
 import org.bouncycastle.openssl.PEMParser;
 import org.bouncycastle.openssl.jcajce.JcaPEMKeyConverter;
@@ -73,7 +75,8 @@ final class PemFiles {
           default -> {}
         }
       }
-    } catch (org.bouncycastle.openssl.PEMException | java.nio.charset.CharacterCodingException e) {
+    } catch (PEMException | CharacterCodingException | RuntimeException e) {
+      // The parser lets through what its decoders throw, whatever that is.
       throw new TlsFilesException("can't use " + file + ": it does not hold a key in PEM", e);
     } catch (IOException e) {
       throw unreadable(file, e);

@@ -16,6 +16,7 @@ import org.bouncycastle.tls.PSKTlsServer;
 import org.bouncycastle.tls.ProtocolVersion;
 import org.bouncycastle.tls.PskIdentity;
 import org.bouncycastle.tls.SecurityParameters;
+import org.bouncycastle.tls.TlsCredentials;
 import org.bouncycastle.tls.TlsFatalAlert;
 import org.bouncycastle.tls.TlsFatalAlertReceived;
 import org.bouncycastle.tls.TlsPSKExternal;
@@ -170,6 +171,15 @@ final class PskEngine implements TlsEngine {
         }
       }
       return null;
+    }
+
+    /** In TLS 1.3 this means that no key was found for what the client offered. */
+    @Override
+    public TlsCredentials getCredentials() throws IOException {
+      if (context.getServerVersion().equals(ProtocolVersion.TLSv13)) {
+        throw new TlsFatalAlert(AlertDescription.unknown_psk_identity);
+      }
+      return super.getCredentials();
     }
 
     @Override

@@ -193,6 +193,13 @@ class ConfigLoaderTest {
         "nbd.listen = [1] | 'nbd.listen': expected a string, not the number 1",
         "nbd.listen = ['here'] | 'nbd.listen': bad address \"here\": expected HOST:PORT, such as 127.0.0.1:10809 or [::1]:10809",
         "nbd.max-connections = 0 | 'nbd.max-connections': expected 1 to 1000000, not 0",
+        "nbd.tls = 'on' | 'nbd.tls': bad TLS mode \"on\": expected \"off\", \"allowed\" or \"required\"",
+        "nbd.tls = true | 'nbd.tls': expected a string, not true",
+        "nbd.tls-certificates = 1 | 'nbd.tls-certificates': expected a string, not the number 1",
+        "nbd.tls-certificates = '' | 'nbd.tls-certificates': expected a path, not an empty string",
+        "nbd.tls-verify-clients = 'on' | 'nbd.tls-verify-clients': expected \"off\", \"optional\" or \"required\", not \"on\"",
+        "nbd.tls-verify-clients = true | 'nbd.tls-verify-clients': expected a string, not true",
+        "nbd.tls-psk = ['x'] | 'nbd.tls-psk': expected a string, not a list",
         "nbd.default-export = 'a/b' | 'nbd.default-export': bad volume name \"a/b\": expected 1 to 63 letters, digits, '.', '_' or '-', starting with a letter or digit",
         "admin.listen = 5 | 'admin.listen': expected a string, not the number 5",
         "log.segment-size = '3M' | 'log.segment-size': expected a power of two from 64M to 1G, not 3M",
@@ -241,6 +248,40 @@ class ConfigLoaderTest {
     assertFault(
         "nbd.listen = []",
         "nowhere to serve NBD: give an address in 'nbd.listen' or a path in 'nbd.unix'");
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "tls-psk = \"p\", tls-certificates = \"c\" | 'nbd.tls-certificates' and 'nbd.tls-psk' can't both be"
+            + " given: a server has certificates or pre-shared keys",
+        "tls-psk = \"p\", tls-verify-clients = \"off\" | 'nbd.tls-verify-clients' needs"
+            + " 'nbd.tls-certificates'",
+        "tls-verify-clients = \"required\" | 'nbd.tls-verify-clients' needs 'nbd.tls-certificates'",
+        "tls = \"required\" | 'nbd.tls' is \"required\", for which 'nbd.tls-certificates' or 'nbd.tls-psk'"
+            + " is missing",
+        "tls = \"allowed\" | 'nbd.tls' is \"allowed\", for which 'nbd.tls-certificates' or 'nbd.tls-psk'"
+            + " is missing",
+      },
+      quoteCharacter = '`')
+  void keysOfTlsThatDoNotGoTogetherAreRefused(String keys, String fault) {
+    assertFault("nbd = {" + keys + "}", fault);
+  }
+
+  @Test
+  void withCertificatesOrKeysTlsIsAllowedUnlessSaidOtherwise() throws Exception {
+    assertThat(load("").nbd().tls()).isEqualTo(new ServerConfig.Tls(TlsMode.OFF, Optional.empty()));
+    assertThat(load("nbd.tls = 'off'").nbd().tls())
+        .isEqualTo(new ServerConfig.Tls(TlsMode.OFF, Optional.empty()));
+    assertThat(load("nbd.tls-psk = '/k.psk'").nbd().tls())
+        .isEqualTo(
+            new ServerConfig.Tls(
+                TlsMode.ALLOWED, Optional.of(new TlsFiles(null, null, Path.of("/k.psk")))));
+    assertThat(load("nbd.tls-certificates = 'c'\nnbd.tls = 'off'").nbd().tls())
+        .isEqualTo(
+            new ServerConfig.Tls(
+                TlsMode.OFF, Optional.of(new TlsFiles(directory.resolve("c"), null, null))));
   }
 
   @Test
