@@ -26,7 +26,7 @@ class ConformanceIT {
     TlsKeys keys = new TlsKeys(directory.resolve("keys"));
     PlinthProcess forced = serveTls(keys, "forced", "required");
     PlinthProcess selective = serveTls(keys, "selective", "allowed");
-    selective.cli("volume", "create", "secret", "--size", "64M", "--tls", "required");
+    selective.cli("volume", "create", "secret", "64M", "--tls", "required");
     List<String> more =
         List.of(
             "--failing-uri",
@@ -85,7 +85,8 @@ class ConformanceIT {
     PlinthProcess _ =
         SERVERS.serve(
             directory.resolve("unix"), "--volume", "scratch=64M", "--nbd-unix", socket.toString());
-    String table = plinth("nbd+unix:///scratch?socket=" + socket, "conformance-nbd-unix.md", List.of());
+    String table =
+        plinth("nbd+unix:///scratch?socket=" + socket, "conformance-nbd-unix.md", List.of());
     assertThat(table).contains(" 0 fail, ");
   }
 

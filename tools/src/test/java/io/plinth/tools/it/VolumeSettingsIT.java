@@ -18,6 +18,8 @@ class VolumeSettingsIT {
 
   @RegisterExtension final Servers servers = new Servers();
 
+  private TlsKeys keys;
+
   @TempDir(factory = UnderTarget.class)
   Path directory;
 
@@ -25,18 +27,33 @@ class VolumeSettingsIT {
     return servers.serve(directory.resolve("data"), arguments);
   }
 
-  private static JsonNode info(PlinthProcess server, String volume) throws Exception {
+  private PlinthProcess serveWithKeys(String... arguments) throws Exception {
+    List<String> all = new ArrayList<>(List.of(arguments));
+    if (keys == null) {
+      keys = new TlsKeys(directory.resolve("keys"));
+    }
+    all.addAll(List.of("--tls-psk", keys.pskFile("alice").toString()));
+    return serve(all.toArray(new String[0]));
+  }
+
+  /** Asks as alice: a volume that names who may attach is for them only. */
+  private JsonNode info(PlinthProcess server, String volume) throws Exception {
     return JsonMapper.shared()
-        .readTree(Shell.ok(20, "nbdinfo", "--json", server.uri(volume)))
+        .readTree(Shell.ok(20, "nbdinfo", "--json", uri(server, volume)))
         .at("/exports/0");
   }
 
-  private static void assertSettings(PlinthProcess server) throws Exception {
+  private String uri(PlinthProcess server, String volume) throws Exception {
+    return keys.pskUri(server, volume, "alice", "alice");
+  }
+
+  private void assertSettings(PlinthProcess server) throws Exception {
     JsonNode demo = server.volume("demo");
     assertThat(demo.get("description").stringValue()).isEqualTo(DESCRIPTION);
     assertThat(demo.get("tls").stringValue()).isEqualTo("allowed");
     assertThat(demo.get("tls-allow")).hasSize(64);
-    assertThat(demo.at("/tls-allow/63").stringValue()).isEqualTo(name(63));
+    assertThat(demo.at("/tls-allow/62").stringValue()).isEqualTo(name(62));
+    assertThat(demo.at("/tls-allow/63").stringValue()).isEqualTo("psk:alice");
     assertThat(info(server, "demo").get("description").stringValue()).isEqualTo(DESCRIPTION);
     assertThat(info(server, "demo@s1").get("description").stringValue()).isEqualTo(DESCRIPTION);
     JsonNode copy = server.volume("copy");
@@ -45,7 +62,7 @@ class VolumeSettingsIT {
     assertThat(copy.get("tls-allow")).isEqualTo(demo.get("tls-allow"));
     assertThat(info(server, "copy").has("description")).isFalse();
     assertThat(server.volume("made").get("description").stringValue()).isEqualTo("made with it");
-    assertThat(Shell.ok(20, "nbdinfo", "--list", server.uri("")))
+    assertThat(Shell.ok(20, "nbdinfo", "--list", uri(server, "")))
         .contains("description: " + DESCRIPTION, "description: made with it");
   }
 
@@ -57,14 +74,15 @@ class VolumeSettingsIT {
 
   @Test
   void settingsAreSeenByClientsAndSurviveAKillAndACheckpoint() throws Exception {
-    PlinthProcess server = serve("--volume", "demo=64M");
+    PlinthProcess server = serveWithKeys("--volume", "demo=64M");
     assertThat(info(server, "demo").has("description")).isFalse();
     List<String> set =
         new ArrayList<>(
             List.of("volume", "set", "demo", "--description", DESCRIPTION, "--tls", "allowed"));
-    for (int i = 0; i < 64; i++) {
+    for (int i = 0; i < 63; i++) {
       set.addAll(List.of("--tls-allow", name(i)));
     }
+    set.addAll(List.of("--tls-allow", "psk:alice"));
     assertThat(server.cli(set.toArray(new String[0])))
         .isEqualTo("changed description, tls, tls-allow of demo");
     server.cli("volume", "snapshot", "create", "demo", "s1");
@@ -72,16 +90,16 @@ class VolumeSettingsIT {
     server.cli("volume", "create", "made", "1M", "--description", "made with it");
     assertSettings(server);
     server.kill();
-    server = serve();
+    server = serveWithKeys();
     assertSettings(server);
     // An orderly stop leaves a checkpoint, and nothing to replay.
     assertThat(server.terminate()).isZero();
-    server = serve();
+    server = serveWithKeys();
     assertSettings(server);
 
     server.cli("volume", "set", "demo", "--unset", "description", "--unset", "tls-allow");
     server.kill();
-    server = serve();
+    server = serveWithKeys();
     assertThat(info(server, "demo").has("description")).isFalse();
     assertThat(server.volume("demo").get("tls-allow")).isEmpty();
     assertThat(server.volume("demo").get("tls").stringValue()).isEqualTo("allowed");
@@ -97,15 +115,15 @@ class VolumeSettingsIT {
         size = "64M"
         description = "FIRST"
         tls = "allowed"
-        tls-allow = ["CN=backup,O=Example"]
+        tls-allow = ["CN=backup,O=Example", "psk:alice"]
         """;
     Files.writeString(file, text);
-    PlinthProcess server = serve("--config", file.toString());
+    PlinthProcess server = serveWithKeys("--config", file.toString());
     assertThat(info(server, "demo").get("description").stringValue()).isEqualTo("FIRST");
-    assertThat(server.volume("demo").get("tls-allow")).hasSize(1);
+    assertThat(server.volume("demo").get("tls-allow")).hasSize(2);
     assertThat(server.terminate()).isZero();
     Files.writeString(file, text.replace("FIRST", "second"));
-    server = serve("--config", file.toString());
+    server = serveWithKeys("--config", file.toString());
     assertThat(info(server, "demo").get("description").stringValue()).isEqualTo("FIRST");
   }
 }
