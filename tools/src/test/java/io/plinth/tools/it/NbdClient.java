@@ -9,6 +9,8 @@ import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import javax.net.ssl.SSLContext;
+import javax.net.ssl.SSLSocket;
 
 /**
  * A small NBD client on a plain socket: fixed newstyle, simple replies. What real clients do not do
@@ -27,8 +29,13 @@ final class NbdClient implements AutoCloseable {
   static final int EINVAL = 22;
   static final int ENOSPC = 28;
 
+  static final int OPTION_LIST = 3;
+  static final int OPTION_STARTTLS = 5;
   static final int OPTION_GO = 7;
+  static final int OPTION_STRUCTURED_REPLY = 8;
+  static final int OPTION_SET_META_CONTEXT = 10;
   static final int REPLY_ACK = 1;
+  static final int REPLY_INVALID = 0x80000003;
   static final int REPLY_UNSUPPORTED = 0x80000001;
   static final int REPLY_TOO_BIG = 0x80000009;
 
@@ -97,6 +104,24 @@ final class NbdClient implements AutoCloseable {
     }
   }
 
+  /** Begins TLS on a client that has exchanged greetings; it takes the place of that client. */
+  static NbdClient secure(NbdClient plain, SSLContext context) throws IOException {
+    plain.sendOption(OPTION_STARTTLS, 0, new byte[0]);
+    int type = plain.readOptionReply().type();
+    if (type != REPLY_ACK) {
+      throw new IOException("STARTTLS is answered " + Integer.toHexString(type));
+    }
+    Socket lower = plain.socket;
+    SSLSocket secure =
+        (SSLSocket)
+            context
+                .getSocketFactory()
+                .createSocket(
+                    lower, lower.getInetAddress().getHostAddress(), lower.getPort(), true);
+    secure.startHandshake();
+    return new NbdClient(secure);
+  }
+
   private void greet() throws IOException {
     if (in.readLong() != INIT_MAGIC || in.readLong() != OPTION_MAGIC) {
       throw new IOException("not a newstyle greeting");
@@ -106,7 +131,7 @@ final class NbdClient implements AutoCloseable {
     out.flush();
   }
 
-  private void go(String export) throws IOException {
+  void go(String export) throws IOException {
     byte[] name = export.getBytes(StandardCharsets.UTF_8);
     out.writeLong(OPTION_MAGIC);
     out.writeInt(OPTION_GO);
@@ -217,6 +242,11 @@ final class NbdClient implements AutoCloseable {
     send(command, 0, offset, offset, length);
     out.flush();
     return readReply().error();
+  }
+
+  /** Waits until the server closes the connection; returns what came before that. */
+  byte[] readToEnd() throws IOException {
+    return in.readAllBytes();
   }
 
   /** Waits until the server closes the connection; returns how many bytes came before that. */
