@@ -57,6 +57,11 @@ record FuzzScript(List<byte[]> pieces, boolean reads, boolean lingers) {
       for (int i = random.nextInt(5); i > 0; i--) {
         option(OPTIONS[random.nextInt(oneIn(8) ? OPTIONS.length : OPTIONS.length - 2)]);
       }
+      if (oneIn(5)) {
+        messages.add(Packet.option(Nbd.OPT_STARTTLS, new byte[0]));
+        messages.addAll(new FuzzTls(random).records());
+        return new FuzzScript(cut(damaged()), !oneIn(6), oneIn(2));
+      }
       extended = oneIn(3);
       if (extended) {
         messages.add(Packet.option(Nbd.OPT_EXTENDED_HEADERS, new byte[0]));

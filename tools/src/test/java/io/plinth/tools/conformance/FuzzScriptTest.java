@@ -1,5 +1,6 @@
 package io.plinth.tools.conformance;
 
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.ByteArrayOutputStream;
@@ -30,6 +31,33 @@ class FuzzScriptTest {
     }
     // A few leave before they have said anything.
     assertThat(different).hasSizeGreaterThan(190);
+  }
+
+  @Test
+  void manyCasesGoOnWithRecordsOfTls() {
+    byte[] startTls = Packet.option(Nbd.OPT_STARTTLS, new byte[0]);
+    int helloCount = 0;
+    int otherCount = 0;
+    for (int number = 0; number < 400; number++) {
+      String said = latin1(script(7, number));
+      int at = said.lastIndexOf(new String(startTls, ISO_8859_1));
+      if (at >= 0 && said.length() > at + startTls.length + 6) {
+        String record = said.substring(at + startTls.length);
+        if (record.startsWith("\u0016\u0003\u0001") && record.charAt(5) == 1) {
+          helloCount++;
+        } else {
+          otherCount++;
+        }
+      }
+    }
+    assertThat(helloCount).isGreaterThan(20);
+    assertThat(otherCount).isGreaterThan(5);
+  }
+
+  private static String latin1(FuzzScript script) {
+    ByteArrayOutputStream all = new ByteArrayOutputStream();
+    script.pieces().forEach(all::writeBytes);
+    return all.toString(ISO_8859_1);
   }
 
   private static List<Byte> bytes(FuzzScript script) {

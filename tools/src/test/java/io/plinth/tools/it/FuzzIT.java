@@ -22,7 +22,14 @@ class FuzzIT {
   @Test
   void nobodyElseIsHarmed() throws Exception {
     PlinthProcess server =
-        servers.serve(directory.resolve("data"), "--volume", "scratch=64M", "--volume", "demo=64M");
+        servers.serve(
+            directory.resolve("data"),
+            "--tls-certificates",
+            new TlsKeys(directory.resolve("keys")).certificates("server").toString(),
+            "--volume",
+            "scratch=64M",
+            "--volume",
+            "demo=64M");
     Shell.ok(20, "qemu-io", "-f", "raw", "-c", "write -P 0x5a 0 1M", server.uri("demo"));
     Shell.Result result = fuzz(server, "demo");
     assertThat(result.output()).endsWith("nobody harmed");
