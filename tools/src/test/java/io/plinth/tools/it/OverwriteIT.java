@@ -82,7 +82,8 @@ class OverwriteIT {
     try (NbdClient client = NbdClient.connect(server.nbd(), "demo")) {
       long[] _ = overwrite(client, BLOCKS, true);
       took = overwrite(client, BLOCKS, false);
-      // What a server cleans while it idles costs nobody anything; for want of room it cleans later.
+      // What a server cleans while it idles costs nobody anything; for want of room it cleans
+      // later.
       assertThat(log(server).get("segmentsAvailable").asLong() * SEGMENT_MIB)
           .isGreaterThan(CAPACITY_MIB);
     }
