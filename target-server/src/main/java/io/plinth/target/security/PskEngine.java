@@ -2,6 +2,7 @@ package io.plinth.target.security;
 
 import io.plinth.engine.api.TlsEngine;
 import io.plinth.engine.api.TlsException;
+import java.io.EOFException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
@@ -133,6 +134,7 @@ final class PskEngine implements TlsEngine {
                   + AlertDescription.getName(alert.getAlertDescription())
                   + ")"
               : AlertDescription.getName(alert.getAlertDescription());
+      case EOFException _ -> "a message is shorter than it should be";
       default -> String.valueOf(e.getMessage());
     };
   }

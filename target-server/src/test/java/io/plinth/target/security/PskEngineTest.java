@@ -1,5 +1,6 @@
 package io.plinth.target.security;
 
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static java.nio.charset.StandardCharsets.US_ASCII;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
@@ -212,6 +213,18 @@ class PskEngineTest {
     assertThat(dialogue.takePlain()).isEqualTo(much);
     dialogue.serverSends(much);
     assertThat(dialogue.client.takePlain()).isEqualTo(much);
+  }
+
+  /** The identity in the hello has fewer bytes than the hello says. */
+  @Test
+  void aMessageThatIsCutShortIsNamed() throws Exception {
+    Dialogue dialogue = dialogue(client("TLS 1.3", "alice", KEY));
+    dialogue.onTheWay =
+        record -> record[new String(record, ISO_8859_1).indexOf("alice") - 1] = (byte) 200;
+    assertThatThrownBy(dialogue::run)
+        .isInstanceOf(TlsException.class)
+        .hasMessage("a message is shorter than it should be");
+    assertThat(dialogue.server.peer()).isNull();
   }
 
   @Test
