@@ -29,7 +29,6 @@ class RaftSimTest {
       reads += cluster.grantedReads;
       raised += cluster.raisedEpochs;
     }
-    System.out.println("commits=" + commits + " reads=" + reads + " raisedEpochs=" + raised);
     if (only == null) {
       // A run in which nothing happens promises nothing.
       assertThat(commits).isGreaterThan(50L * SEEDS);
@@ -45,7 +44,7 @@ class RaftSimTest {
       try {
         Cluster _ = run(seed, flaw);
       } catch (Cluster.Violation found) {
-        System.out.println(flaw + ": " + found.getMessage());
+        assertThat(found).hasMessageContaining("seed " + seed);
         return;
       }
     }

@@ -28,6 +28,7 @@ final class ScriptGroup {
 
   private final List<Node> nodes = new ArrayList<>();
   private final List<Message> network = new ArrayList<>();
+  private final List<Message> held = new ArrayList<>();
   private List<String> out = new ArrayList<>();
   private RaftConfig config = RaftConfig.defaults(AckPolicy.APPENDED);
   private Membership members = Membership.of(1);
@@ -54,6 +55,14 @@ final class ScriptGroup {
       }
       case "deliver" -> deliver(a, true);
       case "drop" -> deliver(a, false);
+      case "hold" -> {
+        held.addAll(network);
+        network.clear();
+      }
+      case "release" -> {
+        network.addAll(held);
+        held.clear();
+      }
       case "hard" -> hard(node(a));
       case "appended" -> appended(node(a));
       case "durable" -> durable(node(a));
