@@ -13,7 +13,8 @@ package io.plinth.raft.core;
  *     id is another one
  * @param membership the members as of the base of the log
  * @param log the entries; the core takes it over
- * @param durableIndex how much of it is durable
+ * @param durableIndex how much of it is durable; the caller makes the rest durable without being
+ *     asked, and reports DURABLE with ticket 0
  */
 public record RaftStart(
     int self,

@@ -74,7 +74,22 @@ final class Cluster {
       lastIo = now;
       lastPersist = now;
       drain(this);
+      syncTail();
       scheduleTick(life);
+    }
+
+    /** What was in the page cache when the process died is made durable by the next one. */
+    private void syncTail() {
+      int last = page.size();
+      if (durableNow() < last) {
+        io(
+            random.nextInt(100),
+            () -> {
+              device = new ArrayList<>(page);
+              core.step(new Message().durableUpTo(id, 0, last));
+              drain(this);
+            });
+      }
     }
 
     private int durableNow() {
