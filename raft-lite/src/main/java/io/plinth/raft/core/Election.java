@@ -1,0 +1,195 @@
+package io.plinth.raft.core;
+
+/**
+ * Pre-votes and votes, from both sides. Where so many replicas are recovering that the others are
+ * no majority, they can elect a leader too, but only one whose log is the most complete of all that
+ * answer: it raises the epoch.
+ */
+final class Election {
+  private final RaftCore core;
+  private long round;
+  private boolean recoveryElection;
+  private boolean ownVoteDurable;
+
+  Election(RaftCore core) {
+    this.core = core;
+  }
+
+  /** Asks whether an election would succeed. */
+  void startPreVote() {
+    core.becomeRole(Role.PRE_CANDIDATE, RaftCore.NO_NODE);
+    core.resetElectionTimer();
+    beginRound();
+    for (int i = 0; i < core.peers.size(); i++) {
+      Peer peer = core.peers.get(i);
+      if (peer.voter) {
+        Message message = core.outbox.add(MessageType.PRE_VOTE, peer.node);
+        message.term = core.term + 1;
+        describeLog(message);
+      }
+    }
+    checkPreVotes();
+  }
+
+  /** Stands for election in a new term. */
+  void campaign(boolean recovery, boolean transfer) {
+    recoveryElection = recovery;
+    core.enterTerm(core.term + 1, core.self);
+    core.becomeRole(Role.CANDIDATE, RaftCore.NO_NODE);
+    core.resetElectionTimer();
+    beginRound();
+    for (int i = 0; i < core.peers.size(); i++) {
+      Peer peer = core.peers.get(i);
+      if (peer.voter) {
+        Message message = core.outbox.add(MessageType.REQUEST_VOTE, peer.node);
+        message.transfer = transfer;
+        message.recoveryElection = recovery;
+        describeLog(message);
+      }
+    }
+  }
+
+  void tick() {
+    if (core.role == Role.PRE_CANDIDATE) {
+      checkPreVotes();
+    }
+  }
+
+  void onOwnVoteDurable() {
+    if (core.role == Role.CANDIDATE) {
+      ownVoteDurable = true;
+      checkVotes();
+    }
+  }
+
+  void onPreVote(Message m) {
+    boolean logOk = isUpToDate(m);
+    boolean heard = core.hearsLeader();
+    Message answer = core.outbox.add(MessageType.PRE_VOTE_RESPONSE, m.from);
+    answer.round = m.round;
+    answer.logOk = logOk && !heard;
+    answer.granted =
+        logOk
+            && !heard
+            && m.term > core.term
+            && mayVote()
+            && (!m.recovering || core.flaw == Flaw.RECOVERING_VOTES);
+  }
+
+  void onPreVoteResponse(Message m, Peer peer) {
+    if (core.role != Role.PRE_CANDIDATE || m.round != round) {
+      return;
+    }
+    record(m, peer);
+    checkPreVotes();
+  }
+
+  void onRequestVote(Message m) {
+    boolean free =
+        (core.vote == RaftCore.NO_NODE && core.leader == RaftCore.NO_NODE) || core.vote == m.from;
+    boolean logOk = isUpToDate(m);
+    boolean grant =
+        (free || core.flaw == Flaw.VOTE_TWICE) && logOk && (mayVote() || m.recoveryElection);
+    if (grant && core.vote != m.from) {
+      core.vote = m.from;
+      core.outbox.persist();
+    }
+    if (grant) {
+      core.resetElectionTimer();
+    }
+    Message answer = core.outbox.add(MessageType.REQUEST_VOTE_RESPONSE, m.from);
+    answer.round = m.round;
+    answer.granted = grant;
+    answer.logOk = logOk;
+  }
+
+  void onRequestVoteResponse(Message m, Peer peer) {
+    if (core.role != Role.CANDIDATE || m.round != round) {
+      return;
+    }
+    record(m, peer);
+    checkVotes();
+  }
+
+  /** Returns how many recovering voters leave no majority of others. */
+  private static int blocking(int voters) {
+    return voters - Quorum.majority(voters) + 1;
+  }
+
+  private boolean isUpToDate(Message m) {
+    return core.log.isUpToDate(m.logTerm, m.index) || core.flaw == Flaw.VOTE_FOR_SHORTER_LOG;
+  }
+
+  private boolean mayVote() {
+    return !core.recovering || core.flaw == Flaw.RECOVERING_VOTES;
+  }
+
+  private void beginRound() {
+    round++;
+    ownVoteDurable = false;
+    for (int i = 0; i < core.peers.size(); i++) {
+      core.peers.get(i).clearBallot();
+    }
+  }
+
+  private void describeLog(Message message) {
+    message.round = round;
+    message.index = core.log.lastIndex();
+    message.logTerm = core.log.lastTerm();
+  }
+
+  private static void record(Message m, Peer peer) {
+    peer.answered = true;
+    peer.granted = m.granted;
+    peer.logOk = m.logOk;
+    peer.recovering = m.recovering;
+  }
+
+  private void checkPreVotes() {
+    int voters = core.membership().voterCount();
+    int majority = Quorum.majority(voters);
+    boolean isVoter = core.membership().isVoter(core.self);
+    int granted = isVoter && mayVote() ? 1 : 0;
+    int recovering = isVoter && core.recovering ? 1 : 0;
+    int answered = isVoter ? 1 : 0;
+    boolean mostComplete = true;
+    for (int i = 0; i < core.peers.size(); i++) {
+      Peer peer = core.peers.get(i);
+      if (peer.voter && peer.answered) {
+        answered++;
+        granted += peer.granted ? 1 : 0;
+        recovering += peer.recovering ? 1 : 0;
+        mostComplete &= peer.logOk;
+      }
+    }
+    if (granted >= majority && mayVote()) {
+      campaign(false, false);
+    } else if (recovering >= blocking(voters) && mostComplete) {
+      // No other election can succeed. All that can be reached get half a timeout to answer.
+      boolean waited = core.electionElapsed >= core.config.electionTicks() / 2;
+      if (answered == voters || waited) {
+        campaign(true, false);
+      }
+    }
+  }
+
+  private void checkVotes() {
+    int voters = core.membership().voterCount();
+    int majority = Quorum.majority(voters);
+    boolean isVoter = core.membership().isVoter(core.self);
+    int granted = isVoter && ownVoteDurable ? 1 : 0;
+    int recovering = isVoter && core.recovering ? 1 : 0;
+    for (int i = 0; i < core.peers.size(); i++) {
+      Peer peer = core.peers.get(i);
+      if (peer.voter && peer.answered) {
+        granted += peer.granted ? 1 : 0;
+        recovering += peer.recovering ? 1 : 0;
+      }
+    }
+    // The answers are from this term: whoever gave one takes nothing from an earlier leader any
+    // more, so that those who are recovering now stay so until this election is decided.
+    if (granted >= majority && (!recoveryElection || recovering >= blocking(voters))) {
+      core.becomeLeader(recoveryElection);
+    }
+  }
+}

@@ -1,0 +1,22 @@
+package io.plinth.raft.core;
+
+/**
+ * A mistake that a core makes on purpose, so that tests can show that they would find it. The
+ * constructor that takes one is not public: no core outside of this package's tests has one.
+ */
+enum Flaw {
+  NONE,
+  VOTE_TWICE,
+  VOTE_BEFORE_DURABLE,
+  VOTE_FOR_SHORTER_LOG,
+  LEADER_TERM_ON_ENTRIES,
+  COMMIT_EARLIER_TERM,
+  TRUNCATE_WITHOUT_CONFLICT,
+  CONFLICT_KEPT,
+  LEARNER_COUNTED,
+  LEASE_SURVIVES_LEADERSHIP,
+  READ_WITHOUT_QUORUM,
+  ACK_BEFORE_DURABLE,
+  RECOVERING_VOTES,
+  COMMIT_BEYOND_MATCH
+}

@@ -1,0 +1,91 @@
+package io.plinth.raft.core;
+
+import java.util.Arrays;
+
+/** Who belongs to a group. Immutable; node numbers are in ascending order. */
+public final class Membership {
+  private final int[] voters;
+  private final int[] learners;
+
+  private Membership(int[] voters, int[] learners) {
+    this.voters = voters;
+    this.learners = learners;
+  }
+
+  /** Returns a group of these voters and no learners. */
+  public static Membership of(int... voters) {
+    int[] sorted = voters.clone();
+    Arrays.sort(sorted);
+    for (int i = 0; i < sorted.length; i++) {
+      if (sorted[i] < 0 || (i > 0 && sorted[i] == sorted[i - 1])) {
+        throw new IllegalArgumentException("voters=" + Arrays.toString(voters));
+      }
+    }
+    return new Membership(sorted, new int[0]);
+  }
+
+  /** Returns how many voters there are. */
+  public int voterCount() {
+    return voters.length;
+  }
+
+  /** Returns voter {@code i}, from 0. */
+  public int voter(int i) {
+    return voters[i];
+  }
+
+  /** Returns how many learners there are. */
+  public int learnerCount() {
+    return learners.length;
+  }
+
+  /** Returns learner {@code i}, from 0. */
+  public int learner(int i) {
+    return learners[i];
+  }
+
+  /** Returns whether {@code node} votes. */
+  public boolean isVoter(int node) {
+    return Arrays.binarySearch(voters, node) >= 0;
+  }
+
+  /** Returns whether {@code node} is a learner. */
+  public boolean isLearner(int node) {
+    return Arrays.binarySearch(learners, node) >= 0;
+  }
+
+  /** Returns whether the change makes sense here: see {@link EntryKind}. The last voter stays. */
+  boolean allows(EntryKind change, int node) {
+    return switch (change) {
+      case ADD_LEARNER -> node >= 0 && !isVoter(node) && !isLearner(node);
+      case PROMOTE -> isLearner(node);
+      case REMOVE -> isLearner(node) || (isVoter(node) && voters.length > 1);
+      case PAYLOAD, NO_OP, EPOCH -> false;
+    };
+  }
+
+  Membership with(EntryKind change, int node) {
+    return switch (change) {
+      case ADD_LEARNER -> new Membership(voters, plus(learners, node));
+      case PROMOTE -> new Membership(plus(voters, node), minus(learners, node));
+      case REMOVE -> new Membership(minus(voters, node), minus(learners, node));
+      case PAYLOAD, NO_OP, EPOCH -> this;
+    };
+  }
+
+  private static int[] plus(int[] nodes, int node) {
+    int[] more = Arrays.copyOf(nodes, nodes.length + 1);
+    more[nodes.length] = node;
+    Arrays.sort(more);
+    return more;
+  }
+
+  private static int[] minus(int[] nodes, int node) {
+    return Arrays.stream(nodes).filter(other -> other != node).toArray();
+  }
+
+  @Override
+  public String toString() {
+    return "voters " + Arrays.toString(voters) + " learners " + Arrays.toString(learners);
+  }
+}

@@ -1,0 +1,59 @@
+package io.plinth.raft.core;
+
+/** What this replica knows of another one. */
+final class Peer {
+  static final long NEVER = Long.MIN_VALUE / 2;
+
+  final int node;
+  long incarnation;
+  boolean voter;
+  boolean member;
+
+  // Of the current round of an election.
+  boolean answered;
+  boolean granted;
+  boolean logOk;
+
+  // As a leader knows it.
+  boolean recovering;
+
+  /**
+   * A probe finds out where the logs agree, one message at a time; otherwise many are on the way.
+   */
+  boolean probing;
+
+  boolean probeSent;
+  boolean resyncReported;
+  long nextIndex;
+  long appended;
+  long durable;
+  long progressTick;
+  long heardTick;
+  long ackedTick;
+  long ackedRound;
+
+  Peer(int node) {
+    this.node = node;
+  }
+
+  void clearBallot() {
+    answered = false;
+    granted = false;
+    logOk = false;
+  }
+
+  /** What was known of an earlier incarnation or leadership counts no more. */
+  void restart(long lastIndex, long now) {
+    recovering = false;
+    probing = true;
+    probeSent = false;
+    resyncReported = false;
+    nextIndex = lastIndex + 1;
+    appended = 0;
+    durable = 0;
+    progressTick = now;
+    heardTick = now;
+    ackedTick = NEVER;
+    ackedRound = 0;
+  }
+}
