@@ -119,7 +119,9 @@ final class Leadership {
     peer.recovering = m.recovering;
     peer.ackedTick = Math.max(peer.ackedTick, m.tick);
     peer.ackedRound = Math.max(peer.ackedRound, m.round);
-    if (!peer.member) {
+    boolean possible =
+        m.index <= core.log.lastIndex() && m.appended <= m.index && m.durable <= m.appended;
+    if (!peer.member || (m.granted && !possible)) {
       return;
     }
     if (m.granted) {

@@ -367,7 +367,7 @@ public final class RaftCore {
     if (recovering && m.recoverIncarnation == incarnation && recoverTo == 0) {
       recoverTo = m.recoverTo;
     }
-    if (m.type == MessageType.APPEND && !accept(m)) {
+    if (m.type == MessageType.APPEND && !(isPossible(m) && accept(m))) {
       return;
     }
     long known =
@@ -379,6 +379,18 @@ public final class RaftCore {
     }
     checkRecovered();
     respond();
+  }
+
+  /** Terms never go down in a log, nor beyond the leader's: what claims so is not answered. */
+  private static boolean isPossible(Message m) {
+    long previous = m.logTerm;
+    for (int i = 0; i < m.entryCount; i++) {
+      if (m.terms[i] < previous || m.lengthsBytes[i] < 0) {
+        return false;
+      }
+      previous = m.terms[i];
+    }
+    return m.index >= 0 && previous <= m.term;
   }
 
   /**

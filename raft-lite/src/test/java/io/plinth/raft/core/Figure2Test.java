@@ -283,6 +283,28 @@ class Figure2Test {
     assertThat(core.commitIndex()).isEqualTo(3);
   }
 
+  // What no correct peer sends changes nothing.
+
+  @Test
+  void entriesWhoseTermsGoDownOrBeyondTheLeadersAreNotTaken() {
+    create(5, 1, 3);
+    step(append(2, 5, 2, 3, 2));
+    step(append(2, 5, 2, 3, 6));
+    step(append(2, 5, -1, 3, 3));
+    assertThat(core.log().lastIndex()).isEqualTo(2);
+    assertThat(done).noneMatch(line -> line.startsWith("append") || line.startsWith("send"));
+  }
+
+  @Test
+  void anAnswerBeyondTheLeadersLogDoesNotCount() {
+    lead();
+    step(new Message().appendedUpTo(SELF, 1, 1));
+    step(response(2, 6, 9));
+    assertThat(core.commitIndex()).isZero();
+    step(response(2, 6, 1));
+    assertThat(core.commitIndex()).isEqualTo(1);
+  }
+
   private static Membership members() {
     return Membership.of(1, 2, 3);
   }
