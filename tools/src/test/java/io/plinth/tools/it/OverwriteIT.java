@@ -21,7 +21,6 @@ import tools.jackson.databind.JsonNode;
 class OverwriteIT {
   private static final int BLOCK = 4096;
   private static final int DEPTH = 32;
-  private static final int SEGMENT_MIB = 64;
   private static final int CAPACITY_MIB = 8192;
   private static final int VOLUME_MIB = CAPACITY_MIB * 7 / 10;
   private static final int BLOCKS = VOLUME_MIB * 256;
@@ -52,8 +51,6 @@ class OverwriteIT {
         last = log(server);
         double amplification =
             grown(before, last, "appendedBytes") / grown(before, last, "writtenBytes");
-        double moved =
-            BLOCK * grown(before, last, "movedBlocks") / grown(before, last, "writtenBytes");
         System.out.printf(
             "OverwriteIT: %d MiB in a log of %d MiB, time %d: appended %.2f times, of which %.2f were moved; segments cleaned %.0f,"
                 + " p99 %d us, without the cleaner %d us%n",
@@ -61,12 +58,11 @@ class OverwriteIT {
             CAPACITY_MIB,
             i,
             amplification,
-            moved,
+            BLOCK * grown(before, last, "movedBlocks") / grown(before, last, "writtenBytes"),
             grown(before, last, "cleanedSegments"),
             p99Us(took),
             p99Us(withoutCleaner));
-        // Headers are not counted: how many writes share a block of them depends on the machine.
-        assertThat(1 + moved).as("blocks written and moved for each one written").isLessThan(3.0);
+        assertThat(amplification).as("blocks appended for each block written").isLessThan(3.0);
       }
       assertThat(last.get("cleanedSegments").asLong()).isPositive();
       verify(client);
@@ -85,10 +81,8 @@ class OverwriteIT {
     try (NbdClient client = NbdClient.connect(server.nbd(), "demo")) {
       long[] _ = overwrite(client, BLOCKS, true);
       took = overwrite(client, BLOCKS, false);
-      // What a server cleans while it idles costs nobody anything; for want of room it cleans
-      // later.
-      assertThat(log(server).get("segmentsAvailable").asLong() * SEGMENT_MIB)
-          .isGreaterThan(CAPACITY_MIB);
+      // A few are cleaned while the server idles and is asked for this.
+      assertThat(log(server).get("cleanedSegments").asLong()).isLessThan(10);
     }
     server.kill();
     Shell.ok(60, "rm", "-r", directory.resolve("roomy").toString());
