@@ -35,19 +35,20 @@ public interface LogStorage {
   LogFile openForAppend(int slot, int position);
 
   /**
-   * Sets all bytes of a slot from {@code position} on to zero, durably, and waits for it. At start
-   * only.
+   * Sets the bytes of a slot from {@code from} to before {@code to} to zero, durably, and waits for
+   * it. At start only.
    *
    * @return {@link Status#OK} or a negated errno
    */
-  int eraseNow(int slot, int position);
+  int eraseNow(int slot, int from, int to);
 
   /** Deletes the file of a slot that holds no records. At start only. */
   void removeExisting(int slot);
 
   /**
    * Asks for a new segment to be prepared in {@code slot}; returns at once. At most one at a time.
-   * What is beyond {@link LogFile#writableBytes()} may be of an earlier use of the slot.
+   * What is beyond {@link LogFile#writableBytes()} may be of an earlier use of the slot, but the
+   * first block is durably zero before anything behind it is written over.
    *
    * @param reserved whether all of its space is taken from the file system at once, so that writing
    *     it can't fail for want of space; otherwise space is taken as it is populated

@@ -34,6 +34,10 @@ public final class SegmentDirectory implements LogStorage {
   private static final Logger LOG = LoggerFactory.getLogger(SegmentDirectory.class);
   private static final String PREFIX = "segment-";
   private static final int POPULATE_STEP = 1 << 20;
+
+  /** What a segment's header lies in. */
+  private static final int FIRST_BYTES = 4096;
+
   private static final int SUPERBLOCK_COPY_BYTES = 4096;
   private static final int FILE_MODE = 0600;
 
@@ -188,13 +192,16 @@ public final class SegmentDirectory implements LogStorage {
   }
 
   @Override
-  public int eraseNow(int slot, int position) {
-    SegmentFile file = (SegmentFile) openExisting(slot);
-    int result = Posix.truncate(file.descriptor(), position);
-    if (result == Status.OK) {
-      result = Posix.allocate(file.descriptor(), 0, segmentBytes);
+  public int eraseNow(int slot, int from, int to) {
+    int descriptor = ((SegmentFile) openExisting(slot)).descriptor();
+    int result;
+    if (to == segmentBytes) {
+      result = Posix.truncate(descriptor, from);
+      result = result == Status.OK ? Posix.allocate(descriptor, 0, segmentBytes) : result;
+    } else {
+      result = writeZeroes(descriptor, from, to - from);
     }
-    return result == Status.OK ? Posix.sync(file.descriptor()) : result;
+    return result == Status.OK ? Posix.sync(descriptor) : result;
   }
 
   @Override
@@ -508,6 +515,11 @@ public final class SegmentDirectory implements LogStorage {
             ? Posix.allocate(descriptor, 0, segmentBytes)
             : Posix.truncate(descriptor, segmentBytes);
     SegmentFile file = new SegmentFile(this, driver, slot, descriptor, segmentBytes);
+    if (kept && result == Status.OK) {
+      // Before anything else of it is written over: else a loss of power could leave a segment that
+      // looks whole from its header.
+      result = writeZeroes(descriptor, 0, FIRST_BYTES);
+    }
     if (result == Status.OK) {
       // The size and the directory entry must be durable before a record in the file is called
       // durable.

@@ -123,9 +123,9 @@ public final class SimLogStorage implements LogStorage {
   }
 
   @Override
-  public int eraseNow(int slot, int position) {
+  public int eraseNow(int slot, int from, int to) {
     SimFile file = disk.files().get(slot);
-    NativeMemory.zero(file.cached.address() + position, segmentBytes() - position);
+    NativeMemory.zero(file.cached.address() + from, to - from);
     file.sync(0, segmentBytes());
     return Status.OK;
   }
@@ -164,6 +164,8 @@ public final class SimLogStorage implements LogStorage {
     File file = new File(slot);
     open.put(slot, file);
     file.content.beginAnew();
+    file.zeroTo(SimFile.PAGE_BYTES);
+    file.content.sync(0, SimFile.PAGE_BYTES);
     file.zeroTo(Math.min(segmentBytes(), 1 << 16));
     file.mapped = true;
     file.resident = true;

@@ -164,13 +164,27 @@ class SegmentDirectoryTest {
     directory.close();
     directory = openDirectory();
 
-    assertThat(directory.eraseNow(0, 4096)).isEqualTo(Status.OK);
+    assertThat(directory.eraseNow(0, 4096, SEGMENT_BYTES)).isEqualTo(Status.OK);
 
     assertThat(directory.readNow(0, memory.address(), 8192, 0)).isEqualTo(8192);
     assertThat(buffer.getByte(4095)).isEqualTo((byte) 'x');
     assertThat(buffer.getByte(4096)).isZero();
     assertThat(buffer.getByte(8191)).isZero();
     assertThat(Files.size(folder.resolve("segment-00000000"))).isEqualTo(SEGMENT_BYTES);
+  }
+
+  @Test
+  void erasingAPartKeepsWhatIsBeforeAndBehindIt() {
+    LogFile file = prepare(0);
+    file.memory().buffer(0, 8192).setMemory(0, 8192, (byte) 'x');
+
+    assertThat(directory.eraseNow(0, 1000, 4096)).isEqualTo(Status.OK);
+
+    assertThat(directory.readNow(0, memory.address(), 8192, 0)).isEqualTo(8192);
+    assertThat(buffer.getByte(999)).isEqualTo((byte) 'x');
+    assertThat(buffer.getByte(1000)).isZero();
+    assertThat(buffer.getByte(4095)).isZero();
+    assertThat(buffer.getByte(4096)).isEqualTo((byte) 'x');
   }
 
   @Test

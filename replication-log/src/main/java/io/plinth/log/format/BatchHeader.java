@@ -3,29 +3,42 @@ package io.plinth.log.format;
 import io.plinth.engine.memory.NativeMemory;
 import java.nio.ByteOrder;
 import java.util.zip.CRC32C;
+import org.agrona.UnsafeApi;
 import org.agrona.concurrent.UnsafeBuffer;
 
 /**
  * Flyweight over the header of a batch: the unit of append and of the checksum chain.
+ *
+ * <p>A header begins a block of its own, or it shares what is left of the header block of the batch
+ * before: many small batches then cost one block. A block that a sync may have written is not
+ * shared any more.
  *
  * <pre>
  *   0         8         12            16      24         32
  *  +---------+---------+-------------+-------+----------+
  *  | magic   | version | headerBytes | logId | sequence |
  *  +---------+---------+-------------+-------+----------+
- *  32                40            44            48             52             56        64         68
- *  +-----------------+-------------+-------------+--------------+--------------+---------+----------+-----------+
- *  | durableSequence | previousCrc | recordCount | headerBlocks | payloadBlocks| epochMs | starts   | headerCrc |
- *  +-----------------+-------------+-------------+--------------+--------------+---------+----------+-----------+
- *  72
- *  +----------------------------+-----+  4096 x headerBlocks  +----------------------+
- *  | record header 0, 1, 2, ... | ... |                       | payload blocks ...   |
- *  +----------------------------+-----+                       +----------------------+
+ *  32                40            44            48             52              56        64
+ *  +-----------------+-------------+-------------+--------------+---------------+---------+
+ *  | durableSequence | previousCrc | recordCount | headerBlocks | payloadBlocks | epochMs |
+ *  +-----------------+-------------+-------------+--------------+---------------+---------+
+ *  64       68            72             76          80
+ *  +--------+-------------+--------------+-----------+----------------------------+-----+
+ *  | starts | headerStart | payloadStart | headerCrc | record header 0, 1, 2, ... | ... |
+ *  +--------+-------------+--------------+-----------+----------------------------+-----+
+ *
+ *  one block of the segment                          the following blocks
+ *  +---------+---------+---------+-----------------+ +--------------+--------------+--------------+
+ *  | batch 7 | batch 8 | batch 9 | zeroes          | | payload of 7 | payload of 8 | payload of 9 |
+ *  +---------+---------+---------+-----------------+ +--------------+--------------+--------------+
  * </pre>
  *
  * <ul>
  *   <li>{@code headerBytes}: length of this header and the record headers; what {@code headerCrc}
  *       covers.
+ *   <li>{@code headerBlocks}: how many blocks this header begins; zero when it shares one.
+ *   <li>{@code headerStart}: offset of this header in its segment, in bytes; a multiple of 8.
+ *   <li>{@code payloadStart}: the block of the segment with which the payload begins.
  *   <li>{@code sequence}: one more than that of the batch before.
  *   <li>{@code durableSequence}: the newest batch that was known to be durable when this one was
  *       written. Recovery takes a damaged batch at or below it for rot, above it for a torn tail.
@@ -43,7 +56,7 @@ public final class BatchHeader {
   public static final long MAGIC = 0x48435441424e4c50L;
 
   /** Length of the fixed part in bytes. */
-  public static final int BYTES = 72;
+  public static final int BYTES = 80;
 
   private static final int MAGIC_OFFSET = 0;
   private static final int VERSION_OFFSET = 8;
@@ -57,9 +70,16 @@ public final class BatchHeader {
   private static final int PAYLOAD_BLOCKS_OFFSET = 52;
   private static final int EPOCH_MS_OFFSET = 56;
   private static final int STARTS_OFFSET = 64;
+  private static final int HEADER_START_OFFSET = 68;
+  private static final int PAYLOAD_START_OFFSET = 72;
 
   /** Offset of the header's checksum. */
-  public static final int CRC_OFFSET = 68;
+  public static final int CRC_OFFSET = 76;
+
+  /** Headers begin at multiples of so many bytes. */
+  public static final int ALIGNMENT = 8;
+
+  private static final int BLOCK = LogFormat.BLOCK_BYTES;
 
   private static final ByteOrder ORDER = ByteOrder.LITTLE_ENDIAN;
   private final UnsafeBuffer buffer = new UnsafeBuffer(0, 0);
@@ -81,7 +101,9 @@ public final class BatchHeader {
       int headerBlocks,
       int payloadBlocks,
       long epochMs,
-      int starts) {
+      int starts,
+      int headerStart,
+      int payloadStart) {
     buffer.putLong(MAGIC_OFFSET, MAGIC, ORDER);
     buffer.putInt(VERSION_OFFSET, LogFormat.VERSION, ORDER);
     buffer.putInt(HEADER_BYTES_OFFSET, headerBytes, ORDER);
@@ -94,6 +116,8 @@ public final class BatchHeader {
     buffer.putInt(PAYLOAD_BLOCKS_OFFSET, payloadBlocks, ORDER);
     buffer.putLong(EPOCH_MS_OFFSET, epochMs, ORDER);
     buffer.putInt(STARTS_OFFSET, starts, ORDER);
+    buffer.putInt(HEADER_START_OFFSET, headerStart, ORDER);
+    buffer.putInt(PAYLOAD_START_OFFSET, payloadStart, ORDER);
     buffer.putInt(CRC_OFFSET, 0, ORDER);
   }
 
@@ -103,16 +127,64 @@ public final class BatchHeader {
         && buffer.getInt(VERSION_OFFSET, ORDER) == LogFormat.VERSION;
   }
 
-  /** Returns whether the lengths can be those of a batch that fits {@code maxBlocks}. */
-  public boolean hasPossibleLengths(int maxBlocks) {
-    int headerBlocks = headerBlocks();
-    int payloadBlocks = payloadBlocks();
+  /**
+   * Returns whether this can be a batch at an offset of a segment: a batch of this format, written
+   * for that place, whose parts lie before {@code end}. Says nothing about the checksum. At least
+   * {@link #BYTES} bytes must be readable.
+   */
+  public boolean isPossible(int at, int end) {
+    if (!isBatch() || headerStart() != at) {
+      return false;
+    }
+    boolean shares = at % BLOCK != 0;
+    long headerBlocks = headerBlocks();
+    long payloadBlocks = payloadBlocks();
+    long headerEnd = shares ? blockEnd(at) : at + headerBlocks * BLOCK;
+    long payloadStart = (long) payloadStart() * BLOCK;
     return headerBytes() >= BYTES
-        && headerBlocks > 0
+        && shares == (headerBlocks == 0)
+        && headerBlocks >= 0
         && payloadBlocks >= 0
-        && headerBlocks <= maxBlocks
-        && payloadBlocks <= maxBlocks - headerBlocks
-        && headerBytes() <= headerBlocks * LogFormat.BLOCK_BYTES;
+        && at + (long) headerBytes() <= headerEnd
+        && (shares ? payloadStart >= headerEnd : payloadStart == headerEnd)
+        && payloadStart + payloadBlocks * BLOCK <= end;
+  }
+
+  /** Returns where the block ends in which an offset lies. */
+  private static int blockEnd(int at) {
+    return (at & -BLOCK) + BLOCK;
+  }
+
+  /**
+   * Returns the offset in the segment of a header that shares a block with one which ends at an
+   * offset, or zero when there is no room for any.
+   */
+  public static int sharedAfter(int headerEnd) {
+    int at = (headerEnd + ALIGNMENT - 1) & -ALIGNMENT;
+    return at % BLOCK == 0 || at + BYTES > blockEnd(at) ? 0 : at;
+  }
+
+  /**
+   * Returns where the batch after this one has its header if it shares this one's block, or zero
+   * when it can't.
+   */
+  public int sharedStart() {
+    return sharedAfter(headerStart() + headerBytes());
+  }
+
+  /**
+   * Returns the first offset within a block, in bytes, not before {@code from}, at which there is
+   * what looks like the beginning of a header, or -1.
+   *
+   * @param block address of the block
+   */
+  public static int find(long block, int from) {
+    for (int at = from; at + BYTES <= BLOCK; at += ALIGNMENT) {
+      if (UnsafeApi.getLong(block + at) == MAGIC) {
+        return at;
+      }
+    }
+    return -1;
   }
 
   public int headerBytes() {
@@ -145,6 +217,21 @@ public final class BatchHeader {
 
   public int payloadBlocks() {
     return buffer.getInt(PAYLOAD_BLOCKS_OFFSET, ORDER);
+  }
+
+  /** Returns where in the segment this header is, in bytes. */
+  public int headerStart() {
+    return buffer.getInt(HEADER_START_OFFSET, ORDER);
+  }
+
+  /** Returns with which block of the segment the payload begins. */
+  public int payloadStart() {
+    return buffer.getInt(PAYLOAD_START_OFFSET, ORDER);
+  }
+
+  /** Returns where in the segment the payload ends, in bytes. */
+  public int endOffset() {
+    return (payloadStart() + payloadBlocks()) * BLOCK;
   }
 
   public int starts() {

@@ -3,7 +3,7 @@ package io.plinth.log.format;
 /** Constants of the log's format. All numbers are little-endian. */
 public final class LogFormat {
   /** Version of every structure; another one is refused. */
-  public static final int VERSION = 2;
+  public static final int VERSION = 3;
 
   /** Unit of places in the log and of volumes. */
   public static final int BLOCK_BYTES = 4096;

@@ -92,15 +92,22 @@ public final class Journal implements CycleTask, Completion, Releasable {
   private boolean hostFull;
   private boolean fullReported;
 
-  // The open batch; none when openHeaderBlocks is zero.
-  private int openStart;
+  // The open batch, all in bytes of the segment but the count of payload blocks.
+  private boolean isOpen;
+  private int headerStart;
+  private int headerEnd;
+  private int headerLimit;
   private int openHeaderBlocks;
-  private int openHeaderBytes;
+  private int payloadStart;
   private int openPayloadBlocks;
   private int openRecords;
   private int recordPayload;
 
   private int position;
+
+  /** Where the next batch may share the header block of the one before; zero when it may not. */
+  private int sharedStart;
+
   private long nextSequence;
   private int chainCrc;
   private long durableSequence;
@@ -261,10 +268,7 @@ public final class Journal implements CycleTask, Completion, Releasable {
    * is being written.
    */
   public int roomBlocks() {
-    int end = position;
-    if (openHeaderBlocks > 0) {
-      end = openStart + (openHeaderBlocks + openPayloadBlocks) * BLOCK;
-    }
+    int end = isOpen ? payloadStart + openPayloadBlocks * BLOCK : position;
     return active == null ? 0 : (segmentBytes - end) / BLOCK - 1;
   }
 
@@ -315,6 +319,7 @@ public final class Journal implements CycleTask, Completion, Releasable {
    */
   public Superblock.Start mark() {
     seal();
+    endHeaderBlock();
     return active == null
         ? Superblock.Start.NEW
         : new Superblock.Start(nextSequence, chainCrc, active.sequence(), position);
@@ -431,11 +436,10 @@ public final class Journal implements CycleTask, Completion, Releasable {
       int type, int flags, int group, long term, long index, long firstBlock, int count) {
     int payloadBlocks = RecordHeader.hasPayload(type) ? count : 0;
     int headerBytes = RecordHeader.encodedBytes(type, count);
-    long address = active.file().memory().address() + openStart + openHeaderBytes;
-    recordHeader.wrap(address, headerBytes);
+    recordHeader.wrap(active.file().memory().address() + headerEnd, headerBytes);
     recordPayload = openPayloadBlocks;
     recordHeader.encode(type, flags, group, term, index, firstBlock, count, recordPayload);
-    openHeaderBytes += headerBytes;
+    headerEnd += headerBytes;
     openPayloadBlocks += payloadBlocks;
     openRecords++;
   }
@@ -480,19 +484,14 @@ public final class Journal implements CycleTask, Completion, Releasable {
 
   /** Returns where the payload of the record just begun goes. */
   public long payloadAddress() {
-    return active.file().memory().address()
-        + openStart
-        + (openHeaderBlocks + recordPayload) * (long) BLOCK;
+    return active.file().memory().address() + payloadStart + recordPayload * (long) BLOCK;
   }
 
   /**
    * Returns the place in the log, in blocks, of the first payload block of the record just begun.
    */
   public long payloadPlace() {
-    return (long) active.file().slot() * blocksPerSegment
-        + openStart / BLOCK
-        + openHeaderBlocks
-        + recordPayload;
+    return (long) active.file().slot() * blocksPerSegment + payloadStart / BLOCK + recordPayload;
   }
 
   /**
@@ -637,6 +636,12 @@ public final class Journal implements CycleTask, Completion, Releasable {
     }
   }
 
+  /** Lets the next batch begin a block: for replay, or because this one is going to the disk. */
+  private void endHeaderBlock() {
+    sharedStart = 0;
+    isOpen = openRecords > 0;
+  }
+
   /** Stops taking records. What has been begun is sealed. */
   public void stop() {
     seal();
@@ -659,14 +664,15 @@ public final class Journal implements CycleTask, Completion, Releasable {
   }
 
   private boolean fitsOpenBatch(int headerBytes, int payloadBlocks) {
-    return openHeaderBlocks > 0
-        && openHeaderBytes + headerBytes <= openHeaderBlocks * BLOCK
-        && openStart + (openHeaderBlocks + openPayloadBlocks + payloadBlocks) * (long) BLOCK
+    return isOpen
+        && headerEnd + headerBytes <= headerLimit
+        && payloadStart + (openPayloadBlocks + payloadBlocks) * (long) BLOCK
             <= active.file().writableBytes();
   }
 
   private boolean openBatch(int headerBytes, int payloadBlocks, boolean isData) {
-    int headerBlocks = LogFormat.blocks(BatchHeader.BYTES + headerBytes);
+    int bytes = BatchHeader.BYTES + headerBytes;
+    int headerBlocks = sharesHeader(bytes, payloadBlocks) ? 0 : LogFormat.blocks(bytes);
     long total = (headerBlocks + payloadBlocks) * (long) BLOCK;
     if (active == null || position + total > segmentBytes) {
       if (BLOCK + total > segmentBytes) {
@@ -690,12 +696,28 @@ public final class Journal implements CycleTask, Completion, Releasable {
       awaitedBytes = Math.max(awaitedBytes, end);
       return refuse(Status.EAGAIN);
     }
-    openStart = position;
+    isOpen = true;
     openHeaderBlocks = headerBlocks;
-    openHeaderBytes = BatchHeader.BYTES;
+    payloadStart = position + headerBlocks * BLOCK;
     openPayloadBlocks = 0;
     openRecords = 0;
+    if (headerBlocks == 0) {
+      headerStart = sharedStart;
+    } else {
+      headerStart = position;
+      headerLimit = payloadStart;
+      // What the file held before is never taken for a header that shares this block.
+      NativeMemory.zero(active.file().memory().address() + headerLimit - BLOCK, BLOCK);
+    }
+    headerEnd = headerStart + BatchHeader.BYTES;
     return true;
+  }
+
+  /** Returns whether the next batch goes on in the header block of the one before. */
+  private boolean sharesHeader(int bytes, int payloadBlocks) {
+    return sharedStart > 0
+        && sharedStart + bytes <= headerLimit
+        && position + payloadBlocks * (long) BLOCK <= segmentBytes;
   }
 
   /** The file system has no room for the rest of this segment: the reserve has its space. */
@@ -773,6 +795,7 @@ public final class Journal implements CycleTask, Completion, Releasable {
     segments[file.slot()] = segment;
     active = segment;
     position = BLOCK;
+    sharedStart = 0;
     // Whoever waits for room in the segment before, or for this one, is offered this one.
     awaitedBytes = 0;
     awaitsSegment = false;
@@ -892,10 +915,11 @@ public final class Journal implements CycleTask, Completion, Releasable {
 
   private void sealBatch() {
     NativeMemory memory = active.file().memory();
-    long address = memory.address() + openStart;
-    batchHeader.wrap(address, openHeaderBytes);
+    long address = memory.address() + headerStart;
+    int headerBytes = headerEnd - headerStart;
+    batchHeader.wrap(address, headerBytes);
     batchHeader.encode(
-        openHeaderBytes,
+        headerBytes,
         logId,
         nextSequence,
         durableSequence,
@@ -904,20 +928,23 @@ public final class Journal implements CycleTask, Completion, Releasable {
         openHeaderBlocks,
         openPayloadBlocks,
         core.clock().epochMs(),
-        starts);
-    int headerCrc = memory.crc32c(crc, address, openHeaderBytes);
+        starts,
+        headerStart,
+        payloadStart / BLOCK);
+    int headerCrc = memory.crc32c(crc, address, headerBytes);
     // The checksum makes the batch valid: nothing of it may be stored later than that.
     VarHandle.releaseFence();
     batchHeader.headerCrc(headerCrc);
     chainCrc = headerCrc;
-    position = openStart + (openHeaderBlocks + openPayloadBlocks) * BLOCK;
+    position = payloadStart + openPayloadBlocks * BLOCK;
+    sharedStart = BatchHeader.sharedAfter(headerEnd);
     active.usedBytes(position);
     markDirty(active);
     counters.batches++;
     counters.records += openRecords;
     counters.payloadBlocks += openPayloadBlocks;
     counters.headerBlocks += openHeaderBlocks;
-    openHeaderBlocks = 0;
+    isOpen = false;
     openRecords = 0;
     nextSequence++;
     if (active.file().writableBytes() - position < POPULATE_AHEAD_BYTES / 2) {
@@ -941,6 +968,9 @@ public final class Journal implements CycleTask, Completion, Releasable {
     }
     syncTarget = nextSequence - 1;
     syncWanted = false;
+    if (!plantedBugs.contains(PlantedBug.SHARE_SYNCED_HEADER)) {
+      endHeaderBlock();
+    }
     counters.syncs++;
     int kept = 0;
     for (int i = 0; i < dirtyCount; i++) {

@@ -23,6 +23,10 @@ public enum PlantedBug {
   SKIP_READ_CHECKSUM,
   /** Recovery takes a batch that does not continue the chain, such as one of an earlier life. */
   IGNORE_CHAIN_CRC,
+  /** A batch goes on in a header block that was synced already. */
+  SHARE_SYNCED_HEADER,
+  /** Recovery leaves headers in place which share a block with the last batch that it accepts. */
+  KEEP_SHARED_TAIL,
   /** Segments are freed that hold the durable checkpoint. */
   FREE_BEFORE_CHECKPOINT,
   /** Segments are freed before that is durable by which nothing in them is needed. */

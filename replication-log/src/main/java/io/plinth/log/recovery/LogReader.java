@@ -2,6 +2,7 @@ package io.plinth.log.recovery;
 
 import io.plinth.engine.api.LogStorage;
 import io.plinth.engine.memory.NativeMemory;
+import io.plinth.log.format.LogFormat;
 
 /**
  * Reads a log's segments through a window, so that a walk along small neighbouring headers costs
@@ -12,6 +13,7 @@ public final class LogReader {
 
   private final LogStorage storage;
   private final NativeMemory window = NativeMemory.reserve(WINDOW_BYTES);
+  private NativeMemory region = window;
   private NativeMemory large;
   private int slot = -1;
   private int start;
@@ -29,30 +31,36 @@ public final class LogReader {
    */
   public long at(int wantedSlot, int position, int bytes) {
     if (wantedSlot == slot && position >= start && position + bytes <= start + length) {
+      region = window;
       return window.address() + position - start;
     }
-    if (bytes > WINDOW_BYTES) {
+    // Whole blocks, so that one block is never taken for readable in parts.
+    int from = position & -LogFormat.BLOCK_BYTES;
+    int needed = position + bytes - from;
+    if (needed > WINDOW_BYTES) {
       return atLarge(wantedSlot, position, bytes);
     }
     slot = -1;
-    int wanted = Math.min(WINDOW_BYTES, storage.segmentBytes() - position);
-    int count = storage.readNow(wantedSlot, window.address(), wanted, position);
-    if (count < bytes) {
+    region = window;
+    int wanted = Math.min(WINDOW_BYTES, storage.segmentBytes() - from);
+    int count = storage.readNow(wantedSlot, window.address(), wanted, from);
+    if (count < needed) {
       // A sector that can't be read must not take its readable neighbours with it.
-      count = storage.readNow(wantedSlot, window.address(), bytes, position);
-      if (count < bytes) {
+      int blocks = LogFormat.blocks(needed) * LogFormat.BLOCK_BYTES;
+      count = storage.readNow(wantedSlot, window.address(), blocks, from);
+      if (count < needed) {
         return 0;
       }
     }
     slot = wantedSlot;
-    start = position;
+    start = from;
     length = count;
-    return window.address();
+    return window.address() + position - from;
   }
 
-  /** Returns the region that {@link #at} answered from for this length. */
-  public NativeMemory region(int bytes) {
-    return bytes > WINDOW_BYTES ? large : window;
+  /** Returns the region in which the address lies that {@link #at} returned last. */
+  public NativeMemory region() {
+    return region;
   }
 
   /** Frees the window. */
@@ -70,6 +78,7 @@ public final class LogReader {
       }
       large = NativeMemory.reserve(bytes);
     }
+    region = large;
     return storage.readNow(wantedSlot, large.address(), bytes, position) < bytes
         ? 0
         : large.address();

@@ -38,6 +38,7 @@ public final class LogRecovery {
   private final boolean sameBoot;
   private final Set<PlantedBug> plantedBugs;
   private final LogReader reader;
+  private final LogReader payloadReader;
   private final CRC32C crc = new CRC32C();
   private final BatchHeader batch = new BatchHeader();
   private final RecordHeader record = new RecordHeader();
@@ -48,11 +49,16 @@ public final class LogRecovery {
   private final Map<RecoveryDecision, Long> decisions = new EnumMap<>(RecoveryDecision.class);
   private long durable;
 
-  // The cursor of the current walk.
+  // The cursor of the current walk: where a batch may share the last one's header block, or zero,
+  // and where it would begin a block.
   private int segmentIndex;
+  private int sharedStart;
   private int position;
   private long sequence;
   private int chain;
+
+  /** Up to here the current scan has met the payload of batches. */
+  private int scanEnd;
 
   /** Of the batch before the cursor: what was left by earlier processes does not follow it. */
   private int lastStarts;
@@ -69,6 +75,7 @@ public final class LogRecovery {
     this.sameBoot = superblock.bootId().equals(bootId);
     this.plantedBugs = plantedBugs;
     this.reader = new LogReader(storage);
+    this.payloadReader = new LogReader(storage);
     this.durable = superblock.durableSequence();
   }
 
@@ -94,6 +101,7 @@ public final class LogRecovery {
       return recovery.run(visitor);
     } finally {
       recovery.reader.close();
+      recovery.payloadReader.close();
     }
   }
 
@@ -137,6 +145,11 @@ public final class LogRecovery {
     // Only now: a log that is refused must be left as it is.
     unusable.forEach(storage::removeExisting);
     long torn = cut ? tornBytes(endIndex, endPosition) : damagedTailBytes(batchesFollow);
+    int sharedTorn = sharedTailBytes();
+    if (sharedTorn > 0 && !plantedBugs.contains(PlantedBug.KEEP_SHARED_TAIL)) {
+      erase(sharedStart, LogFormat.blocks(sharedStart) * LogFormat.BLOCK_BYTES);
+    }
+    torn += sharedTorn;
     if (cut || torn > 0) {
       eraseTail();
     }
@@ -156,7 +169,7 @@ public final class LogRecovery {
                 && header.logId() == superblock.logId()
                 && header.slot() == slot
                 && header.segmentBytes() == storage.segmentBytes()
-                && header.crc() == reader.region(1).crc32c(crc, address, SegmentHeader.CRC_OFFSET);
+                && header.crc() == reader.region().crc32c(crc, address, SegmentHeader.CRC_OFFSET);
       }
       if (ours && header.segmentSequence() >= superblock.start().segmentSequence()) {
         segments.add(
@@ -195,10 +208,9 @@ public final class LogRecovery {
     }
     long known = superblock.durableSequence();
     for (int index = 0; index < segments.size(); index++) {
-      for (int at = LogFormat.BLOCK_BYTES;
-          at < storage.segmentBytes();
-          at += LogFormat.BLOCK_BYTES) {
-        known = headerAt(index, at) ? Math.max(known, batch.durableSequence()) : known;
+      scanEnd = LogFormat.BLOCK_BYTES;
+      for (int at = nextIntact(index, scanEnd); at > 0; at = nextIntact(index, passBatch())) {
+        known = Math.max(known, batch.durableSequence());
       }
     }
     return known < superblock.start().sequence();
@@ -229,10 +241,9 @@ public final class LogRecovery {
       int index = segments.size() - 1;
       boolean goesOn = headerAt(index, LogFormat.BLOCK_BYTES) && isNext();
       boolean batches = false;
-      for (int at = LogFormat.BLOCK_BYTES;
-          at < storage.segmentBytes();
-          at += LogFormat.BLOCK_BYTES) {
-        if (headerAt(index, at) && batch.sequence() >= superblock.start().sequence()) {
+      scanEnd = LogFormat.BLOCK_BYTES;
+      for (int at = nextIntact(index, scanEnd); at > 0; at = nextIntact(index, passBatch())) {
+        if (batch.sequence() >= superblock.start().sequence()) {
           batches = true;
           durable = Math.max(durable, batch.durableSequence());
         }
@@ -256,6 +267,7 @@ public final class LogRecovery {
 
   private void rewind() {
     segmentIndex = 0;
+    sharedStart = 0;
     position = superblock.start().position();
     sequence = superblock.start().sequence();
     chain = superblock.start().previousCrc();
@@ -266,10 +278,16 @@ public final class LogRecovery {
   }
 
   /**
-   * Looks at the header that continues the chain, in this segment or at the start of the next;
-   * returns whether it is there.
+   * Looks at the header that continues the chain, in the header block of the batch before, behind
+   * that batch, or at the start of the next segment; returns whether it is there.
    */
   private boolean nextHeader() {
+    if (sharedStart > 0
+        && headerAt(segmentIndex, sharedStart)
+        && continuesChain()
+        && batch.starts() == lastStarts) {
+      return true;
+    }
     if (headerAt(segmentIndex, position) && continuesChain()) {
       return true;
     }
@@ -287,6 +305,7 @@ public final class LogRecovery {
     }
     noteUsed(segmentIndex, position);
     segmentIndex = next;
+    sharedStart = 0;
     position = LogFormat.BLOCK_BYTES;
     return headerAt(segmentIndex, position) && continuesChain();
   }
@@ -304,39 +323,61 @@ public final class LogRecovery {
    */
   private boolean headerAt(int index, int at) {
     int slot = segments.get(index).slot();
-    if (at + LogFormat.BLOCK_BYTES > storage.segmentBytes()) {
+    if (at + BatchHeader.BYTES > storage.segmentBytes()) {
       return false;
     }
-    long address = reader.at(slot, at, LogFormat.BLOCK_BYTES);
+    long address = reader.at(slot, at, BatchHeader.BYTES);
     if (address == 0) {
       return false;
     }
-    batch.wrap(address, LogFormat.BLOCK_BYTES);
-    int maxBlocks = (storage.segmentBytes() - at) / LogFormat.BLOCK_BYTES;
-    if (!batch.isBatch()
-        || batch.logId() != superblock.logId()
-        || !batch.hasPossibleLengths(maxBlocks)) {
+    batch.wrap(address, BatchHeader.BYTES);
+    if (!batch.isPossible(at, storage.segmentBytes()) || batch.logId() != superblock.logId()) {
       return false;
     }
     int bytes = batch.headerBytes();
-    address = reader.at(slot, at, batch.headerBlocks() * LogFormat.BLOCK_BYTES);
+    address = reader.at(slot, at, bytes);
     if (address == 0) {
       return false;
     }
     batch.wrap(address, bytes);
-    int stored = batch.headerCrc();
-    batch.headerCrc(0);
-    int computed =
-        reader.region(batch.headerBlocks() * LogFormat.BLOCK_BYTES).crc32c(crc, address, bytes);
-    batch.headerCrc(stored);
-    return stored == computed;
+    return batch.headerCrc() == batch.checksum(reader.region(), crc, address);
+  }
+
+  /**
+   * Returns where the first intact header at or after a place of a segment is, or zero when there
+   * is none.
+   */
+  private int nextIntact(int index, int from) {
+    int slot = segments.get(index).slot();
+    int at = from;
+    while (at + BatchHeader.BYTES <= storage.segmentBytes()) {
+      int block = at & -LogFormat.BLOCK_BYTES;
+      long address = reader.at(slot, block, LogFormat.BLOCK_BYTES);
+      int found = address == 0 ? -1 : BatchHeader.find(address, at - block);
+      if (found < 0) {
+        at = Math.max(scanEnd, block + LogFormat.BLOCK_BYTES);
+      } else if (headerAt(index, block + found)) {
+        return block + found;
+      } else {
+        at = block + found + BatchHeader.ALIGNMENT;
+      }
+    }
+    return 0;
+  }
+
+  /** Goes on with a scan behind the batch that it has met: its payload is none of our headers. */
+  private int passBatch() {
+    scanEnd = Math.max(scanEnd, batch.endOffset());
+    int shared = batch.sharedStart();
+    return shared > 0 ? shared : scanEnd;
   }
 
   private void advance() {
     chain = batch.headerCrc();
     lastStarts = batch.starts();
     sequence++;
-    position += (batch.headerBlocks() + batch.payloadBlocks()) * LogFormat.BLOCK_BYTES;
+    sharedStart = batch.sharedStart();
+    position = batch.endOffset();
     noteUsed(segmentIndex, position);
   }
 
@@ -357,10 +398,8 @@ public final class LogRecovery {
   /** Judges the place where the chain of headers ends; returns whether intact batches follow it. */
   private boolean decideEnd(long endSequence) throws RecoveryException {
     int index = segmentIndex;
-    int at = position;
+    int at = sharedTailBytes() > 0 ? sharedStart : position;
     boolean successor = findSuccessor(endSequence);
-    segmentIndex = index;
-    position = at;
     RecoveryDecision decision = decide(false, true, successor);
     if (decision.outcome() == RecoveryDecision.Outcome.REFUSE
         && !plantedBugs.contains(PlantedBug.CUT_DURABLE_TAIL)) {
@@ -392,35 +431,36 @@ public final class LogRecovery {
    */
   private boolean findSuccessor(long endSequence) {
     boolean found = false;
-    int at = position + LogFormat.BLOCK_BYTES;
+    int from = sharedStart > 0 ? sharedStart : position;
+    scanEnd = position;
     for (int index = segmentIndex; index < segments.size(); index++) {
-      while (at < storage.segmentBytes()) {
-        if (headerAt(index, at) && batch.sequence() > endSequence && batch.starts() >= lastStarts) {
+      int at = nextIntact(index, from);
+      while (at > 0) {
+        boolean follows = batch.sequence() > endSequence && batch.starts() >= lastStarts;
+        if (follows) {
           found = true;
           durable = Math.max(durable, batch.durableSequence());
-          at += (batch.headerBlocks() + batch.payloadBlocks()) * LogFormat.BLOCK_BYTES;
-        } else {
-          at += LogFormat.BLOCK_BYTES;
         }
+        at = nextIntact(index, follows ? passBatch() : at + BatchHeader.ALIGNMENT);
       }
-      at = LogFormat.BLOCK_BYTES;
+      from = LogFormat.BLOCK_BYTES;
+      scanEnd = from;
     }
     return found;
   }
 
   private int countBadBlocks() {
-    // Taken before the reader's window moves from under the flyweight.
-    int encodedBytes = batch.headerBytes();
-    int headerBytes = batch.headerBlocks() * LogFormat.BLOCK_BYTES;
     int payloadBlocks = batch.payloadBlocks();
-    int total = headerBytes + payloadBlocks * LogFormat.BLOCK_BYTES;
+    if (payloadBlocks == 0) {
+      return 0;
+    }
     int slot = segments.get(segmentIndex).slot();
-    long address = reader.at(slot, position, total);
-    if (address == 0) {
-      headerAt(segmentIndex, position);
+    int payloadStart = batch.payloadStart() * LogFormat.BLOCK_BYTES;
+    long payload = payloadReader.at(slot, payloadStart, payloadBlocks * LogFormat.BLOCK_BYTES);
+    if (payload == 0) {
       return payloadBlocks;
     }
-    batch.wrap(address, encodedBytes);
+    long address = reader.at(slot, batch.headerStart(), batch.headerBytes());
     int bad = 0;
     int at = BatchHeader.BYTES;
     for (int i = 0; i < batch.recordCount(); i++) {
@@ -429,9 +469,8 @@ public final class LogRecovery {
           record.type() == RecordHeader.RELOCATE && (record.flags() & RecordHeader.DAMAGED) != 0;
       if (RecordHeader.hasPayload(record.type()) && !damaged) {
         for (int b = 0; b < record.blockCount(); b++) {
-          long block =
-              address + headerBytes + (record.payloadBlock() + b) * (long) LogFormat.BLOCK_BYTES;
-          if (reader.region(total).crc32c(crc, block, LogFormat.BLOCK_BYTES)
+          long block = payload + (record.payloadBlock() + b) * (long) LogFormat.BLOCK_BYTES;
+          if (payloadReader.region().crc32c(crc, block, LogFormat.BLOCK_BYTES)
               != record.checksum(b)) {
             bad++;
           }
@@ -446,18 +485,16 @@ public final class LogRecovery {
           bad,
           sequence,
           slot,
-          position);
+          batch.headerStart());
     }
-    headerAt(segmentIndex, position);
     return bad;
   }
 
   private void visit(RecoveryVisitor visitor) throws RecoveryException {
     int slot = segments.get(segmentIndex).slot();
-    long address = reader.at(slot, position, batch.headerBlocks() * LogFormat.BLOCK_BYTES);
+    long address = reader.at(slot, batch.headerStart(), batch.headerBytes());
     long blocksPerSegment = storage.segmentBytes() / LogFormat.BLOCK_BYTES;
-    long payload =
-        slot * blocksPerSegment + position / LogFormat.BLOCK_BYTES + batch.headerBlocks();
+    long payload = slot * blocksPerSegment + batch.payloadStart();
     visitor.onBatch(batch, segments.get(segmentIndex).sequence());
     int at = BatchHeader.BYTES;
     for (int i = 0; i < batch.recordCount(); i++) {
@@ -471,7 +508,7 @@ public final class LogRecovery {
                 i,
                 sequence,
                 slot,
-                position));
+                batch.headerStart()));
       }
       visitor.onRecord(record, payload + record.payloadBlock());
       at += RecordHeader.encodedBytes(record.type(), record.blockCount());
@@ -504,6 +541,23 @@ public final class LogRecovery {
     return (long) at - position;
   }
 
+  /**
+   * Returns up to where there is something behind the last header in its block, in bytes from
+   * there: what belongs to a batch that was not finished, or is cut.
+   */
+  private int sharedTailBytes() {
+    if (sharedStart == 0) {
+      return 0;
+    }
+    int end = LogFormat.blocks(sharedStart) * LogFormat.BLOCK_BYTES;
+    long address = reader.at(segments.get(segmentIndex).slot(), sharedStart, end - sharedStart);
+    int used = address == 0 ? 0 : end - sharedStart;
+    while (used > 0 && org.agrona.UnsafeApi.getLong(address + used - Long.BYTES) == 0) {
+      used -= Long.BYTES;
+    }
+    return used;
+  }
+
   private boolean isZero(int at) {
     long address = reader.at(segments.get(segmentIndex).slot(), at, LogFormat.BLOCK_BYTES);
     for (int i = 0; i < LogFormat.BLOCK_BYTES; i += 8) {
@@ -519,9 +573,13 @@ public final class LogRecovery {
     while (segments.size() > segmentIndex + 1) {
       storage.removeExisting(segments.removeLast().slot());
     }
-    int slot = segments.get(segmentIndex).slot();
     noteUsed(segmentIndex, position);
-    int result = storage.eraseNow(slot, position);
+    erase(position, storage.segmentBytes());
+  }
+
+  private void erase(int from, int to) throws RecoveryException {
+    int slot = segments.get(segmentIndex).slot();
+    int result = storage.eraseNow(slot, from, to);
     if (result != Status.OK) {
       throw new RecoveryException(
           name

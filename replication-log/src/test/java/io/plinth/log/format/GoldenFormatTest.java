@@ -28,6 +28,10 @@ class GoldenFormatTest {
   private static final long LOG_ID = 0x0102030405060708L;
   private static final int SEGMENT_BYTES = 64 << 20;
   private static final int VERSION_OFFSET = 8;
+
+  /** Behind the batch of batch.hex in its block. */
+  private static final int SHARED_START = 12288 + 440;
+
   private static final Superblock.Values SUPERBLOCK =
       new Superblock.Values(
           SEGMENT_BYTES,
@@ -75,7 +79,7 @@ class GoldenFormatTest {
     record.command("create demo".getBytes(US_ASCII));
     encodeLocalRecords(at + write + unmap + command, relocate, map, meta);
     BatchHeader batch = new BatchHeader().wrap(address, headerBytes);
-    batch.encode(headerBytes, LOG_ID, 42, 40, 0xCAFEBABE, 6, 1, 9, 1_795_000_000_123L, 7);
+    batch.encode(headerBytes, LOG_ID, 42, 40, 0xCAFEBABE, 6, 1, 9, 1_795_000_000_123L, 7, 12288, 4);
     batch.headerCrc(memory.crc32c(crc, address, headerBytes));
 
     assertThat(bytes(headerBytes)).isEqualTo(golden);
@@ -115,11 +119,55 @@ class GoldenFormatTest {
     assertThat(batch.headerBlocks()).isEqualTo(1);
     assertThat(batch.payloadBlocks()).isEqualTo(9);
     assertThat(batch.starts()).isEqualTo(7);
+    assertThat(batch.headerStart()).isEqualTo(12288);
+    assertThat(batch.payloadStart()).isEqualTo(4);
+    assertThat(batch.endOffset()).isEqualTo(13 * 4096);
+    assertThat(batch.sharedStart()).isEqualTo(12288 + length);
     assertThat(batch.epochMs()).isEqualTo(1_795_000_000_123L);
     assertThat(batch.checksum(memory, crc, address)).isEqualTo(batch.headerCrc());
-    assertThat(batch.hasPossibleLengths(10)).isTrue();
-    assertThat(batch.hasPossibleLengths(9)).as("in too little room").isFalse();
+    assertThat(batch.isPossible(12288, 13 * 4096)).isTrue();
+    assertThat(batch.isPossible(12288, 13 * 4096 - 1)).as("in too little room").isFalse();
+    assertThat(batch.isPossible(8192, SEGMENT_BYTES)).as("at another place").isFalse();
     assertThat(batch.headerCrc()).isEqualTo(batchChecksum(length));
+  }
+
+  @Test
+  void aHeaderThatSharesABlockIsEncodedToTheStoredBytes() throws IOException {
+    int unmap = RecordHeader.encodedBytes(RecordHeader.UNMAP, 8);
+    int headerBytes = BatchHeader.BYTES + unmap;
+    new RecordHeader()
+        .wrap(address + BatchHeader.BYTES, unmap)
+        .encode(RecordHeader.UNMAP, 0, 7, 3, 1003, 64, 8, 0);
+    BatchHeader batch = new BatchHeader().wrap(address, headerBytes);
+    batch.encode(
+        headerBytes, LOG_ID, 43, 40, 0x12345678, 1, 0, 0, 1_795_000_000_124L, 7, SHARED_START, 13);
+    batch.headerCrc(memory.crc32c(crc, address, headerBytes));
+
+    assertThat(bytes(headerBytes)).isEqualTo(GoldenFile.read("shared-batch.hex"));
+  }
+
+  @Test
+  void theStoredHeaderThatSharesABlockIsDecodedToItsValues() throws IOException {
+    int length = load("shared-batch.hex");
+    BatchHeader batch = new BatchHeader().wrap(address, length);
+
+    assertThat(batch.headerBlocks()).isZero();
+    assertThat(batch.headerStart()).isEqualTo(SHARED_START);
+    assertThat(batch.endOffset()).isEqualTo(13 * 4096);
+    assertThat(batch.sharedStart()).isEqualTo(SHARED_START + length);
+    assertThat(batch.checksum(memory, crc, address)).isEqualTo(batch.headerCrc());
+    assertThat(batch.isPossible(SHARED_START, 13 * 4096)).isTrue();
+    assertThat(batch.isPossible(SHARED_START, 13 * 4096 - 1)).as("in too little room").isFalse();
+    assertThat(batch.isPossible(12288, SEGMENT_BYTES)).as("as the first of a block").isFalse();
+  }
+
+  @Test
+  void aHeaderSharesABlockOnlyWhereItsFixedPartFits() {
+    assertThat(BatchHeader.sharedAfter(4096 + 100)).isEqualTo(4096 + 104);
+    assertThat(BatchHeader.sharedAfter(8192 - BatchHeader.BYTES))
+        .isEqualTo(8192 - BatchHeader.BYTES);
+    assertThat(BatchHeader.sharedAfter(8192 - BatchHeader.BYTES + 1)).isZero();
+    assertThat(BatchHeader.sharedAfter(8192)).isZero();
   }
 
   @Test
@@ -262,12 +310,12 @@ class GoldenFormatTest {
   @Test
   void aSuperblockOfAnotherVersionIsRefusedWithBothVersions() throws IOException {
     assertThat(load("superblock.hex")).isEqualTo(Superblock.BYTES);
-    buffer.putInt(VERSION_OFFSET, 3);
+    buffer.putInt(VERSION_OFFSET, 2);
     buffer.putInt(Superblock.CRC_OFFSET, memory.crc32c(crc, address, Superblock.CRC_OFFSET));
 
     assertThatThrownBy(this::readAsSuperblock)
         .isInstanceOf(RecoveryException.class)
-        .hasMessage("log: format version 3; this program reads version 2");
+        .hasMessage("log: format version 2; this program reads version 3");
   }
 
   @Test

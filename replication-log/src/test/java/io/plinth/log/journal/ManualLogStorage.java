@@ -120,7 +120,7 @@ final class ManualLogStorage implements LogStorage, AutoCloseable {
   }
 
   @Override
-  public int eraseNow(int slot, int position) {
+  public int eraseNow(int slot, int from, int to) {
     throw new UnsupportedOperationException();
   }
 

@@ -114,7 +114,7 @@ class LogRecoveryTest {
     RecoveredLog log = recover(BOOT);
     assertThat(visited).containsExactly(0L, 1L);
     assertThat(log.decisions()).containsEntry(RecoveryDecision.TAIL_UNFINISHED, 1L);
-    assertThat(isZero(log.endOffset())).isTrue();
+    assertThat(isZero(log.endOffset(), SEGMENT_BYTES)).isTrue();
   }
 
   @Test
@@ -125,25 +125,27 @@ class LogRecoveryTest {
     RecoveredLog log = recover(OTHER_BOOT);
     assertThat(visited).containsExactly(0L);
     assertThat(log.decisions()).containsEntry(RecoveryDecision.TAIL_TORN, 1L);
-    assertThat(isZero(headerOffset(2))).as("what followed is erased").isTrue();
+    assertThat(isZero(headerOffset(1), 2 * BLOCK)).as("headers that followed are erased").isTrue();
+    assertThat(isZero(payloadOffset(1), SEGMENT_BYTES)).as("what followed is erased").isTrue();
+    assertThat(isZero(headerOffset(0), headerOffset(1))).isFalse();
   }
 
   @Test
   void theLogGoesOnInTheNextSegment() throws Exception {
-    write(300, false);
+    write(600, false);
     RecoveredLog log = recover(BOOT);
-    assertThat(visited).hasSize(300);
+    assertThat(visited).hasSize(600);
     assertThat(log.segments()).hasSizeGreaterThan(2);
   }
 
   @Test
   void aSegmentWhoseHeaderWasNeverDurableEndsTheLogAfterAPowerCut() throws Exception {
-    write(300, false);
+    write(600, false);
     int damaged = slotOf(2);
     int following = slotOf(3);
     NativeMemory.zero(disk.content(damaged).address(), BLOCK);
     RecoveredLog log = recover(OTHER_BOOT);
-    assertThat(visited).hasSize((SEGMENT_BYTES / BLOCK - 1) / 2);
+    assertThat(visited).hasSize((SEGMENT_BYTES / BLOCK - 1) * SHARING / (SHARING + 1));
     assertThat(log.segments()).hasSize(1);
     assertThat(disk.slots()).as("what followed is gone").doesNotContain(damaged, following);
     assertThat(log.older()).as("files never used").extracting("sequence").containsOnly(0L);
@@ -151,7 +153,7 @@ class LogRecoveryTest {
 
   @Test
   void aSegmentWhoseHeaderIsGoneFromAnIntactPageCacheRefusesToStart() {
-    write(300, false);
+    write(600, false);
     NativeMemory.zero(disk.content(slotOf(2)).address(), BLOCK);
     assertThatThrownBy(() -> recover(BOOT)).isInstanceOf(RecoveryException.class);
   }
@@ -159,14 +161,14 @@ class LogRecoveryTest {
   @Test
   void aLogThatIsRefusedIsLeftAsItIs() throws Exception {
     // Only the last segment says that the batches of the first are durable.
-    write(300, true);
+    write(600, true);
     disk.flipBit(0, 24, 0);
     List<Integer> slots = disk.slots();
     assertThatThrownBy(() -> recover(OTHER_BOOT)).isInstanceOf(RecoveryException.class);
     assertThat(disk.slots()).isEqualTo(slots);
     disk.flipBit(0, 24, 0);
     recover(OTHER_BOOT);
-    assertThat(visited).hasSize(301);
+    assertThat(visited).hasSize(601);
   }
 
   @Test
@@ -193,26 +195,36 @@ class LogRecoveryTest {
     assertThat(second.tornBytes()).isZero();
   }
 
+  @Test
+  void theCutHeaderOfABlockThatIsSharedNeverComesBackAfterwards() throws Exception {
+    write(3, false);
+    disk.flipBit(0, payloadOffset(1), 0);
+    RecoveredLog cut = recover(OTHER_BOOT);
+    continueWith(cut, 7);
+    visited.clear();
+    recover(BOOT);
+    assertThat(visited).containsExactly(0L, 7L);
+  }
+
+  @Test
+  void smallBatchesShareABlockUntilASync() throws Exception {
+    write(SHARING + 2, true);
+    RecoveredLog log = recover(OTHER_BOOT);
+    assertThat(visited).hasSize(SHARING + 3);
+    // Three header blocks: a full one, one with two batches, and the one behind the sync.
+    assertThat(log.endOffset()).isEqualTo(BLOCK + (3 + SHARING + 3) * BLOCK);
+    assertThat(log.durableSequence()).isEqualTo(SHARING + 2);
+  }
+
   /**
    * Appends records of one block, each in a batch of its own; with {@code sync} the last batch says
    * that those before are durable.
    */
   private void write(int records, boolean sync) {
-    journal =
-        new Journal(
-            "log",
-            core,
-            storage,
-            42,
-            1,
-            new RecoveredLog(
-                List.of(), List.of(), 0, 1, 0, 0, 0, 0, 0, 0, java.util.Collections.emptyMap()),
-            true,
-            1 << 30,
-            0,
-            new Listener(),
-            Set.of());
-    core.addCycleTask(journal);
+    open(
+        1,
+        new RecoveredLog(
+            List.of(), List.of(), 0, 1, 0, 0, 0, 0, 0, 0, java.util.Collections.emptyMap()));
     for (int i = 0; i < records; i++) {
       append(i);
     }
@@ -223,6 +235,28 @@ class LogRecoveryTest {
       }
       append(records);
     }
+  }
+
+  private void continueWith(RecoveredLog recovered, long block) {
+    open(2, recovered);
+    append(block);
+  }
+
+  private void open(int starts, RecoveredLog recovered) {
+    journal =
+        new Journal(
+            "log",
+            core,
+            storage,
+            42,
+            starts,
+            recovered,
+            starts == 1,
+            1 << 30,
+            0,
+            new Listener(),
+            Set.of());
+    core.addCycleTask(journal);
   }
 
   private void append(long block) {
@@ -260,16 +294,19 @@ class LogRecoveryTest {
         false);
   }
 
-  /**
-   * Batches of one record of one block follow the segment's header: a header block and a payload
-   * block each.
-   */
+  /** So many batches of one record of one block share a header block, and payload follows it. */
+  private static final int SHARING = 32;
+
+  private static int headerBlock(int batch) {
+    return BLOCK + batch / SHARING * (1 + SHARING) * BLOCK;
+  }
+
   private static int headerOffset(int batch) {
-    return BLOCK + batch * 2 * BLOCK;
+    return headerBlock(batch) + batch % SHARING * (BLOCK / SHARING);
   }
 
   private static int payloadOffset(int batch) {
-    return headerOffset(batch) + BLOCK;
+    return headerBlock(batch) + (1 + batch % SHARING) * BLOCK;
   }
 
   private int slotOf(long segmentSequence) {
@@ -282,9 +319,9 @@ class LogRecoveryTest {
     throw new IllegalStateException("there is no segment " + segmentSequence);
   }
 
-  private boolean isZero(int offset) {
-    var content = disk.content(0).buffer(offset, BLOCK);
-    for (int i = 0; i < BLOCK; i++) {
+  private boolean isZero(int from, int to) {
+    var content = disk.content(0).buffer(from, to - from);
+    for (int i = 0; i < to - from; i++) {
       if (content.getByte(i) != 0) {
         return false;
       }

@@ -47,7 +47,8 @@ public final class Cleaner {
   /** What is free is less than so many times what is dead. */
   private static final int PER_GARBAGE = 4;
 
-  private static final long IDLE_NS = TimeUnit.MILLISECONDS.toNanos(20);
+  /** Longer than a stall of a busy disk: who waits for that is no reason to give it more to do. */
+  private static final long IDLE_NS = TimeUnit.SECONDS.toNanos(1);
 
   /** Segments with more than this alive are left alone unless there is no other way. */
   private static final double WORTHWHILE = 0.85;
@@ -84,6 +85,9 @@ public final class Cleaner {
   private long usedSegments;
   private long reclaimableBlocks;
   private int best = -1;
+
+  /** Whether the segment is cleaned for the sake of others, which can wait for an idle time. */
+  private boolean leisurely;
 
   // In the record at which the cleaner is.
   private boolean inRecord;
@@ -145,15 +149,17 @@ public final class Cleaner {
       return 0;
     }
     int work = 0;
+    boolean idle = nowNs - store.lastCompletedNs() > IDLE_NS;
     long interval = LOOK_NS + store.journal().slotCount() * LOOK_NS_PER_SLOT;
     if (nowNs - lastLookNs >= interval) {
       lastLookNs = nowNs;
       work = store.deadSegments().doWork(slackSegments() < CALM_SEGMENTS);
       if (!records.isActive()) {
-        work += decide(nowNs - store.lastCompletedNs() > IDLE_NS);
+        work += decide(idle);
       }
     }
-    return records.isActive() ? work + clean() : work;
+    boolean waits = leisurely && !idle && store.journal().availableSegments() >= lowSegments();
+    return records.isActive() && !waits ? work + clean() : work;
   }
 
   /** Returns how many segments clients could fill before they had to wait. */
@@ -170,41 +176,52 @@ public final class Cleaner {
     return BLOCKS_PER_CYCLE + (int) (pressed * (BLOCKS_PER_URGENT_CYCLE - BLOCKS_PER_CYCLE));
   }
 
+  /** Segments are scarce when fewer than this are left. */
+  private int lowSegments() {
+    Journal journal = store.journal();
+    return journal.reservedSegments() + Math.max(2, journal.limitSegments() / SEGMENTS_PER_SCARCE);
+  }
+
   private int decide(boolean idle) {
     Journal journal = store.journal();
-    int low =
-        journal.reservedSegments() + Math.max(2, journal.limitSegments() / SEGMENTS_PER_SCARCE);
     look();
-    boolean wasteful = isWasteful(idle);
+    boolean wasteful = isWasteful();
+    boolean crowding = wasteful && isCrowding();
     // What is dead already will be free without further copying.
     DeadSegments dead = store.deadSegments();
     boolean running = store.checkpointer().isBusy();
     int coming = dead.count() + (running ? dead.awaitingCheckpoint() : 0);
-    boolean needed = journal.availableSegments() + coming < low;
+    boolean needed = journal.availableSegments() + coming < lowSegments();
     long worth = dead.awaitingCheckpoint() * store.blocksPerSegment();
     long cost = store.checkpointer().neededBlocks();
     boolean worthIt = worth > cost * (needed ? CHECKPOINT_WORTH_NOW : CHECKPOINT_WORTH);
     if (!running && worth > 0 && (worthIt || (needed && best < 0))) {
       store.checkpointer().requestSoon();
     }
-    if (best < 0 || !(needed || (wasteful && utilization(best) < WORTHWHILE))) {
+    boolean worthwhile = best >= 0 && utilization(best) < WORTHWHILE;
+    if (best < 0 || !(needed || (worthwhile && (crowding || (wasteful && idle))))) {
       records.relax();
       return 0;
     }
+    leisurely = !needed && !crowding;
     begin(best);
     return 1;
   }
 
-  /** Returns whether space is to be given back though the log itself does not need it. */
-  private boolean isWasteful(boolean idle) {
+  /** Returns whether space is to be given back in idle time, though the log does not need it. */
+  private boolean isWasteful() {
     double garbage = garbageBlocks / (double) store.blocksPerSegment();
-    if (usedSegments <= SMALL_LOG_SEGMENTS || garbage <= GARBAGE * usedSegments) {
-      return false;
-    }
-    // While clients are at work only if there is not much space left for others: cleaning would
-    // take as much of the core as they do.
+    return usedSegments > SMALL_LOG_SEGMENTS && garbage > GARBAGE * usedSegments;
+  }
+
+  /**
+   * Returns whether so much is wasted that space is given back while clients are at work: only if
+   * there is not much left for others, because it would take as much of the core as they do.
+   */
+  private boolean isCrowding() {
+    double garbage = garbageBlocks / (double) store.blocksPerSegment();
     int available = store.journal().availableSegments();
-    return idle || (garbage > MUCH_GARBAGE * usedSegments && garbage * PER_GARBAGE > available);
+    return garbage > MUCH_GARBAGE * usedSegments && garbage * PER_GARBAGE > available;
   }
 
   private double utilization(int slot) {

@@ -48,16 +48,20 @@ final class SegmentRecords implements Completion {
   /** Up to here the segment was written; what is behind may have no space on the disk. */
   private int end;
 
+  /** Where the next header is looked for. */
   private int position;
+
+  /** Up to here the payload of batches was met. */
+  private int payloadEnd;
 
   /** The only batch to be taken next; {@link #ANY} when all are taken. */
   private long expected = ANY;
 
-  // The batch at the position.
-  private int batchEnd;
+  // The batch before the position.
+  private int headerEnd;
   private int recordsLeft;
   private int recordAt;
-  private long payloadAddress;
+  private long payloadStart;
 
   SegmentRecords(VolumeStore store) {
     this.store = store;
@@ -71,6 +75,7 @@ final class SegmentRecords implements Completion {
     sequence = segment.sequence();
     end = segment.usedBytes();
     position = BLOCK;
+    payloadEnd = BLOCK;
     recordsLeft = 0;
     singlyUntil = 0;
     expected = ANY;
@@ -147,11 +152,9 @@ final class SegmentRecords implements Completion {
   Step next(int limit) {
     for (int looked = 0; looked < limit; looked++) {
       if (recordsLeft > 0) {
-        record.wrap(base + recordAt, batchEnd - recordAt);
+        record.wrap(base + recordAt, headerEnd - recordAt);
         recordAt += RecordHeader.encodedBytes(record.type(), record.blockCount());
-        if (--recordsLeft == 0) {
-          position = batchEnd;
-        }
+        recordsLeft--;
         return Step.RECORD;
       }
       if (position >= end) {
@@ -162,28 +165,33 @@ final class SegmentRecords implements Completion {
     return Step.LATER;
   }
 
-  /** Looks for a batch at the position; what is none is passed over. */
+  /** Looks for a batch in the block of the position, from there on; what is none is passed over. */
   private void nextBatch() {
-    long address = base + position;
-    batch.wrap(address, BLOCK);
+    int block = position & -BLOCK;
+    int found = BatchHeader.find(base + block, position - block);
+    if (found < 0) {
+      position = Math.max(payloadEnd, block + BLOCK);
+      return;
+    }
+    position = block + found;
+    batch.wrap(base + position, BatchHeader.BYTES);
     boolean valid =
-        batch.isBatch()
+        batch.isPossible(position, end)
             && (expected == ANY || batch.sequence() == expected)
-            && batch.hasPossibleLengths((end - position) / BLOCK)
             // Computed over a copy, because a segment in memory may not be written.
-            && batch.headerCrc() == batch.checksum(region, crc, address);
+            && batch.headerCrc() == batch.checksum(region, crc, base + position);
     if (!valid) {
-      position += BLOCK;
+      position += BatchHeader.ALIGNMENT;
       return;
     }
     expected += expected == ANY ? 0 : 1;
     recordsLeft = batch.recordCount();
     recordAt = position + BatchHeader.BYTES;
-    payloadAddress = address + (long) batch.headerBlocks() * BLOCK;
-    batchEnd = position + (batch.headerBlocks() + batch.payloadBlocks()) * BLOCK;
-    if (recordsLeft == 0) {
-      position = batchEnd;
-    }
+    headerEnd = position + batch.headerBytes();
+    payloadStart = base + (long) batch.payloadStart() * BLOCK;
+    payloadEnd = Math.max(payloadEnd, batch.endOffset());
+    int shared = batch.sharedStart();
+    position = shared > 0 ? shared : payloadEnd;
   }
 
   /** Returns the batch of the record. */
@@ -198,7 +206,7 @@ final class SegmentRecords implements Completion {
 
   /** Returns where block {@code i} of the record's payload is in memory. */
   long payloadAddress(int i) {
-    return payloadAddress + (record.payloadBlock() + (long) i) * BLOCK;
+    return payloadStart + (record.payloadBlock() + (long) i) * BLOCK;
   }
 
   /** Returns where block {@code i} of the record's payload is in the log. */

@@ -85,15 +85,22 @@ final class SegmentScrub implements Completion {
   private Segment reading;
   private boolean abandoned;
 
-  // The batch at the position.
+  // What is in memory of header blocks.
+  private int headersStart;
+  private int headersEnd;
+
+  // The batch before the position.
   private boolean inBatch;
-  private int batchEnd;
+  private long headerAddress;
   private int payloadOffset;
   private int payloadBlocks;
   private int headerBytes;
   private int recordsLeft;
   private int recordAt;
   private int blockInRecord;
+
+  /** Up to here the payload of batches was met. */
+  private int payloadEnd;
 
   /** The first block behind the position that is alive, as far as that is known. */
   private int liveAhead;
@@ -123,6 +130,9 @@ final class SegmentScrub implements Completion {
     base = segment.file().slot() * store.blocksPerSegment();
     end = newEnd;
     position = BLOCK;
+    payloadEnd = BLOCK;
+    headersStart = 0;
+    headersEnd = 0;
     inBatch = false;
     chunkStart = 0;
     chunkEnd = 0;
@@ -282,41 +292,60 @@ final class SegmentScrub implements Completion {
       stage = Stage.UNCHECKED;
       return;
     }
-    if (!isRead(position, BLOCK)) {
-      want(position, BLOCK);
+    int block = position & -BLOCK;
+    if (!hasHeaders(block, BLOCK)) {
       return;
     }
-    long address = chunkArea + (position - chunkStart);
-    batch.wrap(address, BLOCK);
-    boolean possible =
-        !isUnreadable(position)
-            && batch.isBatch()
-            && batch.hasPossibleLengths((end - position) / BLOCK)
-            && batch.headerBlocks() * BLOCK <= areaBytes;
-    int length = possible ? batch.headerBlocks() * BLOCK : 0;
-    if (possible && !isRead(position, length)) {
-      want(position, length);
+    int found = BatchHeader.find(headerArea + block - headersStart, position - block);
+    if (found < 0) {
+      passOver(block);
       return;
     }
-    if (!possible || batch.headerCrc() != batch.checksum(memory, crc, address)) {
-      passOver();
+    position = block + found;
+    batch.wrap(headerArea + position - headersStart, BatchHeader.BYTES);
+    boolean possible = batch.isPossible(position, end) && batch.headerBytes() <= areaBytes;
+    int length = possible ? found + batch.headerBytes() : 0;
+    if (possible && !hasHeaders(block, length)) {
       return;
     }
-    NativeMemory.copy(address, headerArea, length);
-    batch.wrap(headerArea, length);
+    headerAddress = headerArea + position - headersStart;
+    batch.wrap(headerAddress, BatchHeader.BYTES);
+    if (!possible || batch.headerCrc() != batch.checksum(memory, crc, headerAddress)) {
+      position += BatchHeader.ALIGNMENT;
+      return;
+    }
     headerBytes = batch.headerBytes();
     recordsLeft = batch.recordCount();
     recordAt = BatchHeader.BYTES;
     blockInRecord = 0;
     payloadBlocks = batch.payloadBlocks();
-    payloadOffset = position + length;
-    batchEnd = payloadOffset + payloadBlocks * BLOCK;
+    payloadOffset = batch.payloadStart() * BLOCK;
+    payloadEnd = Math.max(payloadEnd, batch.endOffset());
+    int shared = batch.sharedStart();
+    position = shared > 0 ? shared : payloadEnd;
     inBatch = true;
   }
 
+  /** Brings header blocks into memory; false when they have to be read first. */
+  private boolean hasHeaders(int start, int length) {
+    if (start >= headersStart && start + length <= headersEnd) {
+      return true;
+    }
+    int blocks = (length + BLOCK - 1) & -BLOCK;
+    if (!isRead(start, blocks)) {
+      want(start, blocks);
+      return false;
+    }
+    // What can't be read was set to zero, and is no header.
+    NativeMemory.copy(chunkArea + start - chunkStart, headerArea, blocks);
+    headersStart = start;
+    headersEnd = start + blocks;
+    return true;
+  }
+
   /** What is no batch lies behind the last one, or its header is damaged. */
-  private void passOver() {
-    position += BLOCK;
+  private void passOver(int block) {
+    position = Math.max(payloadEnd, block + BLOCK);
     if (judgedMeta < liveMeta) {
       return;
     }
@@ -330,11 +359,10 @@ final class SegmentScrub implements Completion {
 
   private int nextBlock() {
     if (recordsLeft == 0) {
-      position = batchEnd;
       inBatch = false;
       return 0;
     }
-    record.wrap(headerArea + recordAt, headerBytes - recordAt);
+    record.wrap(headerAddress + recordAt, headerBytes - recordAt);
     if (!record.isPossible(headerBytes - recordAt, payloadBlocks)) {
       recordsLeft = 0;
       return 0;

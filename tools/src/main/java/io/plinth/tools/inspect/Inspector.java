@@ -18,6 +18,7 @@ import io.plinth.target.volume.IndexWalk;
 import io.plinth.target.volume.Scrubber;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -42,6 +43,10 @@ public final class Inspector {
     final List<Report.SuperblockCopy> copies = new ArrayList<>();
     final Map<String, Report.Count> records = new LinkedHashMap<>();
     final List<Report.Segment> segments = new ArrayList<>();
+
+    /** Where in each segment the next batch would have its header. */
+    final Map<Integer, Integer> chainEnds = new HashMap<>();
+
     Superblock.Values superblock;
     ReadOnlySegments storage;
     Report.Checkpoint checkpoint;
@@ -182,6 +187,7 @@ public final class Inspector {
       SegmentScan scan = new SegmentScan(log.storage, reader, log.superblock.logId());
       for (int slot : log.storage.existingSlots()) {
         SegmentScan.Found found = scan.scan(slot);
+        log.chainEnds.put(slot, found.chainEnd());
         boolean isReplayed = found.sequence() >= log.superblock.start().segmentSequence();
         String state = isReplayed ? "log" : "older";
         log.segments.add(
@@ -302,7 +308,7 @@ public final class Inspector {
         broken(
             log,
             segment.slot(),
-            segment.usedBytes(),
+            log.chainEnds.get(segment.slot()),
             "is not the batch that must be here: "
                 + log.walk.describe(stray)
                 + " lies behind it, at offset "

@@ -119,7 +119,7 @@ final class ReadOnlySegments implements LogStorage, AutoCloseable {
   }
 
   @Override
-  public int eraseNow(int slot, int position) {
+  public int eraseNow(int slot, int from, int to) {
     return Status.OK;
   }
 

@@ -1,7 +1,6 @@
 package io.plinth.tools.inspect;
 
 import io.plinth.engine.api.LogStorage;
-import io.plinth.engine.memory.NativeMemory;
 import io.plinth.log.format.BatchHeader;
 import io.plinth.log.format.LogFormat;
 import io.plinth.log.format.RecordHeader;
@@ -11,6 +10,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.zip.CRC32C;
+import org.agrona.UnsafeApi;
 
 /**
  * Follows the chain of batches within one segment, from its header as far as it goes, and counts
@@ -29,6 +29,7 @@ final class SegmentScan {
   private final Map<String, long[]> records = new TreeMap<>();
 
   private int slot;
+  private int sharedStart;
   private int position;
   private long sequence;
   private int chain;
@@ -38,12 +39,19 @@ final class SegmentScan {
    *
    * @param sequence its place in the order of segments; zero when its header is not there
    * @param usedBytes where the chain ends
+   * @param chainEnd where the next batch would have its header
    * @param firstBatch sequence of the first batch; zero when there is none
    * @param lastBatch sequence of the last batch
    */
   record Found(
-      long sequence, int usedBytes, long batches, long records, long firstBatch, long lastBatch) {
-    static final Found NONE = new Found(0, 0, 0, 0, 0, 0);
+      long sequence,
+      int usedBytes,
+      int chainEnd,
+      long batches,
+      long records,
+      long firstBatch,
+      long lastBatch) {
+    static final Found NONE = new Found(0, 0, 0, 0, 0, 0, 0);
   }
 
   SegmentScan(LogStorage storage, LogReader reader, long logId) {
@@ -69,7 +77,7 @@ final class SegmentScan {
             && segment.logId() == logId
             && segment.slot() == slot
             && segment.segmentBytes() == storage.segmentBytes()
-            && segment.crc() == reader.region(BLOCK).crc32c(crc, address, SegmentHeader.CRC_OFFSET);
+            && segment.crc() == reader.region().crc32c(crc, address, SegmentHeader.CRC_OFFSET);
     if (!isOurs) {
       return Found.NONE;
     }
@@ -77,6 +85,7 @@ final class SegmentScan {
     final long firstBatch = segment.firstBatchSequence();
     sequence = firstBatch;
     chain = segment.previousCrc();
+    sharedStart = 0;
     position = BLOCK;
     long batches = 0;
     long count = 0;
@@ -86,11 +95,13 @@ final class SegmentScan {
       count += batch.recordCount();
       chain = batch.headerCrc();
       sequence++;
-      position += (batch.headerBlocks() + batch.payloadBlocks()) * BLOCK;
+      sharedStart = batch.sharedStart();
+      position = batch.endOffset();
     }
     return new Found(
         segmentSequence,
         position,
+        isSharedTailUsed() ? sharedStart : position,
         batches,
         count,
         batches == 0 ? 0 : firstBatch,
@@ -99,36 +110,46 @@ final class SegmentScan {
 
   /** Returns whether the batch that continues the chain is at the cursor. */
   private boolean isBatch() {
-    if (position + BLOCK > storage.segmentBytes()) {
+    return (sharedStart > 0 && isBatchAt(sharedStart)) || isBatchAt(position);
+  }
+
+  private boolean isBatchAt(int at) {
+    if (at + BatchHeader.BYTES > storage.segmentBytes()) {
       return false;
     }
-    long address = reader.at(slot, position, BLOCK);
+    long address = reader.at(slot, at, BatchHeader.BYTES);
     if (address == 0) {
       return false;
     }
-    batch.wrap(address, BLOCK);
+    batch.wrap(address, BatchHeader.BYTES);
     boolean canBe =
-        batch.isBatch()
+        batch.isPossible(at, storage.segmentBytes())
             && batch.logId() == logId
             && batch.sequence() == sequence
-            && batch.previousCrc() == chain
-            && batch.hasPossibleLengths((storage.segmentBytes() - position) / BLOCK);
+            && batch.previousCrc() == chain;
     if (!canBe) {
       return false;
     }
     int headerBytes = batch.headerBytes();
-    int length = batch.headerBlocks() * BLOCK;
-    address = reader.at(slot, position, length);
+    address = reader.at(slot, at, headerBytes);
     if (address == 0) {
       return false;
     }
     batch.wrap(address, headerBytes);
-    NativeMemory region = reader.region(length);
-    return batch.headerCrc() == batch.checksum(region, crc, address);
+    return batch.headerCrc() == batch.checksum(reader.region(), crc, address);
+  }
+
+  /** Returns whether something follows the last header in its block. */
+  private boolean isSharedTailUsed() {
+    if (sharedStart == 0) {
+      return false;
+    }
+    long address = reader.at(slot, sharedStart, Long.BYTES);
+    return address != 0 && UnsafeApi.getLong(address) != 0;
   }
 
   private void countRecords() {
-    long address = reader.at(slot, position, batch.headerBlocks() * BLOCK);
+    long address = reader.at(slot, batch.headerStart(), batch.headerBytes());
     int at = BatchHeader.BYTES;
     for (int i = 0; i < batch.recordCount(); i++) {
       record.wrap(address + at, batch.headerBytes() - at);

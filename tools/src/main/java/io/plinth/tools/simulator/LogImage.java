@@ -126,29 +126,30 @@ final class LogImage {
     nextSequence = segment.firstBatchSequence();
     chain = segment.previousCrc();
     headers.add(new Header(slot, 0, SegmentHeader.BYTES, nextSequence));
-    int at = BLOCK;
-    while (at < segmentBytes && loadBatch(slot, at)) {
-      headers.add(new Header(slot, at, batch.headerBytes(), batch.sequence()));
+    int shared = 0;
+    int next = BLOCK;
+    while ((shared > 0 && loadBatch(slot, shared)) || loadBatch(slot, next)) {
+      headers.add(new Header(slot, batch.headerStart(), batch.headerBytes(), batch.sequence()));
       knownDurable = Math.max(knownDurable, batch.durableSequence());
-      readRecords(slot, at + batch.headerBlocks() * BLOCK);
+      readRecords(slot, batch.payloadStart() * BLOCK);
       nextSequence++;
       chain = batch.headerCrc();
-      at += (batch.headerBlocks() + batch.payloadBlocks()) * BLOCK;
+      shared = batch.sharedStart();
+      next = batch.endOffset();
     }
   }
 
   /** Returns whether the batch that continues the chain is there. */
   private boolean loadBatch(int slot, int at) {
-    if (!load(slot, at, BLOCK)) {
+    if (at + BatchHeader.BYTES > segmentBytes || !load(slot, at, BatchHeader.BYTES)) {
       return false;
     }
-    batch.wrap(memory.address(), BLOCK);
+    batch.wrap(memory.address(), BatchHeader.BYTES);
     boolean canBe =
-        batch.isBatch()
+        batch.isPossible(at, segmentBytes)
             && batch.sequence() == nextSequence
-            && batch.previousCrc() == chain
-            && batch.hasPossibleLengths((segmentBytes - at) / BLOCK);
-    if (!canBe || !load(slot, at, batch.headerBlocks() * BLOCK)) {
+            && batch.previousCrc() == chain;
+    if (!canBe || !load(slot, at, batch.headerBytes())) {
       return false;
     }
     batch.wrap(memory.address(), batch.headerBytes());
@@ -189,7 +190,7 @@ final class LogImage {
   }
 
   private boolean load(int slot, int offset, int length) {
-    for (int at = offset; settled && at < offset + length; at += BLOCK) {
+    for (int at = offset & -BLOCK; settled && at < offset + length; at += BLOCK) {
       if (!disk.isSettled(slot, at)) {
         return false;
       }

@@ -38,6 +38,9 @@ final class NodeSimulation {
   /** Longer than it takes until the log notes an idle volume's durable position. */
   private static final int IDLE_CYCLES = 3000;
 
+  /** Longer than it takes until the log is cleaned for the sake of others. */
+  private static final long SLEEP_NS = 2_000_000_000L;
+
   private static final int FULL_STEPS = 150;
   private static final List<Fault> DAMAGE =
       List.of(Fault.BIT_ROT, Fault.READ_ERROR, Fault.MISDIRECTED_WRITE, Fault.HEADER_ROT);
@@ -198,6 +201,9 @@ final class NodeSimulation {
   }
 
   private void idle() {
+    if (random.oneIn(4)) {
+      sim.sleep(SLEEP_NS);
+    }
     for (int i = 0; i < IDLE_CYCLES; i++) {
       sim.cycle();
     }

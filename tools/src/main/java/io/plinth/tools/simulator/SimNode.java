@@ -172,6 +172,12 @@ final class SimNode {
     core.cycle(CYCLE_NS);
   }
 
+  /** Lets time pass in which nothing happens. */
+  void sleep(long ns) {
+    cycles++;
+    core.cycle(ns);
+  }
+
   void await(BooleanSupplier condition) {
     for (int i = 0; i < CYCLE_LIMIT; i++) {
       if (condition.getAsBoolean()) {

@@ -21,9 +21,6 @@ class CorruptionIT {
   private static final int BLOCKS = 64;
   private static final int DAMAGED = 17;
 
-  /** "PLNBATCH", little-endian. */
-  private static final long BATCH_MAGIC = 0x48435441424e4c50L;
-
   @RegisterExtension final Servers servers = new Servers();
 
   @TempDir(factory = UnderTarget.class)
@@ -65,8 +62,8 @@ class CorruptionIT {
   void aFlippedBitInTheHeaderOfADurableBatchIsRefused() throws Exception {
     // Killed: an orderly stop leaves a checkpoint, and nothing before it is replayed.
     writeAndKill();
-    List<Long> batches = batches();
-    long header = batches.get(batches.size() / 2);
+    List<LogBatches.Batch> batches = batches();
+    long header = batches.get(batches.size() / 2).header();
     flipBit(header + 70);
     PlinthProcess server = servers.launch(data());
     assertThat(server.awaitExit()).isEqualTo(2);
@@ -84,7 +81,7 @@ class CorruptionIT {
   @Test
   void theHeaderOfTheNewestDurableBatchIsNotTakenForATornTail() throws Exception {
     writeAndStop();
-    long header = batches().getLast();
+    long header = batches().getLast().header();
     flipBit(header + 20);
     PlinthProcess server = servers.launch(data());
     assertThat(server.awaitExit()).isEqualTo(2);
@@ -105,10 +102,21 @@ class CorruptionIT {
   void aTruncatedBatchAtTheEndIsCut() throws Exception {
     writeAndKill();
     // What a batch looks like of which only the first half of the header arrived.
-    byte[] half = Arrays.copyOf(blockAt(batches().getLast()), 48);
-    ByteBuffer.wrap(half).order(ByteOrder.LITTLE_ENDIAN).putLong(24, Long.MAX_VALUE / 2);
-    overwrite(endOfLog(), half);
+    overwrite(endOfLog(), halfAHeader());
     assertTailIsCutAndAllIsThere();
+  }
+
+  @Test
+  void aTruncatedBatchThatSharesTheLastHeaderBlockIsCut() throws Exception {
+    writeAndKill();
+    overwrite(batches().getLast().headerEnd(), halfAHeader());
+    assertTailIsCutAndAllIsThere();
+  }
+
+  private byte[] halfAHeader() throws IOException {
+    byte[] half = Arrays.copyOf(bytesAt(batches().getLast().header()), 48);
+    ByteBuffer.wrap(half).order(ByteOrder.LITTLE_ENDIAN).putLong(24, Long.MAX_VALUE / 2);
+    return half;
   }
 
   private void assertTailIsCutAndAllIsThere() throws Exception {
@@ -171,14 +179,15 @@ class CorruptionIT {
     return block;
   }
 
-  private FileChannel segment() throws IOException {
-    return FileChannel.open(
-        data().resolve("log-0/segment-00000000"),
-        StandardOpenOption.READ,
-        StandardOpenOption.WRITE);
+  private Path segmentFile() {
+    return data().resolve("log-0/segment-00000000");
   }
 
-  private byte[] blockAt(long offset) throws IOException {
+  private FileChannel segment() throws IOException {
+    return FileChannel.open(segmentFile(), StandardOpenOption.READ, StandardOpenOption.WRITE);
+  }
+
+  private byte[] bytesAt(long offset) throws IOException {
     try (FileChannel file = segment()) {
       byte[] block = new byte[BLOCK];
       file.read(ByteBuffer.wrap(block), offset);
@@ -194,38 +203,26 @@ class CorruptionIT {
   }
 
   private void flipBit(long offset) throws IOException {
-    byte[] one = {(byte) (blockAt(offset)[0] ^ 4)};
+    byte[] one = {(byte) (bytesAt(offset)[0] ^ 4)};
     overwrite(offset, one);
   }
 
   /** Returns where the one block of the segment is that holds {@code content}. */
   private long placeOf(byte[] content) throws IOException {
     for (long at = 0; at < (8 << 20); at += BLOCK) {
-      if (Arrays.equals(blockAt(at), content)) {
+      if (Arrays.equals(bytesAt(at), content)) {
         return at;
       }
     }
     throw new AssertionError("the pattern is not in the first segment");
   }
 
-  private List<Long> batches() throws IOException {
-    List<Long> found = new java.util.ArrayList<>();
-    for (long at = BLOCK; at < (8 << 20); at += BLOCK) {
-      if (header(at).getLong(0) == BATCH_MAGIC) {
-        found.add(at);
-      }
-    }
-    return found;
+  private List<LogBatches.Batch> batches() throws IOException {
+    return LogBatches.in(segmentFile());
   }
 
-  /** Returns where the next batch would begin. */
+  /** Returns where the next batch would begin a block. */
   private long endOfLog() throws IOException {
-    long last = batches().getLast();
-    ByteBuffer header = header(last);
-    return last + (header.getInt(48) + header.getInt(52)) * (long) BLOCK;
-  }
-
-  private ByteBuffer header(long at) throws IOException {
-    return ByteBuffer.wrap(blockAt(at)).order(ByteOrder.LITTLE_ENDIAN);
+    return batches().getLast().end();
   }
 }

@@ -139,7 +139,7 @@ class InspectIT {
             + " can't be used: it does not match its checksum");
     flipBit(root + 50);
     // The page table was written before the description, and the pages before that.
-    long table = root - 2 * BLOCK;
+    long table = root - BLOCK;
     flipBit(table + 1);
     assertBroken(
         "log-0: the checkpoint at segment file 0 offset "
@@ -162,15 +162,16 @@ class InspectIT {
     write(server, "demo", 100, 2);
     server.kill();
     // From before the checkpoint: a start never looks there.
-    long old = placeOf(pattern(1, 40)) - BLOCK;
+    long place = placeOf(pattern(1, 40));
+    long old = headerOf(place);
     flipBit(old + 50);
     assertBroken(
         "log-0 segment 0 offset "
             + old
             + " is not the batch that must be here: demo block 40 lies behind it, at offset "
-            + (old + BLOCK));
+            + place);
     flipBit(old + 50);
-    long replayed = placeOf(pattern(2, 40)) - BLOCK;
+    long replayed = headerOf(placeOf(pattern(2, 40)));
     flipBit(replayed + 50);
     assertBroken("in segment file 0 at offset " + replayed + " is damaged, though it was ");
   }
@@ -296,6 +297,10 @@ class InspectIT {
       }
     }
     throw new AssertionError("the pattern is not in the first segment");
+  }
+
+  private long headerOf(long place) throws IOException {
+    return LogBatches.with(data().resolve("log-0/segment-00000000"), place).header();
   }
 
   private void flipBit(long offset) throws IOException {

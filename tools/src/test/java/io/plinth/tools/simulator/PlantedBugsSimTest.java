@@ -54,6 +54,10 @@ class PlantedBugsSimTest {
       case CUT_DURABLE_TAIL -> EnumSet.of(Guarantee.G2, Guarantee.G3, Guarantee.CATALOGUE);
       case FORGET_UNMAP_ON_REPLAY -> EnumSet.of(Guarantee.G2, Guarantee.G3, Guarantee.REPLAY);
       case SKIP_READ_CHECKSUM -> EnumSet.of(Guarantee.G5);
+      case SHARE_SYNCED_HEADER ->
+          EnumSet.of(Guarantee.G2, Guarantee.G6, Guarantee.CATALOGUE, Guarantee.SETTINGS);
+      case KEEP_SHARED_TAIL ->
+          EnumSet.of(Guarantee.G2, Guarantee.G3, Guarantee.G6, Guarantee.REPLAY);
       case SETTINGS_BEFORE_DURABLE, CHECKPOINT_FORGETS_SETTINGS -> EnumSet.of(Guarantee.SETTINGS);
       case KEEP_DELETED_REFERENCES -> EnumSet.of(Guarantee.SPACE);
       default -> EnumSet.allOf(Guarantee.class);

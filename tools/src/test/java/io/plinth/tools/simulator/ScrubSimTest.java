@@ -38,7 +38,7 @@ class ScrubSimTest {
   private static final int BLOCK = 4096;
   private static final int SEGMENT_BYTES = 1 << 20;
   private static final int SEGMENT_BLOCKS = SEGMENT_BYTES / BLOCK;
-  private static final int SEGMENTS = 48;
+  private static final int SEGMENTS = 20;
   private static final long VOLUME_BYTES = 4L << 20;
   private static final int SEEDS = 30;
   private static final int STEPS = 250;
