@@ -103,6 +103,17 @@ final class ReplyChecks {
           Content.inSync(run, session);
           run.note("whether an error could still follow cannot be seen from outside");
         });
+    run.probe(
+        "a READ of data and holes, which may have several chunks",
+        () -> {
+          run.needWrite();
+          Transmission session = run.structured();
+          byte[] data = Content.mixed(run, session);
+          if (run.facts().maxPayload() >= data.length) {
+            Content.expect(session, 0, data);
+          }
+          Content.inSync(run, session);
+        });
   }
 
   private static void cover(CheckRun run) {
