@@ -56,7 +56,7 @@ class CorruptionIT {
       byte[] healed = pattern(1000);
       assertThat(client.write((long) DAMAGED * BLOCK, healed)).isZero();
       assertThat(client.read((long) DAMAGED * BLOCK, data, BLOCK)).isZero();
-      assertThat(data).isEqualTo(healed);
+      Bytes.assertSame("healed block", data, healed);
     }
     assertThat(server.terminate()).isZero();
   }
@@ -120,7 +120,7 @@ class CorruptionIT {
       assertNeighboursAreGood(client);
       byte[] data = new byte[BLOCK];
       assertThat(client.read((long) DAMAGED * BLOCK, data, BLOCK)).isZero();
-      assertThat(data).isEqualTo(pattern(DAMAGED));
+      Bytes.assertSame("block " + DAMAGED, data, pattern(DAMAGED));
       assertThat(client.write(0, pattern(0))).isZero();
     }
     server.kill();
@@ -160,7 +160,7 @@ class CorruptionIT {
     for (int i = 0; i < BLOCKS; i++) {
       if (i != DAMAGED) {
         assertThat(client.read((long) i * BLOCK, data, BLOCK)).isZero();
-        assertThat(data).isEqualTo(pattern(i));
+        Bytes.assertSame("block " + i, data, pattern(i));
       }
     }
   }

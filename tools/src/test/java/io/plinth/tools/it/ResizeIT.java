@@ -58,7 +58,7 @@ class ResizeIT {
     try (NbdClient client = NbdClient.connect(again.nbd(), "demo")) {
       byte[] found = new byte[4096];
       assertThat(client.read(100L * MIB, found, found.length)).isZero();
-      assertThat(found).isEqualTo(data);
+      Bytes.assertSame("at 100 MiB", found, data);
       assertThat(client.call(RESIZE, 128L * MIB, 0)).as("off").isEqualTo(NbdClient.EINVAL);
     }
   }

@@ -31,7 +31,7 @@ class RestoreIT {
       assertThat(client.call(NbdClient.TRIM, 0, 20 * MIB)).isZero();
       server.cli("volume", "snapshot", "create", "demo", "s");
       write(client, 10, 3);
-      Instant time = Instant.now();
+      Instant time = aMomentThatIsOver();
       write(client, 0, 4);
       write(client, 40, 5);
 
@@ -105,6 +105,15 @@ class RestoreIT {
     assertContent(server, "demo", 0, 59);
   }
 
+  /** What is written in the millisecond of a time is part of it, and so must not follow in it. */
+  private static Instant aMomentThatIsOver() {
+    long now = System.currentTimeMillis();
+    while (System.currentTimeMillis() <= now) {
+      Thread.onSpinWait();
+    }
+    return Instant.ofEpochMilli(now);
+  }
+
   private PlinthProcess serve(String config) throws Exception {
     Path file = Files.writeString(directory.resolve("plinth.toml"), config);
     return servers.serve(
@@ -127,7 +136,7 @@ class RestoreIT {
     byte[] found = new byte[MIB];
     try (NbdClient client = NbdClient.connect(server.nbd(), volume)) {
       assertThat(client.read((long) atMib * MIB, found, MIB)).isZero();
-      assertThat(found).as("%s at %s MiB", volume, atMib).isEqualTo(content(value));
+      Bytes.assertSame(volume + " at " + atMib + " MiB", found, content(value));
     }
   }
 

@@ -43,14 +43,14 @@ class SnapshotsIT {
     assertThat(load.stop()).isEmpty();
 
     assertThat(StripeLoad.judge(ByteBuffer.wrap(underLoad), before, after)).isEmpty();
-    assertThat(copyOf(server, "demo@s1")).as("the snapshot later").isEqualTo(underLoad);
+    Bytes.assertSame("the snapshot later", copyOf(server, "demo@s1"), underLoad);
     byte[] now = copyOf(server, "demo");
     assertThat(StripeLoad.judge(ByteBuffer.wrap(now), load.acknowledged(), load.begun())).isEmpty();
 
     server.kill();
     PlinthProcess again = serve();
-    assertThat(copyOf(again, "demo@s1")).as("the snapshot after kill -9").isEqualTo(underLoad);
-    assertThat(copyOf(again, "demo")).as("the volume after kill -9").isEqualTo(now);
+    Bytes.assertSame("the snapshot after kill -9", copyOf(again, "demo@s1"), underLoad);
+    Bytes.assertSame("the volume after kill -9", copyOf(again, "demo"), now);
   }
 
   @Test
@@ -273,7 +273,7 @@ class SnapshotsIT {
     for (JsonNode extent : extents) {
       patch(server, "demo@s2", file, extent);
     }
-    assertThat(Files.readAllBytes(file)).isEqualTo(copyOf(server, "demo@s2"));
+    Bytes.assertSame("the backup", Files.readAllBytes(file), copyOf(server, "demo@s2"));
     assertThat(server.cli("volume", "diff", "demo", "s1"))
         .as("everything trimmed, and cut off at 32 MiB")
         .isEqualTo("OFFSET    LENGTH  KIND\n       0   8388608  zero");

@@ -401,7 +401,7 @@ class TlsIT {
     try (NbdClient reader = NbdClient.connect(open.nbd(), "v3")) {
       byte[] data = new byte[512];
       assertThat(reader.read(0, data, data.length)).isZero();
-      assertThat(data).containsOnly(0);
+      Bytes.assertZero("v3", data);
     }
   }
 
