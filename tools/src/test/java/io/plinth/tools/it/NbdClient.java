@@ -2,6 +2,7 @@ package io.plinth.tools.it;
 
 import java.io.BufferedInputStream;
 import java.io.BufferedOutputStream;
+import java.io.ByteArrayOutputStream;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
@@ -9,12 +10,18 @@ import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.SSLSocket;
 
 /**
- * A small NBD client on a plain socket: fixed newstyle, simple replies. What real clients do not do
- * - requests in flight over a kill, broken bytes - is done with it.
+ * A small NBD client on a plain socket: fixed newstyle, simple replies, structured ones where
+ * metadata contexts are asked for. What real clients do not do - requests in flight over a kill,
+ * broken bytes - is done with it.
  */
 final class NbdClient implements AutoCloseable {
   static final int READ = 0;
@@ -23,6 +30,7 @@ final class NbdClient implements AutoCloseable {
   static final int FLUSH = 3;
   static final int TRIM = 4;
   static final int WRITE_ZEROES = 6;
+  static final int BLOCK_STATUS = 7;
   static final int FUA = 1;
 
   static final int EIO = 5;
@@ -44,6 +52,11 @@ final class NbdClient implements AutoCloseable {
   private static final long OPTION_REPLY_MAGIC = 0x0003e889045565a9L;
   private static final int REQUEST_MAGIC = 0x25609513;
   private static final int SIMPLE_REPLY_MAGIC = 0x67446698;
+  private static final int STRUCTURED_REPLY_MAGIC = 0x668e33ef;
+  private static final int CHUNK_STATUS = 5;
+  private static final int CHUNK_ERROR_BIT = 1 << 15;
+  private static final int CHUNK_DONE = 1;
+  private static final int REPLY_META_CONTEXT = 4;
   private static final int INFO_EXPORT = 0;
   private static final int FIXED_NEWSTYLE = 1;
   private static final int ANSWER_TIMEOUT_MS = 30_000;
@@ -52,10 +65,17 @@ final class NbdClient implements AutoCloseable {
   private final Socket socket;
   private final DataInputStream in;
   private final DataOutputStream out;
+  private final Map<Integer, String> contexts = new HashMap<>();
   private long sizeBytes;
 
   /** The answer to one request. */
   record Reply(int error, long cookie) {}
+
+  /** A range and what a metadata context says of it. */
+  record Extent(long length, int flags) {}
+
+  /** The answer to a BLOCK_STATUS: what each context by its name says, or an error. */
+  record Status(int error, Map<String, List<Extent>> extents) {}
 
   /** The answer to an option. */
   record OptionReply(int type, ByteBuffer data) {}
@@ -102,6 +122,49 @@ final class NbdClient implements AutoCloseable {
       client.close();
       throw e;
     }
+  }
+
+  /** Connects to an export with structured replies and these metadata contexts. */
+  static NbdClient connect(InetSocketAddress address, String export, List<String> contexts)
+      throws IOException {
+    NbdClient client = connectForOptions(address);
+    try {
+      client.sendOption(OPTION_STRUCTURED_REPLY, 0, new byte[0]);
+      if (client.readOptionReply().type() != REPLY_ACK) {
+        throw new IOException("no structured replies");
+      }
+      client.select(export, contexts);
+      client.go(export);
+      return client;
+    } catch (IOException e) {
+      client.close();
+      throw e;
+    }
+  }
+
+  private void select(String export, List<String> queries) throws IOException {
+    ByteArrayOutputStream data = new ByteArrayOutputStream();
+    DataOutputStream option = new DataOutputStream(data);
+    writeString(option, export);
+    option.writeInt(queries.size());
+    for (String query : queries) {
+      writeString(option, query);
+    }
+    sendOption(OPTION_SET_META_CONTEXT, data.size(), data.toByteArray());
+    OptionReply reply = readOptionReply();
+    for (; reply.type() == REPLY_META_CONTEXT; reply = readOptionReply()) {
+      int id = reply.data().getInt();
+      contexts.put(id, StandardCharsets.UTF_8.decode(reply.data()).toString());
+    }
+    if (reply.type() != REPLY_ACK || !Set.copyOf(contexts.values()).equals(Set.copyOf(queries))) {
+      throw new IOException("of " + queries + " only " + contexts.values() + " were selected");
+    }
+  }
+
+  private static void writeString(DataOutputStream to, String text) throws IOException {
+    byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
+    to.writeInt(bytes.length);
+    to.write(bytes);
   }
 
   /** Begins TLS on a client that has exchanged greetings; it takes the place of that client. */
@@ -242,6 +305,40 @@ final class NbdClient implements AutoCloseable {
     send(command, 0, offset, offset, length);
     out.flush();
     return readReply().error();
+  }
+
+  /** Asks what the selected contexts say of a range. */
+  Status status(long offset, int length) throws IOException {
+    send(BLOCK_STATUS, 0, offset, offset, length);
+    out.flush();
+    Map<String, List<Extent>> extents = new HashMap<>();
+    int error = 0;
+    boolean done = false;
+    while (!done) {
+      if (in.readInt() != STRUCTURED_REPLY_MAGIC) {
+        throw new IOException("not a structured reply");
+      }
+      done = (in.readUnsignedShort() & CHUNK_DONE) != 0;
+      int type = in.readUnsignedShort();
+      if (in.readLong() != offset) {
+        throw new IOException("a reply to another request");
+      }
+      byte[] payload = new byte[in.readInt()];
+      in.readFully(payload);
+      ByteBuffer data = ByteBuffer.wrap(payload);
+      if (type == CHUNK_STATUS) {
+        List<Extent> list =
+            extents.computeIfAbsent(contexts.get(data.getInt()), _ -> new ArrayList<>());
+        while (data.hasRemaining()) {
+          list.add(new Extent(data.getInt() & 0xffffffffL, data.getInt()));
+        }
+      } else if ((type & CHUNK_ERROR_BIT) != 0) {
+        error = data.getInt();
+      } else {
+        throw new IOException("a chunk of type " + type);
+      }
+    }
+    return new Status(error, extents);
   }
 
   /** Waits until the server closes the connection; returns what came before that. */
