@@ -34,6 +34,9 @@ final class NodeCatalogue {
   /** Commands that are in the log and not yet in the catalogue. */
   private int undurableCommands;
 
+  /** What changes that are not in the catalogue yet add to the settings of all volumes. */
+  private int promisedSettingsBytes;
+
   NodeCatalogue(NodeLogs logs, Set<PlantedBug> plantedBugs) {
     this.logs = logs;
     this.catalogue = new Catalogue(plantedBugs);
@@ -173,14 +176,36 @@ final class NodeCatalogue {
     }
   }
 
-  void requireRoom(VolumeSettings before, VolumeSettings after) throws NodeException {
-    int growth = after.encodedBytes() - before.encodedBytes();
-    if (growth > 0 && catalogue.settingsBytes() + growth > Catalogue.MAXIMUM_SETTINGS_BYTES) {
-      throw new NodeException(
-          NodeException.Reason.NO_SPACE,
-          "the settings of all volumes together would take more than "
-              + Catalogue.MAXIMUM_SETTINGS_BYTES
-              + " bytes");
+  /** Returns room for settings that grow, none so far; it is held until the result is there. */
+  Room room(CompletableFuture<?> result) {
+    Room room = new Room();
+    CompletableFuture<?> _ =
+        result.whenComplete((done, failure) -> onCore(() -> promisedSettingsBytes -= room.bytes));
+    return room;
+  }
+
+  /** What a change that is under way adds to the settings of all volumes. */
+  final class Room {
+    private int bytes;
+
+    private Room() {}
+
+    /** Takes as much as is missing for a change of settings. */
+    void require(VolumeSettings before, VolumeSettings after) throws NodeException {
+      int more = Catalogue.settingsBytes(after) - Catalogue.settingsBytes(before) - bytes;
+      if (more <= 0) {
+        return;
+      }
+      long all = (long) catalogue.settingsBytes() + promisedSettingsBytes + more;
+      if (all > Catalogue.MAXIMUM_SETTINGS_BYTES) {
+        throw new NodeException(
+            NodeException.Reason.NO_SPACE,
+            "the settings of all volumes together would take more than "
+                + Catalogue.MAXIMUM_SETTINGS_BYTES
+                + " bytes");
+      }
+      bytes += more;
+      promisedSettingsBytes += more;
     }
   }
 

@@ -49,10 +49,10 @@ final class VolumeChanges {
   CompletableFuture<Void> settings(String name, SettingsChange change) {
     return catalogue.onCore(result -> {
       LogVolume volume = volumes.require(name);
+      catalogue.reserveForChange(name, result);
       VolumeSettings before = volume.settings();
       VolumeSettings after = change.applyTo(before);
-      catalogue.requireRoom(before, after);
-      catalogue.reserveForChange(name, result);
+      catalogue.room(result).require(before, after);
       if (answersSettingsEarly) {
         volume.settings(after);
         result.complete(null);

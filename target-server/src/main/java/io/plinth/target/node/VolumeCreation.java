@@ -27,6 +27,17 @@ final class VolumeCreation {
     IndexedVolume find() throws NodeException;
   }
 
+  /**
+   * A volume on its way.
+   *
+   * @param settings what it begins with, as of when it is asked
+   * @param room for those
+   */
+  private record Beginning(
+      CompletableFuture<LogVolume> result,
+      Supplier<VolumeSettings> settings,
+      NodeCatalogue.Room room) {}
+
   VolumeCreation(NodeLogs logs, NodeCatalogue catalogue, NodeVolumes volumes) {
     this.logs = logs;
     this.catalogue = catalogue;
@@ -36,10 +47,10 @@ final class VolumeCreation {
   CompletableFuture<LogVolume> create(
       String name, long sizeBytes, FlushPolicy flushPolicy, VolumeSettings settings) {
     return catalogue.onCore(result -> {
-      catalogue.requireRoom(VolumeSettings.DEFAULT, settings);
       reserve(name, result);
+      Beginning beginning = beginning(result, () -> settings);
       Catalogue.Entry entry = entry(catalogue.leastUsedLog(), name, sizeBytes, flushPolicy);
-      begin(result, entry, () -> settings, () -> null);
+      begin(beginning, entry, () -> null);
     });
   }
 
@@ -51,13 +62,12 @@ final class VolumeCreation {
       if (snapshot != null) {
         NodeVolumes.requireSnapshot(origin, snapshot);
       }
-      catalogue.requireRoom(VolumeSettings.DEFAULT, origin.settings().ofCopy());
       reserve(name, result);
+      Beginning beginning = beginning(result, () -> origin.settings().ofCopy());
       Catalogue.Entry entry = entry(catalogue.logOf(origin), name, origin.sizeBytes(), flushPolicy);
       begin(
-          result,
+          beginning,
           entry,
-          () -> origin.settings().ofCopy(),
           () -> snapshot == null ? origin : NodeVolumes.requireSnapshot(origin, snapshot));
     });
   }
@@ -67,8 +77,8 @@ final class VolumeCreation {
     return catalogue.onCore(result -> {
       LogVolume origin = volumes.require(source);
       requirePast(origin, moment);
-      catalogue.requireRoom(VolumeSettings.DEFAULT, origin.settings().ofCopy());
       reserve(name, result);
+      Beginning beginning = beginning(result, () -> origin.settings().ofCopy());
       Catalogue.Entry entry = entry(catalogue.logOf(origin), name, origin.sizeBytes(), flushPolicy);
       NodeLog log = logs.get(entry.log());
       HistoryRestore job =
@@ -78,7 +88,8 @@ final class VolumeCreation {
               entry.group(),
               name,
               flushPolicy,
-              restored -> catalogue.onCore(() -> enterRestored(result, entry, origin, restored)));
+              restored ->
+                  catalogue.onCore(() -> enterRestored(beginning, entry, source, restored)));
       if (!log.core().execute(() -> log.run(job))) {
         result.completeExceptionally(NodeException.unavailable());
       }
@@ -113,11 +124,15 @@ final class VolumeCreation {
         catalogue.takeGroup(), log, name, sizeBytes, flushPolicy, VolumeSettings.DEFAULT);
   }
 
-  private void begin(
-      CompletableFuture<LogVolume> result,
-      Catalogue.Entry entry,
-      Supplier<VolumeSettings> settings,
-      Source source) {
+  /** Makes sure that there is room for what the volume would begin with now. */
+  private Beginning beginning(
+      CompletableFuture<LogVolume> result, Supplier<VolumeSettings> settings) throws NodeException {
+    Beginning beginning = new Beginning(result, settings, catalogue.room(result));
+    beginning.room.require(VolumeSettings.DEFAULT, settings.get());
+    return beginning;
+  }
+
+  private void begin(Beginning beginning, Catalogue.Entry entry, Source source) {
     NodeLog log = logs.get(entry.log());
     boolean accepted =
         log.core()
@@ -131,48 +146,66 @@ final class VolumeCreation {
                         entry.flushPolicy(),
                         source.find(),
                         (volume, status) ->
-                            catalogue.onCore(
-                                () -> enter(result, entry.with(settings.get()), volume, status)));
+                            catalogue.onCore(() -> enterCreated(beginning, entry, volume, status)));
               } catch (NodeException e) {
-                result.completeExceptionally(e);
+                beginning.result.completeExceptionally(e);
               }
             });
     if (!accepted) {
-      result.completeExceptionally(NodeException.unavailable());
+      beginning.result.completeExceptionally(NodeException.unavailable());
+    }
+  }
+
+  private void enterCreated(
+      Beginning beginning, Catalogue.Entry entry, LogVolume volume, int status) {
+    if (status == Status.OK) {
+      enter(beginning, entry, volume);
+    } else {
+      beginning.result.completeExceptionally(NodeException.ofStatus(status));
     }
   }
 
   private void enterRestored(
-      CompletableFuture<LogVolume> result,
-      Catalogue.Entry entry,
-      LogVolume source,
-      HistoryRestore.Result restored) {
+      Beginning beginning, Catalogue.Entry entry, String source, HistoryRestore.Result restored) {
     if (restored.volume() == null) {
-      result.completeExceptionally(
+      beginning.result.completeExceptionally(
           new NodeException(
               NodeException.Reason.INVALID,
-              "can't restore volume " + source.name() + ": " + restored.problem()));
+              "can't restore volume " + source + ": " + restored.problem()));
     } else {
-      enter(result, entry.with(source.settings().ofCopy()), restored.volume(), Status.OK);
+      enter(beginning, entry, restored.volume());
     }
   }
 
-  private void enter(
-      CompletableFuture<LogVolume> result, Catalogue.Entry entry, LogVolume volume, int status) {
-    if (status != Status.OK) {
-      result.completeExceptionally(NodeException.ofStatus(status));
+  /** The volume is in its log: it has a place in the catalogue, or goes again. */
+  private void enter(Beginning beginning, Catalogue.Entry plain, LogVolume volume) {
+    Catalogue.Entry entry = plain.with(beginning.settings.get());
+    try {
+      // Those of the source may have grown meanwhile.
+      beginning.room.require(VolumeSettings.DEFAULT, entry.settings());
+    } catch (NodeException e) {
+      drop(beginning, volume, e);
       return;
     }
     catalogue.propose(
         Catalogue.encodeCreate(entry),
-        proposed -> {
-          if (proposed != Status.OK) {
-            result.completeExceptionally(NodeException.ofStatus(proposed));
+        status -> {
+          if (status != Status.OK) {
+            drop(beginning, volume, NodeException.ofStatus(status));
             return;
           }
           volume.settings(entry.settings());
           volumes.include(volume);
-          result.complete(volume);
+          beginning.result.complete(volume);
         });
+  }
+
+  /** A start would do it as well, and until then the volume would keep its space. */
+  private void drop(Beginning beginning, LogVolume volume, NodeException why) {
+    NodeLog log = logs.of(volume);
+    if (!log.core().execute(() -> log.store().remove(volume))) {
+      beginning.result.completeExceptionally(NodeException.unavailable());
+    }
+    beginning.result.completeExceptionally(why);
   }
 }
