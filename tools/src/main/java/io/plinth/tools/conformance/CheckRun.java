@@ -217,8 +217,12 @@ final class CheckRun {
 
   /** Makes the handshake of TLS, with these versions or any. */
   void encrypt(ClientConnection connection, String... versions) throws IOException {
-    Wire wire = TlsWire.handshake(connection.wire(), uri(), connection.deadline(), versions);
-    connection.switchTo(wire);
+    Wire lower = connection.wire();
+    Deadline end = connection.deadline();
+    connection.switchTo(
+        uri().pskFile().isEmpty()
+            ? TlsWire.handshake(lower, uri(), end, versions)
+            : PskWire.handshake(lower, uri(), end, versions));
   }
 
   /** Opens the export with simple replies. */
