@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.plinth.tools.it.NbdClient.Extent;
 import io.plinth.tools.it.NbdClient.Status;
+import io.plinth.tools.nbd.Nbd;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
@@ -129,7 +130,7 @@ class DeletedSnapshotIT {
   }
 
   private static void assertRefused(Status status) {
-    assertThat(status.error()).isEqualTo(NbdClient.EIO);
+    assertThat(status.error()).isEqualTo(Nbd.EIO);
     assertThat(status.extents()).isEmpty();
   }
 

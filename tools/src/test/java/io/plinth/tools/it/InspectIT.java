@@ -2,6 +2,7 @@ package io.plinth.tools.it;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.plinth.tools.nbd.Nbd;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -239,7 +240,7 @@ class InspectIT {
       for (int i = 0; i < BLOCKS; i++) {
         assertThat(client.write((firstBlock + (long) i) * BLOCK, pattern(seed, i))).isZero();
       }
-      assertThat(client.call(NbdClient.FLUSH, 0, 0)).isZero();
+      assertThat(client.call(Nbd.FLUSH, 0, 0)).isZero();
     }
   }
 

@@ -2,6 +2,7 @@ package io.plinth.tools.it;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.plinth.tools.nbd.Nbd;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
@@ -28,7 +29,7 @@ class RestoreIT {
       write(client, 0, 1);
       write(client, 40, 2);
       long position = history(server).get("position").longValue();
-      assertThat(client.call(NbdClient.TRIM, 0, 20 * MIB)).isZero();
+      assertThat(client.call(Nbd.TRIM, 0, 20 * MIB)).isZero();
       server.cli("volume", "snapshot", "create", "demo", "s");
       write(client, 10, 3);
       Instant time = aMomentThatIsOver();
@@ -85,7 +86,7 @@ class RestoreIT {
         write(client, 0, i);
         write(client, 32, i);
       }
-      assertThat(client.call(NbdClient.FLUSH, 0, 0)).isZero();
+      assertThat(client.call(Nbd.FLUSH, 0, 0)).isZero();
     }
     server.kill();
     server = serve("[log]\ncapacity = \"1G\"\nretention = \"1h\"\n");
