@@ -5,8 +5,9 @@ import io.plinth.engine.memory.NativeMemory;
 /**
  * The memory of the connections of one core: for each a receive buffer, an output ring for small
  * pieces and the arrays that describe a gathered write. Address space for all of them is reserved
- * at start; pages are committed when first used, and the block released last is reused first, so
- * idle connections cost little.
+ * at start; pages are committed when first used and go back to the kernel with the connection. So
+ * the memory in use follows from the connections that there are, not from all that ever were, and
+ * no connection finds what another one has left.
  */
 final class ConnectionMemory {
   static final int RECEIVE_BYTES = 128 * 1024;
@@ -45,7 +46,11 @@ final class ConnectionMemory {
     return freeCount == 0 ? -1 : free[--freeCount];
   }
 
+  /** Takes a block back; whoever gets it next finds zeroes. */
   void release(int block) {
+    // A system call of some microseconds, less than closing the socket takes. Should the kernel
+    // refuse, the pages stay, and are in use again with the next connection.
+    int _ = memory.discard((long) block * BLOCK_BYTES, BLOCK_BYTES);
     free[freeCount++] = block;
   }
 

@@ -64,10 +64,6 @@ public final class Catalogue {
     public Entry with(VolumeSettings changed) {
       return new Entry(group, log, name, sizeBytes, flushPolicy, changed);
     }
-
-    private int settingsBytes() {
-      return settings.equals(VolumeSettings.DEFAULT) ? 0 : settings.encodedBytes();
-    }
   }
 
   /**
@@ -92,6 +88,11 @@ public final class Catalogue {
   /** Returns how many bytes the settings of all volumes take in {@link #encode}. */
   public int settingsBytes() {
     return settingsBytes;
+  }
+
+  /** Returns how many bytes the settings of one volume add to that. */
+  public static int settingsBytes(VolumeSettings settings) {
+    return settings.equals(VolumeSettings.DEFAULT) ? 0 : settings.encodedBytes();
   }
 
   /** A group has existed: its number is not used again. */
@@ -207,13 +208,13 @@ public final class Catalogue {
     Entry _ = remove(entry.group);
     entries.put(entry.group, entry);
     nextGroup = Math.max(nextGroup, entry.group + 1);
-    settingsBytes += entry.settingsBytes();
+    settingsBytes += settingsBytes(entry.settings);
     return entry;
   }
 
   private Entry remove(int group) {
     Entry removed = entries.remove(group);
-    settingsBytes -= removed == null ? 0 : removed.settingsBytes();
+    settingsBytes -= removed == null ? 0 : settingsBytes(removed.settings);
     return removed;
   }
 

@@ -5,7 +5,8 @@ import io.plinth.log.format.BatchHeader;
 /**
  * A moment in the life of a log: everything up to a time, or up to a batch.
  *
- * @param epochMs batches that were written later are not part of it
+ * @param epochMs batches that were sealed in a later millisecond are not part of it; those of this
+ *     one are
  * @param batch batches behind this one are not part of it
  */
 public record Moment(long epochMs, long batch) {

@@ -1,10 +1,13 @@
 package io.plinth.target.security;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
 import io.plinth.engine.api.TlsEngine;
 import io.plinth.engine.api.TlsException;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
 import java.util.function.Consumer;
 
 /** A server's engine and a client, with no network between them. */
@@ -34,6 +37,8 @@ final class Dialogue {
     /** Returns the alert that the server has sent, or what else the client found wrong, or null. */
     String complaint();
   }
+
+  static final byte[] HELLO = "hello".getBytes(StandardCharsets.US_ASCII);
 
   final TlsEngine server;
   final Client client;
@@ -94,6 +99,18 @@ final class Dialogue {
       all.write(room.array(), 0, room.position());
     }
     return all.toByteArray();
+  }
+
+  /** The handshake is over, and both hear what the other one says. */
+  void assertEcho() throws TlsException, IOException {
+    assertThat(client.complaint()).isNull();
+    assertThat(server.isHandshaking()).isFalse();
+    assertThat(client.isHandshaking()).isFalse();
+    client.send(HELLO);
+    run();
+    assertThat(takePlain()).isEqualTo(HELLO);
+    serverSends(HELLO);
+    assertThat(client.takePlain()).isEqualTo(HELLO);
   }
 
   /** Returns what reached the server in the clear. */

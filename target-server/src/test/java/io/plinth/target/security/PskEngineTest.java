@@ -1,7 +1,6 @@
 package io.plinth.target.security;
 
 import static java.nio.charset.StandardCharsets.ISO_8859_1;
-import static java.nio.charset.StandardCharsets.US_ASCII;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -29,7 +28,6 @@ class PskEngineTest {
   private static final String OTHER_HEX = "ff".repeat(32);
   private static final byte[] KEY = HexFormat.of().parseHex(HEX);
   private static final byte[] OTHER_KEY = HexFormat.of().parseHex(OTHER_HEX);
-  private static final byte[] HELLO = "hello".getBytes(US_ASCII);
 
   @TempDir Path directory;
   private Path file;
@@ -61,19 +59,8 @@ class PskEngineTest {
   private Dialogue connected(String version) throws Exception {
     Dialogue dialogue = dialogue(client(version, "alice", KEY));
     dialogue.run();
-    assertEcho(dialogue);
+    dialogue.assertEcho();
     return dialogue;
-  }
-
-  private static void assertEcho(Dialogue dialogue) throws Exception {
-    assertThat(dialogue.client.complaint()).isNull();
-    assertThat(dialogue.server.isHandshaking()).isFalse();
-    assertThat(dialogue.client.isHandshaking()).isFalse();
-    dialogue.client.send(HELLO);
-    dialogue.run();
-    assertThat(dialogue.takePlain()).isEqualTo(HELLO);
-    dialogue.serverSends(HELLO);
-    assertThat(dialogue.client.takePlain()).isEqualTo(HELLO);
   }
 
   private void assertRefused(PskTestClient client, String why) throws Exception {
@@ -89,12 +76,12 @@ class PskEngineTest {
     Dialogue alice = dialogue(client(version, "alice", KEY));
     assertThat(alice.server.peer()).isNull();
     alice.run();
-    assertEcho(alice);
+    alice.assertEcho();
     assertThat(alice.server.peer()).isEqualTo(new PskClient("alice"));
     assertThat(alice.server.description()).startsWith(version + " with suite 0x");
     Dialogue bob = dialogue(client(version, "b\u00f6b", OTHER_KEY));
     bob.run();
-    assertEcho(bob);
+    bob.assertEcho();
     assertThat(bob.server.peer().getName()).isEqualTo("psk:b\u00f6b");
   }
 
@@ -122,7 +109,7 @@ class PskEngineTest {
   void amongSeveralIdentitiesTheOneThatIsKnownCounts() throws Exception {
     Dialogue dialogue = dialogue(PskTestClient.version13(KEY, "mallory", "alice"));
     dialogue.run();
-    assertEcho(dialogue);
+    dialogue.assertEcho();
     assertThat(dialogue.server.peer()).isEqualTo(new PskClient("alice"));
   }
 
@@ -152,7 +139,7 @@ class PskEngineTest {
     Dialogue dialogue =
         dialogue(PskTestClient.version12("alice", KEY, suite, ProtocolVersion.TLSv12));
     dialogue.run();
-    assertEcho(dialogue);
+    dialogue.assertEcho();
   }
 
   @Test
@@ -168,10 +155,10 @@ class PskEngineTest {
   void theClientsEndIsTold(String version) throws Exception {
     Dialogue dialogue = connected(version);
     assertThat(dialogue.server.isInputClosed()).isFalse();
-    dialogue.client.send(HELLO);
+    dialogue.client.send(Dialogue.HELLO);
     dialogue.client.close();
     dialogue.run();
-    assertThat(dialogue.takePlain()).isEqualTo(HELLO);
+    assertThat(dialogue.takePlain()).isEqualTo(Dialogue.HELLO);
     assertThat(dialogue.server.isInputClosed()).isTrue();
   }
 
@@ -179,14 +166,14 @@ class PskEngineTest {
   @ValueSource(strings = {"TLS 1.2", "TLS 1.3"})
   void theServersEndIsTold(String version) throws Exception {
     Dialogue dialogue = connected(version);
-    dialogue.serverSends(HELLO);
+    dialogue.serverSends(Dialogue.HELLO);
     assertThat(dialogue.client.isInputClosed()).isFalse();
     dialogue.server.closeOutput();
     dialogue.run();
-    assertThat(dialogue.client.takePlain()).isEqualTo(HELLO);
+    assertThat(dialogue.client.takePlain()).isEqualTo(Dialogue.HELLO);
     assertThat(dialogue.client.isInputClosed()).isTrue();
     assertThat(dialogue.client.complaint()).isNull();
-    assertThatThrownBy(() -> dialogue.serverSends(HELLO)).isInstanceOf(TlsException.class);
+    assertThatThrownBy(() -> dialogue.serverSends(Dialogue.HELLO)).isInstanceOf(TlsException.class);
   }
 
   @ParameterizedTest
@@ -194,7 +181,7 @@ class PskEngineTest {
   void aRecordThatWasChangedOnTheWayEndsIt(String version, int fromEnd) throws Exception {
     Dialogue dialogue = connected(version);
     dialogue.onTheWay = record -> record[record.length - 1 - fromEnd] ^= 1;
-    dialogue.client.send(HELLO);
+    dialogue.client.send(Dialogue.HELLO);
     assertThatThrownBy(dialogue::run)
         .isInstanceOf(TlsException.class)
         .hasMessageContaining("its data was changed on the way (bad_record_mac)");
@@ -233,11 +220,11 @@ class PskEngineTest {
     Dialogue dialogue = dialogue(client);
     dialogue.run();
     for (int i = 0; i < 3; i++) {
-      assertEcho(dialogue);
+      dialogue.assertEcho();
       client.updateKey();
       dialogue.run();
     }
-    assertEcho(dialogue);
+    dialogue.assertEcho();
   }
 
   @Test
@@ -253,7 +240,7 @@ class PskEngineTest {
           client("TLS 1.3", "alice", KEY),
           "the client's key is not one of ours, or its data was changed on the way"
               + " (unknown_psk_identity)");
-      assertEcho(before);
+      before.assertEcho();
       log.take();
       Files.writeString(file, "b\u00f6b\n");
       Files.setLastModifiedTime(file, FileTime.fromMillis(1_000_000_002_000L));
@@ -269,7 +256,7 @@ class PskEngineTest {
                   + " still used");
       Dialogue bob = dialogue(client("TLS 1.3", "b\u00f6b", OTHER_KEY));
       bob.run();
-      assertEcho(bob);
+      bob.assertEcho();
     }
   }
 }

@@ -1,6 +1,5 @@
 package io.plinth.target.security;
 
-import static java.nio.charset.StandardCharsets.US_ASCII;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -35,7 +34,6 @@ import org.junit.jupiter.params.provider.ValueSource;
 @Timeout(60)
 class ServerTlsTest {
   private static final List<String> BOTH = List.of("TLSv1.2", "TLSv1.3");
-  private static final byte[] HELLO = "hello".getBytes(US_ASCII);
 
   @TempDir Path directory;
   private Pki.Identity authority;
@@ -77,20 +75,9 @@ class ServerTlsTest {
     for (String version : BOTH) {
       Dialogue dialogue = dialogue(tls, client, version);
       dialogue.run();
-      assertEcho(dialogue);
+      dialogue.assertEcho();
       assertThat(dialogue.server.description()).startsWith(version + " TLS_");
     }
-  }
-
-  private static void assertEcho(Dialogue dialogue) throws Exception {
-    assertThat(dialogue.client.complaint()).isNull();
-    assertThat(dialogue.server.isHandshaking()).isFalse();
-    assertThat(dialogue.client.isHandshaking()).isFalse();
-    dialogue.client.send(HELLO);
-    dialogue.run();
-    assertThat(dialogue.takePlain()).isEqualTo(HELLO);
-    dialogue.serverSends(HELLO);
-    assertThat(dialogue.client.takePlain()).isEqualTo(HELLO);
   }
 
   private void assertFault(VerifyClients verify, Path file, String problem) {
@@ -275,7 +262,7 @@ class ServerTlsTest {
     JsseClient client = new JsseClient(anonymous(), "TLSv1.3");
     Dialogue dialogue = new Dialogue(tls.newSession(), client);
     dialogue.run();
-    assertEcho(dialogue);
+    dialogue.assertEcho();
     return (X509Certificate) client.engine().getSession().getPeerCertificates()[0];
   }
 
@@ -306,7 +293,7 @@ class ServerTlsTest {
           .anyMatch(line -> line.endsWith("TLS: read " + directory + " again, which has changed"));
       assertThat(seenBy(tls)).isEqualTo(second.certificate());
       underWay.run();
-      assertEcho(underWay);
+      underWay.assertEcho();
     }
   }
 
@@ -401,7 +388,7 @@ class ServerTlsTest {
         Dialogue dialogue = dialogue(tls, Pki.client(authority.certificate(), good), version);
         assertThat(dialogue.server.peer()).isNull();
         dialogue.run();
-        assertEcho(dialogue);
+        dialogue.assertEcho();
         assertThat(dialogue.server.peer()).isEqualTo(new X500Principal("CN=client,O=Example"));
         assertRefused(tls, anonymous(), version);
         assertRefused(tls, Pki.client(authority.certificate(), impostor), version);
@@ -417,12 +404,12 @@ class ServerTlsTest {
     try (ServerTls tls = verifying(VerifyClients.OPTIONAL)) {
       Dialogue none = dialogue(tls, anonymous(), version);
       none.run();
-      assertEcho(none);
+      none.assertEcho();
       assertThat(none.server.peer()).isNull();
       Pki.Identity good = authority.issue("CN=client", Pki.ec(), false);
       Dialogue proved = dialogue(tls, Pki.client(authority.certificate(), good), version);
       proved.run();
-      assertEcho(proved);
+      proved.assertEcho();
       assertThat(proved.server.peer()).isEqualTo(new X500Principal("CN=client"));
       Pki.Identity impostor = Pki.authority("CN=other").issue("CN=client", Pki.ec(), false);
       assertRefused(tls, Pki.client(authority.certificate(), impostor), version);
@@ -436,7 +423,7 @@ class ServerTlsTest {
       Pki.Identity impostor = Pki.authority("CN=other").issue("CN=client", Pki.ec(), false);
       Dialogue dialogue = dialogue(tls, Pki.client(authority.certificate(), impostor), version);
       dialogue.run();
-      assertEcho(dialogue);
+      dialogue.assertEcho();
       assertThat(dialogue.server.peer()).isNull();
     }
   }
@@ -451,10 +438,10 @@ class ServerTlsTest {
       Dialogue dialogue = dialogue(tls, anonymous(), version);
       dialogue.run();
       assertThat(dialogue.server.isInputClosed()).isFalse();
-      dialogue.client.send(HELLO);
+      dialogue.client.send(Dialogue.HELLO);
       dialogue.client.close();
       dialogue.run();
-      assertThat(dialogue.takePlain()).isEqualTo(HELLO);
+      assertThat(dialogue.takePlain()).isEqualTo(Dialogue.HELLO);
       assertThat(dialogue.server.isInputClosed()).isTrue();
     }
   }
@@ -466,11 +453,11 @@ class ServerTlsTest {
     try (ServerTls tls = open(null)) {
       Dialogue dialogue = dialogue(tls, anonymous(), version);
       dialogue.run();
-      dialogue.serverSends(HELLO);
+      dialogue.serverSends(Dialogue.HELLO);
       assertThat(dialogue.client.isInputClosed()).isFalse();
       dialogue.server.closeOutput();
       dialogue.run();
-      assertThat(dialogue.client.takePlain()).isEqualTo(HELLO);
+      assertThat(dialogue.client.takePlain()).isEqualTo(Dialogue.HELLO);
       assertThat(dialogue.client.isInputClosed()).isTrue();
       assertThat(dialogue.client.complaint()).isNull();
     }
@@ -483,9 +470,9 @@ class ServerTlsTest {
     try (ServerTls tls = open(null)) {
       Dialogue dialogue = dialogue(tls, anonymous(), version);
       dialogue.run();
-      assertEcho(dialogue);
+      dialogue.assertEcho();
       dialogue.onTheWay = record -> record[record.length - 1] ^= 1;
-      dialogue.client.send(HELLO);
+      dialogue.client.send(Dialogue.HELLO);
       assertThatThrownBy(dialogue::run).isInstanceOf(TlsException.class);
       assertThat(dialogue.takePlain()).isEmpty();
       assertThat(dialogue.client.complaint()).contains("bad_record_mac");

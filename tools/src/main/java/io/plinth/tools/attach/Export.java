@@ -1,5 +1,7 @@
 package io.plinth.tools.attach;
 
+import io.plinth.tools.nbd.Nbd;
+
 /**
  * What a server says about a volume.
  *
@@ -7,19 +9,16 @@ package io.plinth.tools.attach;
  * @param minimumBlockBytes smallest request; 512 when the server has no limit
  */
 public record Export(String name, long sizeBytes, int flags, int minimumBlockBytes) {
-  static final int FLAG_READ_ONLY = 1 << 1;
-  static final int FLAG_CAN_MULTI_CONN = 1 << 8;
-
   /** FLUSH, FUA and TRIM: what the kernel sends when it was told so. */
-  private static final int FLAGS_USED = 1 << 2 | 1 << 3 | 1 << 5;
+  private static final int FLAGS_USED = Nbd.SEND_FLUSH | Nbd.SEND_FUA | Nbd.SEND_TRIM;
 
   /** Returns whether nothing can be written. */
   public boolean isReadOnly() {
-    return (flags & FLAG_READ_ONLY) != 0;
+    return (flags & Nbd.READ_ONLY) != 0;
   }
 
   boolean canMultiConn() {
-    return (flags & FLAG_CAN_MULTI_CONN) != 0;
+    return (flags & Nbd.CAN_MULTI_CONN) != 0;
   }
 
   /** Returns why {@code other} can't take the place of this one, or null when it can. */

@@ -1,5 +1,6 @@
 package io.plinth.tools.attach;
 
+import io.plinth.tools.nbd.Nbd;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
@@ -16,21 +17,6 @@ final class Handshake {
     void receive(byte[] bytes) throws IOException;
   }
 
-  private static final long INIT_MAGIC = 0x4e42444d41474943L;
-  private static final long OPTION_MAGIC = 0x49484156454f5054L;
-  private static final long REPLY_MAGIC = 0x0003e889045565a9L;
-  private static final int FIXED_NEWSTYLE = 1;
-  private static final int NO_ZEROES = 1 << 1;
-  private static final int OPTION_GO = 7;
-  private static final int REPLY_ACK = 1;
-  private static final int REPLY_INFO = 3;
-  private static final int ERROR_POLICY = 0x80000002;
-  private static final int ERROR_TLS_REQUIRED = 0x80000005;
-  private static final int ERROR_UNKNOWN = 0x80000006;
-  private static final int ERROR_SHUTDOWN = 0x80000007;
-  private static final short INFO_EXPORT = 0;
-  private static final short INFO_NAME = 1;
-  private static final short INFO_BLOCK_SIZE = 3;
   private static final int SECTOR_BYTES = 512;
 
   /** No answer to GO is longer but for a text of an error, which may have 4096 bytes. */
@@ -64,22 +50,22 @@ final class Handshake {
 
   private Export negotiate(String volume) throws IOException, AttachException {
     ByteBuffer greeting = read(18);
-    if (greeting.getLong() != INIT_MAGIC || greeting.getLong() != OPTION_MAGIC) {
+    if (greeting.getLong() != Nbd.INIT_MAGIC || greeting.getLong() != Nbd.OPTION_MAGIC) {
       throw refused("no NBD server, or one of before 2011");
     }
     int handshakeFlags = greeting.getShort();
-    if ((handshakeFlags & FIXED_NEWSTYLE) == 0) {
+    if ((handshakeFlags & Nbd.FIXED_NEWSTYLE) == 0) {
       throw refused("the server does not speak fixed newstyle NBD");
     }
     byte[] bytes = volume.getBytes(StandardCharsets.UTF_8);
-    short[] wanted = {INFO_NAME, INFO_BLOCK_SIZE};
+    int[] wanted = {Nbd.INFO_NAME, Nbd.INFO_BLOCK_SIZE};
     int length = Integer.BYTES + bytes.length + Short.BYTES + wanted.length * Short.BYTES;
     ByteBuffer go = ByteBuffer.allocate(Integer.BYTES + 16 + length);
-    go.putInt(FIXED_NEWSTYLE | (handshakeFlags & NO_ZEROES));
-    go.putLong(OPTION_MAGIC).putInt(OPTION_GO).putInt(length);
+    go.putInt(Nbd.FIXED_NEWSTYLE | (handshakeFlags & Nbd.NO_ZEROES));
+    go.putLong(Nbd.OPTION_MAGIC).putInt(Nbd.OPT_GO).putInt(length);
     go.putInt(bytes.length).put(bytes).putShort((short) wanted.length);
-    for (short info : wanted) {
-      go.putShort(info);
+    for (int info : wanted) {
+      go.putShort((short) info);
     }
     stream.send(go.array());
     for (int i = 0; i < MAX_REPLIES; i++) {
@@ -97,28 +83,31 @@ final class Handshake {
     int option = header.getInt();
     final int type = header.getInt();
     int length = header.getInt();
-    if (magic != REPLY_MAGIC || option != OPTION_GO || length < 0 || length > MAX_REPLY_BYTES) {
+    if (magic != Nbd.OPTION_REPLY_MAGIC
+        || option != Nbd.OPT_GO
+        || length < 0
+        || length > MAX_REPLY_BYTES) {
       throw refused("the server's answer is not NBD");
     }
     ByteBuffer data = read(length);
-    if (type == REPLY_INFO) {
+    if (type == Nbd.REP_INFO) {
       takeInfo(data);
-    } else if (type != REPLY_ACK) {
+    } else if (type != Nbd.REP_ACK) {
       throw error(type, data, volume);
     }
-    return type == REPLY_ACK;
+    return type == Nbd.REP_ACK;
   }
 
   private void takeInfo(ByteBuffer data) throws AttachException {
-    short kind = data.remaining() < Short.BYTES ? -1 : data.getShort();
-    if (kind == INFO_EXPORT && data.remaining() == 10) {
+    int kind = data.remaining() < Short.BYTES ? -1 : data.getShort();
+    if (kind == Nbd.INFO_EXPORT && data.remaining() == 10) {
       sizeBytes = data.getLong();
       flags = data.getShort() & 0xffff;
-    } else if (kind == INFO_NAME) {
+    } else if (kind == Nbd.INFO_NAME) {
       name = StandardCharsets.UTF_8.decode(data).toString();
-    } else if (kind == INFO_BLOCK_SIZE && data.remaining() == 12) {
+    } else if (kind == Nbd.INFO_BLOCK_SIZE && data.remaining() == 12) {
       minimumBlockBytes = Math.max(SECTOR_BYTES, data.getInt());
-    } else if (kind == INFO_EXPORT || kind == INFO_BLOCK_SIZE) {
+    } else if (kind == Nbd.INFO_EXPORT || kind == Nbd.INFO_BLOCK_SIZE) {
       throw refused("the server's answer is not NBD");
     }
   }
@@ -139,12 +128,12 @@ final class Handshake {
         StandardCharsets.UTF_8.decode(data).toString().replaceAll("\\p{Cntrl}", " ").strip();
     String said = text.isEmpty() ? "" : ": " + text;
     return switch (type) {
-      case ERROR_UNKNOWN ->
+      case Nbd.ERR_UNKNOWN ->
           new AttachException(
               AttachException.Kind.NOT_FOUND, server + " has no volume \"" + volume + "\"" + said);
-      case ERROR_POLICY -> refused("the server does not allow it" + said);
-      case ERROR_TLS_REQUIRED -> refused("the server wants TLS, which the kernel can't speak");
-      case ERROR_SHUTDOWN ->
+      case Nbd.ERR_POLICY -> refused("the server does not allow it" + said);
+      case Nbd.ERR_TLS_REQD -> refused("the server wants TLS, which the kernel can't speak");
+      case Nbd.ERR_SHUTDOWN ->
           new AttachException(
               AttachException.Kind.UNREACHABLE, server + ": the server is shutting down");
       default -> refused("the server answers error " + (type & 0x7fffffff) + said);

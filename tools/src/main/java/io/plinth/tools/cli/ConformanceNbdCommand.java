@@ -53,7 +53,8 @@ final class ConformanceNbdCommand implements Callable<Integer> {
       description = {
         "Server and export: nbd://HOST[:PORT]/EXPORT, nbd+unix:///EXPORT?socket=PATH, and nbds:// or",
         "nbds+unix:// with TLS. Parameters of those: tls-certificates=DIR (ca-cert.pem,",
-        "client-cert.pem, client-key.pem), tls-hostname=NAME, tls-verify-peer=0."
+        "client-cert.pem, client-key.pem), tls-hostname=NAME, tls-verify-peer=0; or with a key:",
+        "nbds://IDENTITY@HOST/EXPORT?tls-psk-file=FILE."
       })
   private String uri;
 

@@ -8,6 +8,7 @@ import io.plinth.tools.inspect.Inspector;
 import io.plinth.tools.inspect.Report;
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -222,15 +223,39 @@ final class InspectCommand implements Callable<Integer> {
     out.println();
     Table table =
         new Table("lrrrrrr", "  VOLUME", "GROUP", "FAMILY", "SIZE", "MAPPED", "UNIQUE", "LEVELS");
-    for (IndexWalk.Tree tree : log.volumes()) {
+    for (Report.Volume volume : log.volumes()) {
       table.row(
-          "  " + tree.name(),
-          Integer.toString(tree.group()),
-          Integer.toString(tree.family()),
-          Sizes.format(tree.sizeBytes()),
-          Sizes.format(tree.mappedBytes()),
-          Sizes.format(tree.uniqueBytes()),
-          Integer.toString(tree.levels()));
+          "  " + volume.name(),
+          Integer.toString(volume.group()),
+          Integer.toString(volume.family()),
+          Sizes.format(volume.sizeBytes()),
+          Sizes.format(volume.mappedBytes()),
+          Sizes.format(volume.uniqueBytes()),
+          Integer.toString(volume.levels()));
+    }
+    table.print(out);
+    settings(
+        log.volumes().stream()
+            .filter(volume -> volume.settings() != null && !volume.settings().isEmpty())
+            .toList(),
+        out);
+  }
+
+  private static void settings(List<Report.Volume> volumes, PrintWriter out) {
+    if (volumes.isEmpty()) {
+      return;
+    }
+    out.println();
+    Table table = new Table("llll", "  SETTINGS", "TLS", "TLS-ALLOW", "DESCRIPTION");
+    for (Report.Volume volume : volumes) {
+      Report.Settings settings = volume.settings();
+      List<String> names = settings.tlsAllow().isEmpty() ? List.of("-") : settings.tlsAllow();
+      table.row(
+          "  " + volume.name(),
+          settings.tls() == null ? "-" : settings.tls(),
+          names.getFirst(),
+          settings.description());
+      names.stream().skip(1).forEach(name -> table.row("", "", name, ""));
     }
     table.print(out);
   }

@@ -44,7 +44,8 @@ final class VolumeRestoreCommand implements Callable<Integer> {
       index = "1",
       paramLabel = "TIME|LOG-POSITION",
       description =
-          "A time with its zone, how long ago (90s, 10m, 2h, 1d), or a position of the log.")
+          "A time with its zone, how long ago (90s, 10m, 2h, 1d), or a position of the log. Times are"
+              + " exact to the millisecond: what was written in that one is included.")
   private String moment;
 
   @Parameters(

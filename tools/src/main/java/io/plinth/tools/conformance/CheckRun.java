@@ -1,5 +1,6 @@
 package io.plinth.tools.conformance;
 
+import io.plinth.tools.nbd.Nbd;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
@@ -217,8 +218,12 @@ final class CheckRun {
 
   /** Makes the handshake of TLS, with these versions or any. */
   void encrypt(ClientConnection connection, String... versions) throws IOException {
-    Wire wire = TlsWire.handshake(connection.wire(), uri(), connection.deadline(), versions);
-    connection.switchTo(wire);
+    Wire lower = connection.wire();
+    Deadline end = connection.deadline();
+    connection.switchTo(
+        uri().pskFile().isEmpty()
+            ? TlsWire.handshake(lower, uri(), end, versions)
+            : PskWire.handshake(lower, uri(), end, versions));
   }
 
   /** Opens the export with simple replies. */

@@ -2,6 +2,7 @@ package io.plinth.tools.conformance;
 
 import static io.plinth.tools.conformance.CheckRun.must;
 
+import io.plinth.tools.nbd.Nbd;
 import java.io.IOException;
 import java.util.Arrays;
 import java.util.SplittableRandom;

@@ -4,6 +4,7 @@ import static io.plinth.tools.conformance.CheckRun.must;
 import static io.plinth.tools.conformance.CheckRun.need;
 import static io.plinth.tools.conformance.CheckRun.recommended;
 
+import io.plinth.tools.nbd.Nbd;
 import java.io.IOException;
 import java.util.List;
 

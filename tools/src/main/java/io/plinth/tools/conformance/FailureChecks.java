@@ -3,6 +3,7 @@ package io.plinth.tools.conformance;
 import static io.plinth.tools.conformance.CheckRun.must;
 import static io.plinth.tools.conformance.CheckRun.need;
 
+import io.plinth.tools.nbd.Nbd;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;

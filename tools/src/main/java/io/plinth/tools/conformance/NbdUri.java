@@ -1,5 +1,6 @@
 package io.plinth.tools.conformance;
 
+import io.plinth.tools.nbd.Nbd;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -26,6 +27,8 @@ import java.util.Map;
  * @param certificates directory in libnbd's layout; empty for none
  * @param hostName the name that the server's certificate must have; empty for the host of the URI
  * @param verifyPeer the server's certificate is checked
+ * @param pskFile file of pre-shared keys; empty for TLS with certificates
+ * @param pskIdentity whose key it is
  */
 public record NbdUri(
     String text,
@@ -36,7 +39,9 @@ public record NbdUri(
     boolean tls,
     String certificates,
     String hostName,
-    boolean verifyPeer) {
+    boolean verifyPeer,
+    String pskFile,
+    String pskIdentity) {
   private static final List<String> SCHEMES = List.of("nbd", "nbd+unix", "nbds", "nbds+unix");
 
   /**
@@ -56,10 +61,11 @@ public record NbdUri(
       throw new IllegalArgumentException(
           "a URI begins with nbd:// nbd+unix:// nbds:// or nbds+unix://, this does not: " + text);
     }
-    if (uri.isOpaque() || uri.getFragment() != null || uri.getUserInfo() != null) {
+    if (uri.isOpaque() || uri.getFragment() != null) {
       throw new IllegalArgumentException("not an NBD URI: " + text);
     }
     Map<String, String> parameters = parameters(uri.getRawQuery());
+    String user = user(uri);
     boolean unix = scheme.endsWith("+unix");
     boolean tls = scheme.startsWith("nbds");
     String socket = parameters.getOrDefault("socket", "");
@@ -69,8 +75,10 @@ public record NbdUri(
     if (!unix && (uri.getHost() == null || uri.getHost().isEmpty())) {
       throw new IllegalArgumentException("the URI names no host: " + text);
     }
-    if (tls) {
-      requireCertificates(parameters);
+    String pskFile = tls ? pskFile(parameters) : "";
+    if (pskFile.isEmpty() != user.isEmpty()) {
+      throw new IllegalArgumentException(
+          "a name before the @ and tls-psk-file=FILE go together: " + text);
     }
     String path = uri.getRawPath() == null ? "" : uri.getRawPath();
     return new NbdUri(
@@ -82,7 +90,9 @@ public record NbdUri(
         tls,
         parameters.getOrDefault("tls-certificates", ""),
         parameters.getOrDefault("tls-hostname", ""),
-        !List.of("0", "false").contains(parameters.getOrDefault("tls-verify-peer", "1")));
+        !List.of("0", "false").contains(parameters.getOrDefault("tls-verify-peer", "1")),
+        pskFile,
+        user);
   }
 
   boolean isUnix() {
@@ -105,16 +115,25 @@ public record NbdUri(
     }
   }
 
-  /** The Java machine's TLS has certificates only. */
-  private static void requireCertificates(Map<String, String> parameters) {
-    String type = parameters.getOrDefault("tls-type", "x509");
-    if (parameters.containsKey("tls-psk-file") || type.equals("psk")) {
+  /** Returns what stands before the host, or before nothing in the URI of a unix socket. */
+  private static String user(URI uri) {
+    String authority = uri.getRawAuthority() == null ? "" : uri.getRawAuthority();
+    int at = authority.lastIndexOf('@');
+    return at < 0 ? "" : decode(authority.substring(0, at));
+  }
+
+  /** Returns the file of keys; empty for TLS with certificates. */
+  private static String pskFile(Map<String, String> parameters) {
+    String file = parameters.getOrDefault("tls-psk-file", "");
+    String type = parameters.getOrDefault("tls-type", file.isEmpty() ? "x509" : "psk");
+    if (!type.equals(file.isEmpty() ? "x509" : "psk")) {
       throw new IllegalArgumentException(
-          "TLS with a pre-shared key is not available here: use tls-certificates=DIR");
+          "tls-type is x509, or psk with tls-psk-file=FILE, not " + type);
     }
-    if (!type.equals("x509")) {
-      throw new IllegalArgumentException("tls-type must be x509, not " + type);
+    if (!file.isEmpty() && parameters.containsKey("tls-certificates")) {
+      throw new IllegalArgumentException("tls-psk-file and tls-certificates exclude each other");
     }
+    return file;
   }
 
   private static Map<String, String> parameters(String query) {

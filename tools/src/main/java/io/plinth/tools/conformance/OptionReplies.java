@@ -1,5 +1,6 @@
 package io.plinth.tools.conformance;
 
+import io.plinth.tools.nbd.Nbd;
 import java.nio.ByteBuffer;
 
 /** What may stand in the replies to an option, apart from the option that they are to. */

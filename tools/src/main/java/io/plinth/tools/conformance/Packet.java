@@ -1,5 +1,6 @@
 package io.plinth.tools.conformance;
 
+import io.plinth.tools.nbd.Nbd;
 import java.io.ByteArrayOutputStream;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;

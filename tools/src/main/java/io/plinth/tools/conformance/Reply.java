@@ -1,5 +1,6 @@
 package io.plinth.tools.conformance;
 
+import io.plinth.tools.nbd.Nbd;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;

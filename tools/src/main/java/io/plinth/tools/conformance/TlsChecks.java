@@ -5,6 +5,7 @@ import static io.plinth.tools.conformance.CheckRun.need;
 import static io.plinth.tools.conformance.CheckRun.recommended;
 
 import io.plinth.tools.conformance.ClientConnection.Answer;
+import io.plinth.tools.nbd.Nbd;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.List;

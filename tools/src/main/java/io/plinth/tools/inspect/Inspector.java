@@ -26,6 +26,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
+import java.util.stream.Collectors;
 import java.util.zip.CRC32C;
 
 /** Looks at a data directory. The log is read by the code that a start reads it with. */
@@ -54,6 +55,7 @@ public final class Inspector {
     IndexWalk walk;
     IndexWalk.Pages index;
     LiveBlocks live;
+    Map<Integer, Report.Settings> settings = Map.of();
     Report.Verified verified;
 
     LogInspection(String name) {
@@ -70,8 +72,13 @@ public final class Inspector {
           checkpoint,
           recovery,
           index,
-          walk == null ? null : walk.trees(),
+          walk == null ? null : walk.trees().stream().map(this::volume).toList(),
           verified);
+    }
+
+    private Report.Volume volume(IndexWalk.Tree tree) {
+      boolean isSnapshot = tree.name().indexOf(StorageNode.SNAPSHOT_SEPARATOR) >= 0;
+      return Report.Volume.of(tree, isSnapshot ? null : settings.get(tree.group()));
     }
   }
 
@@ -264,6 +271,12 @@ public final class Inspector {
     log.walk = new IndexWalk(log.name, node.store(logs.indexOf(log)));
     log.walk.run(log.live);
     log.index = log.walk.pages();
+    log.settings =
+        node.store(logs.indexOf(log)).volumes().stream()
+            .collect(
+                Collectors.toMap(
+                    volume -> volume.group().id(),
+                    volume -> Report.Settings.of(volume.settings())));
     if (log.checkpoint != null) {
       Superblock.CheckpointPlace place = log.superblock.checkpoint();
       log.live.onRoot(place.place(), (place.bytes() + BLOCK - 1) / BLOCK);

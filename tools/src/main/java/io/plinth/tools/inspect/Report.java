@@ -1,7 +1,11 @@
 package io.plinth.tools.inspect;
 
+import com.fasterxml.jackson.annotation.JsonIgnore;
+import com.fasterxml.jackson.annotation.JsonProperty;
 import io.plinth.target.volume.CheckpointContent;
 import io.plinth.target.volume.IndexWalk;
+import io.plinth.target.volume.TlsMode;
+import io.plinth.target.volume.VolumeSettings;
 import java.util.List;
 import java.util.Map;
 
@@ -46,8 +50,63 @@ public record Report(String dataDir, List<Log> logs, Problem problem) {
       Checkpoint checkpoint,
       Recovery recovery,
       IndexWalk.Pages index,
-      List<IndexWalk.Tree> volumes,
+      List<Volume> volumes,
       Verified verified) {}
+
+  /**
+   * A volume or a snapshot.
+   *
+   * @param name {@code volume} or {@code volume@snapshot}
+   * @param group of the volume
+   * @param family the group of the volume that it descends from
+   * @param uniqueBytes what only it refers to
+   * @param levels of inner pages
+   * @param settings null for a snapshot, which has those of its volume
+   */
+  public record Volume(
+      String name,
+      int group,
+      int family,
+      long sizeBytes,
+      long mappedBytes,
+      long uniqueBytes,
+      int levels,
+      Settings settings) {
+    static Volume of(IndexWalk.Tree tree, Settings settings) {
+      return new Volume(
+          tree.name(),
+          tree.group(),
+          tree.family(),
+          tree.sizeBytes(),
+          tree.mappedBytes(),
+          tree.uniqueBytes(),
+          tree.levels(),
+          settings);
+    }
+  }
+
+  /**
+   * Settings of a volume.
+   *
+   * @param description empty for none
+   * @param tls {@code off}, {@code allowed} or {@code required}; null when unset
+   * @param tlsAllow the clients that may attach; empty for all
+   */
+  public record Settings(
+      String description, String tls, @JsonProperty("tls-allow") List<String> tlsAllow) {
+    static Settings of(VolumeSettings settings) {
+      return new Settings(
+          settings.description(),
+          settings.tls().map(TlsMode::word).orElse(null),
+          settings.tlsAllow());
+    }
+
+    /** Returns whether nothing is set. */
+    @JsonIgnore
+    public boolean isEmpty() {
+      return description.isEmpty() && tls == null && tlsAllow.isEmpty();
+    }
+  }
 
   /**
    * A copy of the superblock; of one that is not good only the state is told.

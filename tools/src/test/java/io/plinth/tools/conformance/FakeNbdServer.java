@@ -1,6 +1,7 @@
 package io.plinth.tools.conformance;
 
 import io.plinth.tools.conformance.Facts.Tls;
+import io.plinth.tools.nbd.Nbd;
 import java.io.BufferedInputStream;
 import java.io.ByteArrayInputStream;
 import java.io.Closeable;

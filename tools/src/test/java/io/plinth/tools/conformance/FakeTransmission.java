@@ -6,6 +6,7 @@ import static io.plinth.tools.conformance.FakeNbdServer.MINIMUM;
 import static io.plinth.tools.conformance.FakeNbdServer.ROTTEN_BYTES;
 
 import io.plinth.tools.conformance.ReplyDecoder.Mode;
+import io.plinth.tools.nbd.Nbd;
 import java.io.DataInputStream;
 import java.io.IOException;
 import java.io.OutputStream;

@@ -46,6 +46,22 @@ class NbdUriTest {
   }
 
   @ParameterizedTest
+  @CsvSource({
+    "nbds://alice@h:1/x?tls-psk-file=/k%20eys, alice, h, ''",
+    "nbds://a%40b@[::1]/x?tls-psk-file=/k%20eys&tls-type=psk, a@b, ::1, ''",
+    "nbds+unix://alice@/x?socket=/s&tls-psk-file=/k%20eys, alice, '', /s"
+  })
+  void preSharedKeys(String text, String identity, String host, String socket) {
+    NbdUri uri = NbdUri.parse(text);
+    assertThat(uri.tls()).isTrue();
+    assertThat(uri.pskIdentity()).isEqualTo(identity);
+    assertThat(uri.pskFile()).isEqualTo("/k eys");
+    assertThat(uri.host()).isEqualTo(host);
+    assertThat(uri.socket()).isEqualTo(socket);
+    assertThat(uri.export()).isEqualTo("x");
+  }
+
+  @ParameterizedTest
   @ValueSource(
       strings = {
         "",
@@ -57,6 +73,12 @@ class NbdUriTest {
         "nbd+unix:///x",
         "nbd://host/%",
         "nbds://host/x?tls-psk-file=/keys",
+        "nbds://alice@host/x",
+        "nbd://alice@host/x",
+        "nbd://alice@host/x?tls-psk-file=/keys",
+        "nbds://alice@host/x?tls-psk-file=/keys&tls-certificates=/pki",
+        "nbds://alice@host/x?tls-psk-file=/keys&tls-type=x509",
+        "nbds://alice@host/x?tls-type=psk",
         "nbds://host/x?tls-type=anon"
       })
   void whatIsNoUriIsToldInOneLine(String text) {

@@ -3,6 +3,7 @@ package io.plinth.tools.it;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.plinth.tools.it.LatencyProbe.Latency;
+import io.plinth.tools.nbd.Nbd;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
@@ -27,7 +28,7 @@ class AbuseIT {
   private static final int VOLUME_BYTES = 256 * MIB;
   private static final int IDLE_CONNECTIONS = 2000;
   private static final int SLOW_READERS = 8;
-  private static final int WAVES = 4;
+  private static final int WAVES = 6;
 
   /** Half a second without service would be a core that stood still, whatever the machine does. */
   private static final long STALL_NS = 500_000_000L;
@@ -104,15 +105,15 @@ class AbuseIT {
   @Test
   void aHugeOptionEndsTheConnection() throws Exception {
     NbdClient client = forOptions();
-    client.sendOption(NbdClient.OPTION_GO, Integer.MAX_VALUE, new byte[16]);
+    client.sendOption(Nbd.OPT_GO, Integer.MAX_VALUE, new byte[16]);
     assertEnds(client);
   }
 
   @Test
   void aLargeOptionIsRefusedAndTheNextOneServed() throws Exception {
     NbdClient client = forOptions();
-    client.sendOption(NbdClient.OPTION_GO, 40 << 10, new byte[40 << 10]);
-    assertThat(client.readOptionReply().type()).isEqualTo(NbdClient.REPLY_TOO_BIG);
+    client.sendOption(Nbd.OPT_GO, 40 << 10, new byte[40 << 10]);
+    assertThat(client.readOptionReply().type()).isEqualTo(Nbd.ERR_TOO_BIG);
     assertUnknownOptionIsRefused(client);
   }
 
@@ -126,22 +127,22 @@ class AbuseIT {
   @Test
   void anUnknownCommandIsRefusedAndTheNextOneServed() throws Exception {
     NbdClient client = connect();
-    assertThat(client.call(77, 0, 4096)).isEqualTo(NbdClient.EINVAL);
+    assertThat(client.call(77, 0, 4096)).isEqualTo(Nbd.EINVAL);
     assertThat(client.read(0, new byte[4096], 4096)).isZero();
   }
 
   @Test
   void aReadBeyondTheLimitIsRefusedAndTheNextOneServed() throws Exception {
     NbdClient client = connect();
-    assertThat(client.call(NbdClient.READ, 0, 64 * MIB)).isNotZero();
-    assertThat(client.call(NbdClient.READ, 0, -1)).isNotZero();
+    assertThat(client.call(Nbd.READ, 0, 64 * MIB)).isNotZero();
+    assertThat(client.call(Nbd.READ, 0, -1)).isNotZero();
     assertThat(client.read(0, new byte[4096], 4096)).isZero();
   }
 
   @Test
   void aWriteBeyondTheLimitEndsTheConnection() throws Exception {
     NbdClient client = connect();
-    client.send(NbdClient.WRITE, 0, 1, 0, -1);
+    client.send(Nbd.WRITE, 0, 1, 0, -1);
     client.flushOutput();
     assertEnds(client);
   }
@@ -150,11 +151,11 @@ class AbuseIT {
   void offsetsAndLengthsThatOverflowAreRefusedAndTheNextOneServed() throws Exception {
     NbdClient client = connect();
     for (long offset : new long[] {-512, Long.MAX_VALUE - 511, Long.MIN_VALUE, VOLUME_BYTES}) {
-      assertThat(client.call(NbdClient.READ, offset, 4096)).isEqualTo(NbdClient.EINVAL);
-      assertThat(client.call(NbdClient.TRIM, offset, 4096)).isEqualTo(NbdClient.EINVAL);
-      assertThat(client.write(offset, new byte[4096])).isEqualTo(NbdClient.ENOSPC);
+      assertThat(client.call(Nbd.READ, offset, 4096)).isEqualTo(Nbd.EINVAL);
+      assertThat(client.call(Nbd.TRIM, offset, 4096)).isEqualTo(Nbd.EINVAL);
+      assertThat(client.write(offset, new byte[4096])).isEqualTo(Nbd.ENOSPC);
     }
-    assertThat(client.call(NbdClient.TRIM, VOLUME_BYTES - 512, -512)).isEqualTo(NbdClient.EINVAL);
+    assertThat(client.call(Nbd.TRIM, VOLUME_BYTES - 512, -512)).isEqualTo(Nbd.EINVAL);
     assertThat(client.read(0, new byte[4096], 4096)).isZero();
   }
 
@@ -194,13 +195,13 @@ class AbuseIT {
   /**
    * The heap is all there from the start, so that other memory shows. The first wave may grow
    * buffers to their bounds; what is then in use is the level that the others must keep, with
-   * allowance for the allocator: one leaked receive buffer per connection would be 130 MiB a wave,
-   * one leaked object of 1 KiB 2 MiB.
+   * allowance for the allocator: one leaked page per connection would be 9 MiB a wave, one leaked
+   * object of 1 KiB 2 MiB. What the Java machine's compilers take is not counted.
    */
   @Test
   void wavesOfEverythingTogetherLeaveMemoryFlat() throws Exception {
     other.close();
-    SERVERS.javaOptions("-Xms128m -Xmx128m -XX:+AlwaysPreTouch");
+    SERVERS.javaOptions("-Xms128m -Xmx128m -XX:+AlwaysPreTouch " + PlinthProcess.TRACK_MEMORY);
     use(SERVERS.serve(directory.resolve("waves"), "--volume", "demo=256M"));
     fill();
     Latency before = before();
@@ -209,7 +210,7 @@ class AbuseIT {
     List<Long> objects = new ArrayList<>();
     for (int wave = 0; wave < WAVES; wave++) {
       latencies.add(other.measureDuring(this::everything));
-      memory.add(server.anonymousBytes() >> 10);
+      memory.add(server.anonymousBytesWithoutCompilers() >> 10);
       closeAll();
       other.measure(500);
       objects.add(server.liveHeapBytes() >> 10);
@@ -217,7 +218,7 @@ class AbuseIT {
     System.out.printf(
         "abuse: before %s; waves %s; KiB of memory %s, of objects %s%n",
         before, latencies, memory, objects);
-    assertThat(memory.getLast()).as("KiB: %s", memory).isLessThan(memory.getFirst() + 16_384);
+    assertThat(memory.getLast()).as("KiB: %s", memory).isLessThan(memory.getFirst() + 4096);
     assertThat(objects.getLast()).as("KiB: %s", objects).isLessThan(objects.getFirst() + 2048);
     for (Latency latency : latencies) {
       assertUnharmed(before, latency);
@@ -253,7 +254,7 @@ class AbuseIT {
 
   private static void askForMuchAndReadNothing(NbdClient client) throws IOException {
     for (int i = 0; i < 64; i++) {
-      client.send(NbdClient.READ, 0, i, (long) i * MIB, 4 * MIB);
+      client.send(Nbd.READ, 0, i, (long) i * MIB, 4 * MIB);
     }
     client.flushOutput();
   }
@@ -300,7 +301,7 @@ class AbuseIT {
 
   private static void assertUnknownOptionIsRefused(NbdClient client) throws IOException {
     client.sendOption(4711, 3, new byte[3]);
-    assertThat(client.readOptionReply().type()).isEqualTo(NbdClient.REPLY_UNSUPPORTED);
+    assertThat(client.readOptionReply().type()).isEqualTo(Nbd.ERR_UNSUP);
   }
 
   /** Ended by the server: the end of the stream, or a reset when it had not read everything. */

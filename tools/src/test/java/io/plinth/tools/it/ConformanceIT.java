@@ -54,6 +54,45 @@ class ConformanceIT {
     assertThat(server.awaitExit()).isZero();
   }
 
+  @Test
+  void noRuleIsBrokenOverTlsWithAPreSharedKey() throws Exception {
+    TlsKeys keys = new TlsKeys(directory.resolve("psk-keys"));
+    PlinthProcess server =
+        SERVERS.serve(
+            directory.resolve("psk"),
+            "--volume",
+            "scratch=64M",
+            "--tls",
+            "required",
+            "--tls-psk",
+            keys.pskFile("alice").toString());
+    String uri = keys.pskUri(server, "scratch", "alice", "alice");
+    JsonNode document =
+        JsonMapper.shared().readTree(plinth(uri, "conformance-nbd-psk.json", List.of("--json")));
+    List<String> notPassed = new ArrayList<>();
+    for (JsonNode check : document.get("checks")) {
+      if (!check.get("result").stringValue().equals("pass")) {
+        notPassed.add(check.get("id").stringValue());
+      }
+    }
+    // Another mode of TLS, or something that was not given.
+    assertThat(notPassed).containsExactlyInAnyOrder("T1", "T3", "R5", "R6", "E5", "Z1");
+    String wrong = keys.pskUri(server, "scratch", "alice", "wrong");
+    Shell.Result refused =
+        Shell.run(
+            60,
+            "env",
+            "PLINTH_NO_BUILD=1",
+            PlinthProcess.root().resolve("scripts/plinth").toString(),
+            "conformance",
+            "nbd",
+            "--uri",
+            wrong);
+    assertThat(refused.exitCode()).as(refused.output()).isEqualTo(3);
+    assertThat(refused.output().lines().toList()).hasSize(1);
+    assertThat(refused.output()).contains("TLS");
+  }
+
   private PlinthProcess serveTls(TlsKeys keys, String name, String mode) throws Exception {
     return SERVERS.serve(
         directory.resolve(name),

@@ -2,6 +2,7 @@ package io.plinth.tools.it;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.plinth.tools.nbd.Nbd;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -35,9 +36,9 @@ class CorruptionIT {
     PlinthProcess server = serve();
     try (NbdClient client = NbdClient.connect(server.nbd(), "demo")) {
       byte[] data = new byte[BLOCK];
-      assertThat(client.read((long) DAMAGED * BLOCK, data, BLOCK)).isEqualTo(NbdClient.EIO);
-      assertThat(client.read(DAMAGED * BLOCK + 512L, data, 512)).isEqualTo(NbdClient.EIO);
-      assertThat(client.read(0, new byte[BLOCKS * BLOCK], BLOCKS * BLOCK)).isEqualTo(NbdClient.EIO);
+      assertThat(client.read((long) DAMAGED * BLOCK, data, BLOCK)).isEqualTo(Nbd.EIO);
+      assertThat(client.read(DAMAGED * BLOCK + 512L, data, 512)).isEqualTo(Nbd.EIO);
+      assertThat(client.read(0, new byte[BLOCKS * BLOCK], BLOCKS * BLOCK)).isEqualTo(Nbd.EIO);
       assertNeighboursAreGood(client);
       assertThat(server.volume("demo").get("corruptReads").asLong()).isEqualTo(3);
       assertThat(server.log())
@@ -49,11 +50,11 @@ class CorruptionIT {
                   + " does not match its checksum");
 
       // A part of the block can't be merged into what can't be read.
-      assertThat(client.write(DAMAGED * BLOCK + 512L, new byte[512])).isEqualTo(NbdClient.EIO);
+      assertThat(client.write(DAMAGED * BLOCK + 512L, new byte[512])).isEqualTo(Nbd.EIO);
       byte[] healed = pattern(1000);
       assertThat(client.write((long) DAMAGED * BLOCK, healed)).isZero();
       assertThat(client.read((long) DAMAGED * BLOCK, data, BLOCK)).isZero();
-      assertThat(data).isEqualTo(healed);
+      Bytes.assertSame("healed block", data, healed);
     }
     assertThat(server.terminate()).isZero();
   }
@@ -128,7 +129,7 @@ class CorruptionIT {
       assertNeighboursAreGood(client);
       byte[] data = new byte[BLOCK];
       assertThat(client.read((long) DAMAGED * BLOCK, data, BLOCK)).isZero();
-      assertThat(data).isEqualTo(pattern(DAMAGED));
+      Bytes.assertSame("block " + DAMAGED, data, pattern(DAMAGED));
       assertThat(client.write(0, pattern(0))).isZero();
     }
     server.kill();
@@ -142,7 +143,7 @@ class CorruptionIT {
       for (int i = 0; i < BLOCKS; i++) {
         assertThat(client.write((long) i * BLOCK, pattern(i))).isZero();
       }
-      assertThat(client.call(NbdClient.FLUSH, 0, 0)).isZero();
+      assertThat(client.call(Nbd.FLUSH, 0, 0)).isZero();
     }
     return server;
   }
@@ -168,7 +169,7 @@ class CorruptionIT {
     for (int i = 0; i < BLOCKS; i++) {
       if (i != DAMAGED) {
         assertThat(client.read((long) i * BLOCK, data, BLOCK)).isZero();
-        assertThat(data).isEqualTo(pattern(i));
+        Bytes.assertSame("block " + i, data, pattern(i));
       }
     }
   }

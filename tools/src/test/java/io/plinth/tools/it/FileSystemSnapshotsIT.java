@@ -82,9 +82,10 @@ class FileSystemSnapshotsIT {
         for (Map.Entry<String, Long> file : files.entrySet()) {
           Path path = mount.path().resolve(file.getKey());
           assertThat(path).as(what).exists();
-          assertThat(Files.readAllBytes(path))
-              .as("%s in %s", path.getFileName(), what)
-              .isEqualTo(content(file.getValue()));
+          Bytes.assertSame(
+              path.getFileName() + " in " + what,
+              Files.readAllBytes(path),
+              content(file.getValue()));
         }
       }
       Shell.Result repair = Shell.run(60, "xfs_repair", "-n", loop.path());

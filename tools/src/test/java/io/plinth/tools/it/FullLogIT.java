@@ -2,6 +2,7 @@ package io.plinth.tools.it;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.plinth.tools.nbd.Nbd;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -64,7 +65,7 @@ class FullLogIT {
         server.cli("volume", "snapshot", "delete", "demo", "s0");
         server.cli("volume", "snapshot", "delete", "demo", "s1");
         assertThat(overwrite(client, 100)).as("after two snapshots were deleted").isTrue();
-        assertThat(client.call(NbdClient.FLUSH, 0, 0)).isZero();
+        assertThat(client.call(Nbd.FLUSH, 0, 0)).isZero();
       }
       server.kill();
       server = serve(data, List.of());
@@ -88,7 +89,7 @@ class FullLogIT {
     for (int i = 0; i < 64; i++) {
       int error = client.write((long) i * MIB, content(version * 64 + i));
       if (error != 0) {
-        assertThat(error).isEqualTo(NbdClient.ENOSPC);
+        assertThat(error).isEqualTo(Nbd.ENOSPC);
         return false;
       }
     }
@@ -105,7 +106,7 @@ class FullLogIT {
     byte[] buffer = new byte[MIB];
     for (int i = 0; i < 64; i++) {
       assertThat(client.read((long) i * MIB, buffer, MIB)).isZero();
-      assertThat(buffer).as("MiB %s of %s", i, version).isEqualTo(content(version * 64 + i));
+      Bytes.assertSame("MiB " + i + " of " + version, buffer, content(version * 64 + i));
     }
   }
 
@@ -118,7 +119,7 @@ class FullLogIT {
       written = fill(client, 0);
       assertThat(written).as("MiB written before ENOSPC").isBetween(100, 448);
       assertReadable(client, 0, written);
-      assertThat(client.call(NbdClient.FLUSH, 0, 0)).isZero();
+      assertThat(client.call(Nbd.FLUSH, 0, 0)).isZero();
       assertSpaceComesBack(client, written);
     }
     assertThat(server.volume("demo").get("mappedBytes").asLong())
@@ -139,10 +140,10 @@ class FullLogIT {
   /** Without a restart: what was trimmed can be written again, and not much more. */
   private static void assertSpaceComesBack(NbdClient client, int written) throws Exception {
     byte[] buffer = new byte[MIB];
-    assertThat(client.call(NbdClient.TRIM, 0, (TRIMMED - 1) * MIB)).isZero();
-    assertThat(client.call(NbdClient.WRITE_ZEROES, (TRIMMED - 1L) * MIB, MIB)).isZero();
+    assertThat(client.call(Nbd.TRIM, 0, (TRIMMED - 1) * MIB)).isZero();
+    assertThat(client.call(Nbd.WRITE_ZEROES, (TRIMMED - 1L) * MIB, MIB)).isZero();
     assertThat(client.read(0, buffer, MIB)).isZero();
-    assertThat(buffer).containsOnly(0);
+    Bytes.assertZero("what was trimmed", buffer);
     for (int i = 0; i < REWRITTEN; i++) {
       assertThat(client.write((long) i * MIB, content(i))).as("MiB %s after the trim", i).isZero();
     }
@@ -165,7 +166,7 @@ class FullLogIT {
     for (int i = first; i < 1024; i++) {
       int error = client.write((long) i * MIB, content(i));
       if (error != 0) {
-        assertThat(error).isEqualTo(NbdClient.ENOSPC);
+        assertThat(error).isEqualTo(Nbd.ENOSPC);
         return i - first;
       }
     }
@@ -176,7 +177,7 @@ class FullLogIT {
     byte[] buffer = new byte[MIB];
     for (int i = first; i < first + count; i++) {
       assertThat(client.read((long) i * MIB, buffer, MIB)).isZero();
-      assertThat(buffer).as("MiB %s", i).isEqualTo(content(i));
+      Bytes.assertSame("MiB " + i, buffer, content(i));
     }
   }
 

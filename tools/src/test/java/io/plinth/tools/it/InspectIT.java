@@ -2,6 +2,7 @@ package io.plinth.tools.it;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.plinth.tools.nbd.Nbd;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -97,6 +98,34 @@ class InspectIT {
     assertFails(
         Shell.run(60, command("inspect", data().toString())),
         "data directory " + data() + " is in use by another server (process " + server.pid() + ")");
+  }
+
+  @Test
+  void settingsOfVolumesAreShown() throws Exception {
+    PlinthProcess server = servers.serve(data(), "--volume", "demo=64M", "--volume", "other=64M");
+    server.cli("volume", "set", "demo", "--description", "ledger, 2026", "--tls", "allowed");
+    // A checkpoint has what was set so far; the rest is replayed.
+    assertThat(server.terminate()).isZero();
+    server = servers.serve(data());
+    server.cli("volume", "set", "demo", "--tls-allow", "CN=a,O=B", "--tls-allow", "psk:c");
+    server.cli("volume", "snapshot", "create", "demo", "s1");
+    server.cli("volume", "clone", "demo@s1", "copy");
+    server.kill();
+
+    JsonNode volumes = inspect().at("/logs/0/volumes");
+    assertThat(strings(volumes, "name")).containsExactly("demo", "demo@s1", "other", "copy");
+    String names = "\"tls\":\"allowed\",\"tls-allow\":[\"CN=a,O=B\",\"psk:c\"]}";
+    assertThat(volumes.get(0).get("settings").toString())
+        .isEqualTo("{\"description\":\"ledger, 2026\"," + names);
+    assertThat(volumes.get(1).get("settings").isNull()).as("those of its volume").isTrue();
+    assertThat(volumes.get(2).get("settings").toString())
+        .isEqualTo("{\"description\":\"\",\"tls\":null,\"tls-allow\":[]}");
+    assertThat(volumes.get(3).get("settings").toString())
+        .isEqualTo("{\"description\":\"\"," + names);
+    assertThat(Shell.ok(60, command("inspect", data().toString())))
+        .containsPattern("\n  SETTINGS +TLS +TLS-ALLOW +DESCRIPTION\n")
+        .containsPattern("\n  demo +allowed +CN=a,O=B +ledger, 2026\n +psk:c\n")
+        .containsPattern("\n  copy +allowed +CN=a,O=B\n +psk:c$");
   }
 
   @Test
@@ -212,7 +241,7 @@ class InspectIT {
       for (int i = 0; i < BLOCKS; i++) {
         assertThat(client.write((firstBlock + (long) i) * BLOCK, pattern(seed, i))).isZero();
       }
-      assertThat(client.call(NbdClient.FLUSH, 0, 0)).isZero();
+      assertThat(client.call(Nbd.FLUSH, 0, 0)).isZero();
     }
   }
 

@@ -114,7 +114,7 @@ class LargeVolumeIT {
   private void check(NbdClient client, int number) throws Exception {
     content(number);
     assertThat(client.read((long) number * BLOCK, found, BLOCK)).isZero();
-    assertThat(found).as("block %s", number).isEqualTo(block);
+    Bytes.assertSame("block " + number, found, block);
   }
 
   private void content(int number) {

@@ -1,5 +1,6 @@
 package io.plinth.tools.it;
 
+import io.plinth.tools.nbd.Nbd;
 import java.io.Closeable;
 import java.io.DataInputStream;
 import java.io.EOFException;
@@ -21,15 +22,7 @@ import java.util.concurrent.ConcurrentHashMap;
  * one thing of it. What it does not understand it passes on as it is.
  */
 final class Meddler implements Closeable {
-  static final int SIMPLE = 0x67446698;
-  static final int STRUCTURED = 0x668e33ef;
-  static final int EXTENDED = 0x6e8a278c;
 
-  private static final long OPTION_MAGIC = 0x49484156454f5054L;
-  private static final long OPTION_REPLY_MAGIC = 0x0003e889045565a9L;
-  private static final int REQUEST_MAGIC = 0x25609513;
-  private static final int EXTENDED_REQUEST_MAGIC = 0x21e41c71;
-  private static final int PAYLOAD_LEN = 1 << 5;
   private static final int MOST_BYTES = 64 << 20;
 
   private final InetSocketAddress server;
@@ -48,7 +41,7 @@ final class Meddler implements Closeable {
 
     byte[] toBytes() {
       ByteBuffer buffer = ByteBuffer.allocate((extended ? 32 : 28) + payload.length);
-      buffer.putInt(extended ? EXTENDED_REQUEST_MAGIC : REQUEST_MAGIC);
+      buffer.putInt(extended ? Nbd.EXTENDED_REQUEST_MAGIC : Nbd.REQUEST_MAGIC);
       buffer.putShort((short) flags).putShort((short) command).putLong(cookie).putLong(offset);
       if (extended) {
         buffer.putLong(length);
@@ -82,17 +75,17 @@ final class Meddler implements Closeable {
     Request request;
 
     boolean isChunk() {
-      return magic != SIMPLE;
+      return magic != Nbd.SIMPLE_REPLY_MAGIC;
     }
 
     byte[] toBytes() {
       ByteBuffer buffer = ByteBuffer.allocate(32 + payload.length);
       buffer.putInt(magic);
-      if (magic == SIMPLE) {
+      if (magic == Nbd.SIMPLE_REPLY_MAGIC) {
         buffer.putInt(error).putLong(cookie);
       } else {
         buffer.putShort((short) flags).putShort((short) type).putLong(cookie);
-        if (magic == EXTENDED) {
+        if (magic == Nbd.EXTENDED_REPLY_MAGIC) {
           buffer.putLong(offset).putLong(payload.length);
         } else {
           buffer.putInt(payload.length);
@@ -205,7 +198,7 @@ final class Meddler implements Closeable {
         }
         int word = ByteBuffer.wrap(begin).getInt();
         boolean understood =
-            word == (int) (OPTION_MAGIC >> 32) ? option(begin) : request(begin, word);
+            word == (int) (Nbd.OPTION_MAGIC >> 32) ? option(begin) : request(begin, word);
         if (!understood) {
           fromClient.transferTo(toServer);
           return;
@@ -235,12 +228,12 @@ final class Meddler implements Closeable {
     }
 
     private boolean request(byte[] begin, int magic) throws IOException {
-      if (magic != REQUEST_MAGIC && magic != EXTENDED_REQUEST_MAGIC) {
+      if (magic != Nbd.REQUEST_MAGIC && magic != Nbd.EXTENDED_REQUEST_MAGIC) {
         toServer.write(begin);
         return false;
       }
       Request request = new Request();
-      request.extended = magic == EXTENDED_REQUEST_MAGIC;
+      request.extended = magic == Nbd.EXTENDED_REQUEST_MAGIC;
       byte[] rest = exactly(fromClient, request.extended ? 28 : 24, new byte[0]);
       ByteBuffer header = ByteBuffer.wrap(rest);
       request.flags = header.getShort() & 0xffff;
@@ -249,7 +242,7 @@ final class Meddler implements Closeable {
       request.offset = header.getLong();
       request.length = request.extended ? header.getLong() : header.getInt() & 0xffffffffL;
       boolean payload =
-          request.extended ? (request.flags & PAYLOAD_LEN) != 0 : request.command == 1;
+          request.extended ? (request.flags & Nbd.PAYLOAD_LEN) != 0 : request.command == 1;
       if (payload && (request.length < 0 || request.length > MOST_BYTES)) {
         toServer.write(begin);
         toServer.write(rest);
@@ -282,7 +275,7 @@ final class Meddler implements Closeable {
       boolean options = true;
       while (options) {
         byte[] begin = exactly(fromServer, 8, new byte[0]);
-        if (ByteBuffer.wrap(begin).getLong() == OPTION_REPLY_MAGIC) {
+        if (ByteBuffer.wrap(begin).getLong() == Nbd.OPTION_REPLY_MAGIC) {
           options = optionReply();
         } else {
           // The size, which is how EXPORT_NAME is answered.
@@ -308,7 +301,7 @@ final class Meddler implements Closeable {
       }
       if (!reply.dropped) {
         ByteBuffer buffer = ByteBuffer.allocate(20 + reply.data.length + reply.behind);
-        buffer.putLong(OPTION_REPLY_MAGIC).putInt(reply.option).putInt(reply.type);
+        buffer.putLong(Nbd.OPTION_REPLY_MAGIC).putInt(reply.option).putInt(reply.type);
         buffer.putInt(reply.data.length).put(reply.data);
         toClient.write(buffer.array());
       }
@@ -324,7 +317,7 @@ final class Meddler implements Closeable {
       Message message = new Message();
       message.magic = ByteBuffer.wrap(begin).getInt();
       switch (message.magic) {
-        case SIMPLE -> {
+        case Nbd.SIMPLE_REPLY_MAGIC -> {
           message.error = fromServer.readInt();
           message.cookie = fromServer.readLong();
           Request request = requests.get(message.cookie);
@@ -332,12 +325,15 @@ final class Meddler implements Closeable {
             message.payload = exactly(fromServer, (int) request.length, new byte[0]);
           }
         }
-        case STRUCTURED, EXTENDED -> {
+        case Nbd.STRUCTURED_REPLY_MAGIC, Nbd.EXTENDED_REPLY_MAGIC -> {
           message.flags = fromServer.readUnsignedShort();
           message.type = fromServer.readUnsignedShort();
           message.cookie = fromServer.readLong();
-          message.offset = message.magic == EXTENDED ? fromServer.readLong() : 0;
-          long length = message.magic == EXTENDED ? fromServer.readLong() : fromServer.readInt();
+          message.offset = message.magic == Nbd.EXTENDED_REPLY_MAGIC ? fromServer.readLong() : 0;
+          long length =
+              message.magic == Nbd.EXTENDED_REPLY_MAGIC
+                  ? fromServer.readLong()
+                  : fromServer.readInt();
           message.payload = exactly(fromServer, Math.toIntExact(length), new byte[0]);
         }
         default -> {

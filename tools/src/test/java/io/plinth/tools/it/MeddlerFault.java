@@ -2,6 +2,7 @@ package io.plinth.tools.it;
 
 import io.plinth.tools.it.Meddler.Message;
 import io.plinth.tools.it.Meddler.Request;
+import io.plinth.tools.nbd.Nbd;
 import java.nio.ByteBuffer;
 import java.util.Arrays;
 import java.util.List;
@@ -17,37 +18,37 @@ enum MeddlerFault {
   PADDING_AFTER_GO("H3") {
     @Override
     void optionReply(OptionReply reply) {
-      reply.behind = reply.option == GO && reply.type == ACK ? 124 : 0;
+      reply.behind = reply.option == Nbd.OPT_GO && reply.type == Nbd.REP_ACK ? 124 : 0;
     }
   },
   UNKNOWN_OPTION_INVALID("H4") {
     @Override
     void optionReply(OptionReply reply) {
-      reply.type = reply.type == ERR_UNSUP ? ERR_INVALID : reply.type;
+      reply.type = reply.type == Nbd.ERR_UNSUP ? Nbd.ERR_INVALID : reply.type;
     }
   },
   ANOTHER_OPTION_ECHOED("H5") {
     @Override
     void optionReply(OptionReply reply) {
-      reply.option = reply.option == LIST ? GO : reply.option;
+      reply.option = reply.option == Nbd.OPT_LIST ? Nbd.OPT_GO : reply.option;
     }
   },
   UNKNOWN_EXPORT_INVALID("H6") {
     @Override
     void optionReply(OptionReply reply) {
-      reply.type = reply.type == ERR_UNKNOWN ? ERR_INVALID : reply.type;
+      reply.type = reply.type == Nbd.ERR_UNKNOWN ? Nbd.ERR_INVALID : reply.type;
     }
   },
   INFO_WITHOUT_EXPORT("H7") {
     @Override
     void optionReply(OptionReply reply) {
-      reply.dropped = reply.option == INFO && reply.isInfo(0);
+      reply.dropped = reply.option == Nbd.OPT_INFO && reply.isInfo(0);
     }
   },
   GO_TELLS_ANOTHER_SIZE("H9") {
     @Override
     void optionReply(OptionReply reply) {
-      if (reply.option == GO && reply.isInfo(0)) {
+      if (reply.option == Nbd.OPT_GO && reply.isInfo(0)) {
         reply.data[8] ^= 1;
       }
     }
@@ -55,7 +56,7 @@ enum MeddlerFault {
   NUL_IN_NAMES("H10") {
     @Override
     void optionReply(OptionReply reply) {
-      if (reply.option == LIST && reply.data.length > 5) {
+      if (reply.option == Nbd.OPT_LIST && reply.data.length > 5) {
         reply.data[5] = 0;
       }
     }
@@ -63,13 +64,13 @@ enum MeddlerFault {
   TLS_PROMISED("T1") {
     @Override
     void optionReply(OptionReply reply) {
-      reply.type = reply.option == STARTTLS ? ACK : reply.type;
+      reply.type = reply.option == Nbd.OPT_STARTTLS ? Nbd.REP_ACK : reply.type;
     }
   },
   TLS_REQUIRED("T1") {
     @Override
     void optionReply(OptionReply reply) {
-      reply.type = reply.type == ERR_UNKNOWN ? ERR_TLS_REQD : reply.type;
+      reply.type = reply.type == Nbd.ERR_UNKNOWN ? Nbd.ERR_TLS_REQD : reply.type;
     }
   },
   ANOTHER_COOKIE("R1") {
@@ -81,8 +82,10 @@ enum MeddlerFault {
   SIMPLE_REPLY_TO_STRUCTURED_READ("R2") {
     @Override
     void message(Message message, List<Message> all) {
-      if (message.magic == Meddler.STRUCTURED && isError(message) && message.request.command == 0) {
-        message.magic = Meddler.SIMPLE;
+      if (message.magic == Nbd.STRUCTURED_REPLY_MAGIC
+          && isError(message)
+          && message.request.command == 0) {
+        message.magic = Nbd.SIMPLE_REPLY_MAGIC;
         message.error = ByteBuffer.wrap(message.payload).getInt();
         message.payload = new byte[0];
       }
@@ -91,13 +94,13 @@ enum MeddlerFault {
   DONE_MISSING("R3") {
     @Override
     void message(Message message, List<Message> all) {
-      message.flags = message.type == DATA ? message.flags & ~DONE : message.flags;
+      message.flags = message.type == Nbd.CHUNK_DATA ? message.flags & ~Nbd.DONE : message.flags;
     }
   },
   CHUNK_AFTER_DONE("R3") {
     @Override
     void message(Message message, List<Message> all) {
-      if (message.isChunk() && message.type == DATA && (message.flags & DONE) != 0) {
+      if (message.isChunk() && message.type == Nbd.CHUNK_DATA && (message.flags & Nbd.DONE) != 0) {
         all.add(message.copy());
       }
     }
@@ -105,7 +108,7 @@ enum MeddlerFault {
   CHUNK_OUTSIDE("R4") {
     @Override
     void message(Message message, List<Message> all) {
-      if (message.isChunk() && message.type == DATA) {
+      if (message.isChunk() && message.type == Nbd.CHUNK_DATA) {
         message.payload[7] ^= 1;
       }
     }
@@ -113,9 +116,9 @@ enum MeddlerFault {
   CHUNK_TWICE("R4") {
     @Override
     void message(Message message, List<Message> all) {
-      if (message.isChunk() && (message.type == DATA || message.type == HOLE)) {
+      if (message.isChunk() && (message.type == Nbd.CHUNK_DATA || message.type == Nbd.CHUNK_HOLE)) {
         Message first = message.copy();
-        first.flags &= ~DONE;
+        first.flags &= ~Nbd.DONE;
         all.addFirst(first);
       }
     }
@@ -123,13 +126,13 @@ enum MeddlerFault {
   ERROR_CHUNK_WITHOUT_DONE("R5") {
     @Override
     void message(Message message, List<Message> all) {
-      message.flags = isEio(message) ? message.flags & ~DONE : message.flags;
+      message.flags = isEio(message) ? message.flags & ~Nbd.DONE : message.flags;
     }
   },
   FAILED_READ_AS_ZEROES("R6") {
     @Override
     void message(Message message, List<Message> all) {
-      if (message.magic == Meddler.SIMPLE && message.error == EIO) {
+      if (message.magic == Nbd.SIMPLE_REPLY_MAGIC && message.error == Nbd.EIO) {
         message.error = 0;
         message.payload = new byte[(int) message.request.length];
       }
@@ -139,13 +142,13 @@ enum MeddlerFault {
     @Override
     void message(Message message, List<Message> all) {
       boolean unfragmented = (message.request.flags & 4) != 0;
-      if (unfragmented && message.isChunk() && message.type == DATA) {
+      if (unfragmented && message.isChunk() && message.type == Nbd.CHUNK_DATA) {
         int half = 8 + (message.payload.length - 8) / 2;
         Message second = message.copy();
         ByteBuffer rest = ByteBuffer.allocate(message.payload.length - half + 8);
         rest.putLong(ByteBuffer.wrap(message.payload).getLong() + half - 8);
         second.payload = rest.put(message.payload, half, rest.remaining()).array();
-        message.flags &= ~DONE;
+        message.flags &= ~Nbd.DONE;
         message.payload = Arrays.copyOf(message.payload, half);
         all.add(second);
       }
@@ -154,10 +157,10 @@ enum MeddlerFault {
   STATUS_WITHOUT_CONTEXT("B1") {
     @Override
     void message(Message message, List<Message> all) {
-      if (message.request.command == BLOCK_STATUS && isError(message) && message.isChunk()) {
+      if (message.request.command == Nbd.BLOCK_STATUS && isError(message) && message.isChunk()) {
         message.type = 0;
         message.payload = new byte[0];
-      } else if (message.request.command == BLOCK_STATUS) {
+      } else if (message.request.command == Nbd.BLOCK_STATUS) {
         message.error = 0;
       }
     }
@@ -165,7 +168,7 @@ enum MeddlerFault {
   EXTENTS_OF_LENGTH_ZERO("B2") {
     @Override
     void message(Message message, List<Message> all) {
-      if (message.isChunk() && message.type == STATUS) {
+      if (message.isChunk() && message.type == Nbd.CHUNK_STATUS) {
         Arrays.fill(message.payload, 4, 8, (byte) 0);
       }
     }
@@ -174,7 +177,7 @@ enum MeddlerFault {
     @Override
     void message(Message message, List<Message> all) {
       for (int i = 11;
-          message.isChunk() && message.type == STATUS && i < message.payload.length; ) {
+          message.isChunk() && message.type == Nbd.CHUNK_STATUS && i < message.payload.length; ) {
         message.payload[i] = 3;
         i += 8;
       }
@@ -183,7 +186,7 @@ enum MeddlerFault {
   FUA_WRITE_LOST("D1") {
     @Override
     void request(Request request) {
-      if (request.command == WRITE && (request.flags & FUA) != 0) {
+      if (request.command == Nbd.WRITE && (request.flags & Nbd.FUA) != 0) {
         request.becomeFlush();
       }
     }
@@ -191,7 +194,7 @@ enum MeddlerFault {
   WRITES_LOST("D2") {
     @Override
     void request(Request request) {
-      if (request.command == WRITE) {
+      if (request.command == Nbd.WRITE) {
         request.becomeFlush();
       }
     }
@@ -199,7 +202,7 @@ enum MeddlerFault {
   ZEROES_NOT_WRITTEN("D3") {
     @Override
     void request(Request request) {
-      if (request.command == WRITE_ZEROES) {
+      if (request.command == Nbd.WRITE_ZEROES) {
         request.becomeFlush();
       }
     }
@@ -213,14 +216,14 @@ enum MeddlerFault {
   PAST_THE_END_IS_EIO("E2") {
     @Override
     void message(Message message, List<Message> all) {
-      changeError(message, ENOSPC, EIO);
+      changeError(message, Nbd.ENOSPC, Nbd.EIO);
     }
   },
   MISALIGNED_IS_EIO("E3") {
     @Override
     void message(Message message, List<Message> all) {
       if (message.request.offset % 512 != 0 || message.request.length % 512 != 0) {
-        changeError(message, EINVAL, EIO);
+        changeError(message, Nbd.EINVAL, Nbd.EIO);
       }
     }
   },
@@ -241,8 +244,8 @@ enum MeddlerFault {
   PAYLOAD_OF_READ_TAKEN("X2") {
     @Override
     void request(Request request) {
-      if (request.extended && request.command == 0 && (request.flags & PAYLOAD_LEN) != 0) {
-        request.flags &= ~PAYLOAD_LEN;
+      if (request.extended && request.command == 0 && (request.flags & Nbd.PAYLOAD_LEN) != 0) {
+        request.flags &= ~Nbd.PAYLOAD_LEN;
         request.payload = new byte[0];
       }
     }
@@ -250,43 +253,21 @@ enum MeddlerFault {
   STATUS_OF_TYPE_5("X3") {
     @Override
     void message(Message message, List<Message> all) {
-      message.type = message.type == STATUS_EXTENDED ? STATUS : message.type;
+      message.type = message.type == Nbd.CHUNK_STATUS_EXT ? Nbd.CHUNK_STATUS : message.type;
     }
   },
   WRONG_CONTEXTS_TAKEN("X4") {
     @Override
     void message(Message message, List<Message> all) {
       boolean filtered =
-          message.request.command == BLOCK_STATUS && (message.request.flags & PAYLOAD_LEN) != 0;
+          message.request.command == Nbd.BLOCK_STATUS
+              && (message.request.flags & Nbd.PAYLOAD_LEN) != 0;
       if (filtered && isError(message)) {
         message.type = 0;
         message.payload = new byte[0];
       }
     }
   };
-
-  private static final int ACK = 1;
-  private static final int ERR_UNSUP = 0x80000001;
-  private static final int ERR_INVALID = 0x80000003;
-  private static final int ERR_TLS_REQD = 0x80000005;
-  private static final int ERR_UNKNOWN = 0x80000006;
-  private static final int LIST = 3;
-  private static final int STARTTLS = 5;
-  private static final int INFO = 6;
-  private static final int GO = 7;
-  private static final int WRITE = 1;
-  private static final int WRITE_ZEROES = 6;
-  private static final int BLOCK_STATUS = 7;
-  private static final int FUA = 1;
-  private static final int PAYLOAD_LEN = 1 << 5;
-  private static final int DONE = 1;
-  private static final int DATA = 1;
-  private static final int HOLE = 2;
-  private static final int STATUS = 5;
-  private static final int STATUS_EXTENDED = 6;
-  private static final int EIO = 5;
-  private static final int EINVAL = 22;
-  private static final int ENOSPC = 28;
 
   private final String rule;
 
@@ -342,7 +323,7 @@ enum MeddlerFault {
   private static boolean isEio(Message message) {
     return message.isChunk()
         && isError(message)
-        && ByteBuffer.wrap(message.payload).getInt() == EIO;
+        && ByteBuffer.wrap(message.payload).getInt() == Nbd.EIO;
   }
 
   private static void changeError(Message message, int from, int to) {

@@ -1,7 +1,9 @@
 package io.plinth.tools.it;
 
+import io.plinth.tools.nbd.Nbd;
 import java.io.BufferedInputStream;
 import java.io.BufferedOutputStream;
+import java.io.ByteArrayOutputStream;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
@@ -9,53 +11,37 @@ import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.SSLSocket;
 
 /**
- * A small NBD client on a plain socket: fixed newstyle, simple replies. What real clients do not do
- * - requests in flight over a kill, broken bytes - is done with it.
+ * A small NBD client on a plain socket: fixed newstyle, simple replies, structured ones where
+ * metadata contexts are asked for. What real clients do not do - requests in flight over a kill,
+ * broken bytes - is done with it.
  */
 final class NbdClient implements AutoCloseable {
-  static final int READ = 0;
-  static final int WRITE = 1;
-  static final int DISCONNECT = 2;
-  static final int FLUSH = 3;
-  static final int TRIM = 4;
-  static final int WRITE_ZEROES = 6;
-  static final int FUA = 1;
-
-  static final int EIO = 5;
-  static final int EINVAL = 22;
-  static final int ENOSPC = 28;
-
-  static final int OPTION_LIST = 3;
-  static final int OPTION_STARTTLS = 5;
-  static final int OPTION_GO = 7;
-  static final int OPTION_STRUCTURED_REPLY = 8;
-  static final int OPTION_SET_META_CONTEXT = 10;
-  static final int REPLY_ACK = 1;
-  static final int REPLY_INVALID = 0x80000003;
-  static final int REPLY_UNSUPPORTED = 0x80000001;
-  static final int REPLY_TOO_BIG = 0x80000009;
-
-  private static final long INIT_MAGIC = 0x4e42444d41474943L;
-  private static final long OPTION_MAGIC = 0x49484156454f5054L;
-  private static final long OPTION_REPLY_MAGIC = 0x0003e889045565a9L;
-  private static final int REQUEST_MAGIC = 0x25609513;
-  private static final int SIMPLE_REPLY_MAGIC = 0x67446698;
-  private static final int INFO_EXPORT = 0;
-  private static final int FIXED_NEWSTYLE = 1;
   private static final int ANSWER_TIMEOUT_MS = 30_000;
   private static final int BUFFER_BYTES = 8 << 10;
 
   private final Socket socket;
   private final DataInputStream in;
   private final DataOutputStream out;
+  private final Map<Integer, String> contexts = new HashMap<>();
   private long sizeBytes;
 
   /** The answer to one request. */
   record Reply(int error, long cookie) {}
+
+  /** A range and what a metadata context says of it. */
+  record Extent(long length, int flags) {}
+
+  /** The answer to a BLOCK_STATUS: what each context by its name says, or an error. */
+  record Status(int error, Map<String, List<Extent>> extents) {}
 
   /** The answer to an option. */
   record OptionReply(int type, ByteBuffer data) {}
@@ -104,11 +90,54 @@ final class NbdClient implements AutoCloseable {
     }
   }
 
+  /** Connects to an export with structured replies and these metadata contexts. */
+  static NbdClient connect(InetSocketAddress address, String export, List<String> contexts)
+      throws IOException {
+    NbdClient client = connectForOptions(address);
+    try {
+      client.sendOption(Nbd.OPT_STRUCTURED_REPLY, 0, new byte[0]);
+      if (client.readOptionReply().type() != Nbd.REP_ACK) {
+        throw new IOException("no structured replies");
+      }
+      client.select(export, contexts);
+      client.go(export);
+      return client;
+    } catch (IOException e) {
+      client.close();
+      throw e;
+    }
+  }
+
+  private void select(String export, List<String> queries) throws IOException {
+    ByteArrayOutputStream data = new ByteArrayOutputStream();
+    DataOutputStream option = new DataOutputStream(data);
+    writeString(option, export);
+    option.writeInt(queries.size());
+    for (String query : queries) {
+      writeString(option, query);
+    }
+    sendOption(Nbd.OPT_SET_META_CONTEXT, data.size(), data.toByteArray());
+    OptionReply reply = readOptionReply();
+    for (; reply.type() == Nbd.REP_META_CONTEXT; reply = readOptionReply()) {
+      int id = reply.data().getInt();
+      contexts.put(id, StandardCharsets.UTF_8.decode(reply.data()).toString());
+    }
+    if (reply.type() != Nbd.REP_ACK || !Set.copyOf(contexts.values()).equals(Set.copyOf(queries))) {
+      throw new IOException("of " + queries + " only " + contexts.values() + " were selected");
+    }
+  }
+
+  private static void writeString(DataOutputStream to, String text) throws IOException {
+    byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
+    to.writeInt(bytes.length);
+    to.write(bytes);
+  }
+
   /** Begins TLS on a client that has exchanged greetings; it takes the place of that client. */
   static NbdClient secure(NbdClient plain, SSLContext context) throws IOException {
-    plain.sendOption(OPTION_STARTTLS, 0, new byte[0]);
+    plain.sendOption(Nbd.OPT_STARTTLS, 0, new byte[0]);
     int type = plain.readOptionReply().type();
-    if (type != REPLY_ACK) {
+    if (type != Nbd.REP_ACK) {
       throw new IOException("STARTTLS is answered " + Integer.toHexString(type));
     }
     Socket lower = plain.socket;
@@ -123,18 +152,18 @@ final class NbdClient implements AutoCloseable {
   }
 
   private void greet() throws IOException {
-    if (in.readLong() != INIT_MAGIC || in.readLong() != OPTION_MAGIC) {
+    if (in.readLong() != Nbd.INIT_MAGIC || in.readLong() != Nbd.OPTION_MAGIC) {
       throw new IOException("not a newstyle greeting");
     }
     int flags = in.readUnsignedShort();
-    out.writeInt(flags & FIXED_NEWSTYLE);
+    out.writeInt(flags & Nbd.FIXED_NEWSTYLE);
     out.flush();
   }
 
   void go(String export) throws IOException {
     byte[] name = export.getBytes(StandardCharsets.UTF_8);
-    out.writeLong(OPTION_MAGIC);
-    out.writeInt(OPTION_GO);
+    out.writeLong(Nbd.OPTION_MAGIC);
+    out.writeInt(Nbd.OPT_GO);
     out.writeInt(4 + name.length + 2);
     out.writeInt(name.length);
     out.write(name);
@@ -142,13 +171,13 @@ final class NbdClient implements AutoCloseable {
     out.flush();
     while (true) {
       OptionReply reply = readOptionReply();
-      if (reply.type() == REPLY_ACK) {
+      if (reply.type() == Nbd.REP_ACK) {
         return;
       }
       if (reply.type() < 0) {
         throw new IOException("export refused: " + Integer.toHexString(reply.type()));
       }
-      if (reply.data().getShort(0) == INFO_EXPORT) {
+      if (reply.data().getShort(0) == Nbd.INFO_EXPORT) {
         sizeBytes = reply.data().getLong(2);
       }
     }
@@ -156,7 +185,7 @@ final class NbdClient implements AutoCloseable {
 
   /** Sends the header of an option and {@code data}, which may be shorter than it says. */
   void sendOption(int option, int length, byte[] data) throws IOException {
-    out.writeLong(OPTION_MAGIC);
+    out.writeLong(Nbd.OPTION_MAGIC);
     out.writeInt(option);
     out.writeInt(length);
     out.write(data);
@@ -164,7 +193,7 @@ final class NbdClient implements AutoCloseable {
   }
 
   OptionReply readOptionReply() throws IOException {
-    if (in.readLong() != OPTION_REPLY_MAGIC) {
+    if (in.readLong() != Nbd.OPTION_REPLY_MAGIC) {
       throw new IOException("not a reply to an option");
     }
     in.readInt();
@@ -180,7 +209,7 @@ final class NbdClient implements AutoCloseable {
 
   /** Queues a request; {@link #flushOutput} sends. */
   void send(int command, int flags, long cookie, long offset, int length) throws IOException {
-    out.writeInt(REQUEST_MAGIC);
+    out.writeInt(Nbd.REQUEST_MAGIC);
     out.writeShort(flags);
     out.writeShort(command);
     out.writeLong(cookie);
@@ -189,7 +218,7 @@ final class NbdClient implements AutoCloseable {
   }
 
   void sendWrite(int flags, long cookie, long offset, byte[] data, int length) throws IOException {
-    send(WRITE, flags, cookie, offset, length);
+    send(Nbd.WRITE, flags, cookie, offset, length);
     out.write(data, 0, length);
   }
 
@@ -209,7 +238,7 @@ final class NbdClient implements AutoCloseable {
 
   /** Reads the header of a reply; the data of a READ without error follows it. */
   Reply readReply() throws IOException {
-    if (in.readInt() != SIMPLE_REPLY_MAGIC) {
+    if (in.readInt() != Nbd.SIMPLE_REPLY_MAGIC) {
       throw new IOException("not a simple reply");
     }
     return new Reply(in.readInt(), in.readLong());
@@ -221,7 +250,7 @@ final class NbdClient implements AutoCloseable {
 
   /** Returns the error of a READ, zero when there is none. */
   int read(long offset, byte[] data, int length) throws IOException {
-    send(READ, 0, offset, offset, length);
+    send(Nbd.READ, 0, offset, offset, length);
     out.flush();
     int error = readReply().error();
     if (error == 0) {
@@ -242,6 +271,40 @@ final class NbdClient implements AutoCloseable {
     send(command, 0, offset, offset, length);
     out.flush();
     return readReply().error();
+  }
+
+  /** Asks what the selected contexts say of a range. */
+  Status status(long offset, int length) throws IOException {
+    send(Nbd.BLOCK_STATUS, 0, offset, offset, length);
+    out.flush();
+    Map<String, List<Extent>> extents = new HashMap<>();
+    int error = 0;
+    boolean done = false;
+    while (!done) {
+      if (in.readInt() != Nbd.STRUCTURED_REPLY_MAGIC) {
+        throw new IOException("not a structured reply");
+      }
+      done = (in.readUnsignedShort() & Nbd.DONE) != 0;
+      int type = in.readUnsignedShort();
+      if (in.readLong() != offset) {
+        throw new IOException("a reply to another request");
+      }
+      byte[] payload = new byte[in.readInt()];
+      in.readFully(payload);
+      ByteBuffer data = ByteBuffer.wrap(payload);
+      if (type == Nbd.CHUNK_STATUS) {
+        List<Extent> list =
+            extents.computeIfAbsent(contexts.get(data.getInt()), _ -> new ArrayList<>());
+        while (data.hasRemaining()) {
+          list.add(new Extent(data.getInt() & 0xffffffffL, data.getInt()));
+        }
+      } else if ((type & Nbd.CHUNK_ERROR_BIT) != 0) {
+        error = data.getInt();
+      } else {
+        throw new IOException("a chunk of type " + type);
+      }
+    }
+    return new Status(error, extents);
   }
 
   /** Waits until the server closes the connection; returns what came before that. */

@@ -3,6 +3,7 @@ package io.plinth.tools.it;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.plinth.tools.nbd.Nbd;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
@@ -29,8 +30,8 @@ class PipelineIT {
   private static final int UNIT = 512;
   private static final int MOST_BYTES = 32 << 20;
   private static final int EPERM = 1;
-  private static final int EINVAL = NbdClient.EINVAL;
-  private static final int ENOSPC = NbdClient.ENOSPC;
+  private static final int EINVAL = Nbd.EINVAL;
+  private static final int ENOSPC = Nbd.ENOSPC;
 
   @RegisterExtension final Servers servers = new Servers();
 
@@ -44,7 +45,7 @@ class PipelineIT {
     }
 
     boolean reads() {
-      return command == NbdClient.READ;
+      return command == Nbd.READ;
     }
   }
 
@@ -82,15 +83,15 @@ class PipelineIT {
         cookie = nextCookie++;
         pending.put(cookie, new Pending(command, offset, length));
         boolean within =
-            flags <= NbdClient.FUA && offset + length <= model.length && length <= MOST_BYTES;
-        if (command == NbdClient.WRITE && within) {
+            flags <= Nbd.FUA && offset + length <= model.length && length <= MOST_BYTES;
+        if (command == Nbd.WRITE && within) {
           System.arraycopy(data, 0, model, (int) offset, length);
-        } else if (command == NbdClient.WRITE_ZEROES && within) {
+        } else if (command == Nbd.WRITE_ZEROES && within) {
           Arrays.fill(model, (int) offset, (int) offset + length, (byte) 0);
         }
         notifyAll();
       }
-      if (command == NbdClient.WRITE) {
+      if (command == Nbd.WRITE) {
         client.sendWrite(flags, cookie, offset, data, length);
       } else {
         client.send(command, flags, cookie, offset, length);
@@ -100,7 +101,7 @@ class PipelineIT {
     }
 
     private boolean mayBeSent(int command, long offset, int length) {
-      boolean reads = command == NbdClient.READ;
+      boolean reads = command == Nbd.READ;
       return pending.size() < MOST_PENDING
           && pending.values().stream()
               .noneMatch(other -> !(reads && other.reads()) && other.overlaps(offset, length));
@@ -182,16 +183,16 @@ class PipelineIT {
       for (int i = 0; i < 8000; i++) {
         int length = UNIT * random.nextInt(1, random.nextInt(1, 129) + 1);
         long offset = (long) UNIT * random.nextInt((model.length - length) / UNIT + 1);
-        int flags = random.nextInt(8) == 0 ? NbdClient.FUA : 0;
+        int flags = random.nextInt(8) == 0 ? Nbd.FUA : 0;
         switch (random.nextInt(10)) {
           case 0, 1, 2, 3 -> {
             byte[] data = new byte[length];
             random.nextBytes(data);
-            pipeline.send(NbdClient.WRITE, flags, offset, length, data);
+            pipeline.send(Nbd.WRITE, flags, offset, length, data);
           }
-          case 4 -> pipeline.send(NbdClient.WRITE_ZEROES, flags, offset, length, null);
-          case 5 -> pipeline.send(NbdClient.FLUSH, 0, 0, 0, null);
-          default -> pipeline.send(NbdClient.READ, flags, offset, length, null);
+          case 4 -> pipeline.send(Nbd.WRITE_ZEROES, flags, offset, length, null);
+          case 5 -> pipeline.send(Nbd.FLUSH, 0, 0, 0, null);
+          default -> pipeline.send(Nbd.READ, flags, offset, length, null);
         }
       }
       assertThat(pipeline.finish().values()).hasSize(8000).containsOnly(0);
@@ -211,8 +212,8 @@ class PipelineIT {
             new Pipeline(NbdClient.connect(meddler.address(), "demo"), new byte[1 << 20])) {
       byte[] data = new byte[2 * UNIT];
       data[data.length - 1] = 1;
-      pipeline.send(NbdClient.WRITE, 0, UNIT, data.length, data);
-      pipeline.send(NbdClient.READ, 0, 0, 8 * UNIT, null);
+      pipeline.send(Nbd.WRITE, 0, UNIT, data.length, data);
+      pipeline.send(Nbd.READ, 0, 0, 8 * UNIT, null);
       assertThatThrownBy(pipeline::finish)
           .hasRootCauseInstanceOf(AssertionError.class)
           .rootCause()
@@ -231,12 +232,12 @@ class PipelineIT {
       long[] offsets = {UNIT, 2L * MOST_BYTES + UNIT, 3L * MOST_BYTES};
       int[] lengths = {MOST_BYTES, MOST_BYTES - UNIT, MOST_BYTES};
       for (int i = 0; i < offsets.length; i++) {
-        pipeline.send(NbdClient.WRITE, NbdClient.FUA, offsets[i], lengths[i], data);
-        pipeline.send(NbdClient.READ, 0, offsets[i], lengths[i], null);
+        pipeline.send(Nbd.WRITE, Nbd.FUA, offsets[i], lengths[i], data);
+        pipeline.send(Nbd.READ, 0, offsets[i], lengths[i], null);
       }
-      pipeline.send(NbdClient.READ, 0, 0, MOST_BYTES, null);
-      pipeline.send(NbdClient.READ, 0, MOST_BYTES / 2, MOST_BYTES, null);
-      pipeline.send(NbdClient.READ, 0, 2L * MOST_BYTES - UNIT, MOST_BYTES, null);
+      pipeline.send(Nbd.READ, 0, 0, MOST_BYTES, null);
+      pipeline.send(Nbd.READ, 0, MOST_BYTES / 2, MOST_BYTES, null);
+      pipeline.send(Nbd.READ, 0, 2L * MOST_BYTES - UNIT, MOST_BYTES, null);
       assertThat(pipeline.finish().values()).hasSize(9).containsOnly(0);
     }
   }
@@ -251,16 +252,16 @@ class PipelineIT {
     try (Pipeline pipeline = new Pipeline(NbdClient.connect(serve().nbd(), "demo"), model)) {
       for (int i = 0; i < 4; i++) {
         long near = (long) i * UNIT;
-        expected.put(pipeline.send(NbdClient.WRITE, 0, near, UNIT, data), 0);
-        expected.put(pipeline.send(NbdClient.READ, 0, 0, MOST_BYTES + UNIT, null), EINVAL);
-        expected.put(pipeline.send(NbdClient.READ, 0, near, UNIT, null), 0);
-        expected.put(pipeline.send(NbdClient.WRITE, 1 << 15, near, 999 * UNIT, data), EINVAL);
-        expected.put(pipeline.send(NbdClient.READ, 0, near, UNIT, null), 0);
+        expected.put(pipeline.send(Nbd.WRITE, 0, near, UNIT, data), 0);
+        expected.put(pipeline.send(Nbd.READ, 0, 0, MOST_BYTES + UNIT, null), EINVAL);
+        expected.put(pipeline.send(Nbd.READ, 0, near, UNIT, null), 0);
+        expected.put(pipeline.send(Nbd.WRITE, 1 << 15, near, 999 * UNIT, data), EINVAL);
+        expected.put(pipeline.send(Nbd.READ, 0, near, UNIT, null), 0);
         expected.put(pipeline.send(4711, 0, 0, UNIT, null), EINVAL);
-        expected.put(pipeline.send(NbdClient.READ, 1 << 15, 0, UNIT, null), EINVAL);
-        expected.put(pipeline.send(NbdClient.READ, 0, 1, UNIT, null), EINVAL);
-        expected.put(pipeline.send(NbdClient.WRITE, 0, 128 << 20, UNIT, data), ENOSPC);
-        expected.put(pipeline.send(NbdClient.READ, 0, 0, UNIT * 8, null), 0);
+        expected.put(pipeline.send(Nbd.READ, 1 << 15, 0, UNIT, null), EINVAL);
+        expected.put(pipeline.send(Nbd.READ, 0, 1, UNIT, null), EINVAL);
+        expected.put(pipeline.send(Nbd.WRITE, 0, 128 << 20, UNIT, data), ENOSPC);
+        expected.put(pipeline.send(Nbd.READ, 0, 0, UNIT * 8, null), 0);
       }
       errors = pipeline.finish();
     }
@@ -285,8 +286,8 @@ class PipelineIT {
         assertThat(types.getLast()).as("option %d", option).isEqualTo(last);
       }
       byte[] go = info("demo");
-      client.sendOption(NbdClient.OPTION_GO, go.length, go);
-      while (client.readOptionReply().type() != NbdClient.REPLY_ACK) {
+      client.sendOption(Nbd.OPT_GO, go.length, go);
+      while (client.readOptionReply().type() != Nbd.REP_ACK) {
         // Informations.
       }
       assertThat(client.read(0, new byte[UNIT], UNIT)).isZero();
@@ -318,12 +319,12 @@ class PipelineIT {
         Pipeline pipeline = new Pipeline(client, model)) {
       for (int i = 0; i < 200; i++) {
         int offset = i * 8 * UNIT % model.length;
-        for (int flags = 0; flags <= NbdClient.FUA; flags++) {
-          expected.put(refused(pipeline, NbdClient.WRITE, flags, offset, kept), EPERM);
-          expected.put(refused(pipeline, NbdClient.WRITE_ZEROES, flags, offset, kept), EPERM);
-          expected.put(refused(pipeline, NbdClient.TRIM, flags, offset, kept), EPERM);
+        for (int flags = 0; flags <= Nbd.FUA; flags++) {
+          expected.put(refused(pipeline, Nbd.WRITE, flags, offset, kept), EPERM);
+          expected.put(refused(pipeline, Nbd.WRITE_ZEROES, flags, offset, kept), EPERM);
+          expected.put(refused(pipeline, Nbd.TRIM, flags, offset, kept), EPERM);
         }
-        expected.put(pipeline.send(NbdClient.READ, 0, offset, UNIT, null), 0);
+        expected.put(pipeline.send(Nbd.READ, 0, offset, UNIT, null), 0);
       }
       errors = pipeline.finish();
     }

@@ -25,6 +25,12 @@ import tools.jackson.databind.json.JsonMapper;
 
 /** A server in a process of its own, started by the launcher as a person would. */
 final class PlinthProcess {
+  /** An option of the Java machine: it tells for what it has taken memory. */
+  static final String TRACK_MEMORY = "-XX:NativeMemoryTracking=summary";
+
+  /** What compilers may take between two looks. */
+  private static final long COMPILER_NOISE_BYTES = 256 << 10;
+
   private static final JsonMapper JSON = JsonMapper.shared();
   private static final Pattern TCP = Pattern.compile("NBD on ([0-9.]+):([0-9]+)");
   private static final Pattern ADMIN = Pattern.compile("admin on ([0-9.]+:[0-9]+)");
@@ -204,11 +210,49 @@ final class PlinthProcess {
     return statusKiB("RssAnon:") * 1024;
   }
 
+  /**
+   * Returns the resident memory that is not backed by files, without that of the compilers and what
+   * they have made, which comes and goes by tens of MiB with what happens to be compiled. The
+   * server must have been started with {@link #TRACK_MEMORY}.
+   */
+  long anonymousBytesWithoutCompilers() throws IOException {
+    for (int i = 0; i < 50; i++) {
+      long before = compilerBytes();
+      // What was freed, mostly by compilers, is kept by the allocator until it is told.
+      String _ = jcmd("System.trim_native_heap");
+      long anonymous = anonymousBytes();
+      if (Math.abs(compilerBytes() - before) < COMPILER_NOISE_BYTES) {
+        return anonymous - before;
+      }
+    }
+    throw new AssertionError("the compilers of process " + pid() + " do not come to rest");
+  }
+
+  private long compilerBytes() throws IOException {
+    String summary = jcmd("VM.native_memory", "summary", "scale=1");
+    long total = 0;
+    for (String category : List.of("Code", "Compiler", "Arena Chunk")) {
+      Matcher matcher =
+          Pattern.compile("- +" + category + " \\(reserved=[0-9]+, committed=([0-9]+)")
+              .matcher(summary);
+      assertThat(matcher.find()).as("%s in %s", category, summary).isTrue();
+      total += Long.parseLong(matcher.group(1));
+    }
+    return total;
+  }
+
+  private String jcmd(String... command) throws IOException {
+    List<String> all = new ArrayList<>();
+    all.add(Path.of(System.getProperty("java.home"), "bin", "jcmd").toString());
+    all.add(Long.toString(pid()));
+    all.addAll(List.of(command));
+    return Shell.ok(60, all.toArray(String[]::new));
+  }
+
   /** Collects the server's garbage and returns the bytes of the objects that are left. */
   long liveHeapBytes() throws IOException {
-    String jcmd = Path.of(System.getProperty("java.home"), "bin", "jcmd").toString();
     String total =
-        Shell.ok(60, jcmd, Long.toString(pid()), "GC.class_histogram")
+        jcmd("GC.class_histogram")
             .lines()
             .filter(line -> line.startsWith("Total"))
             .findFirst()

@@ -2,6 +2,7 @@ package io.plinth.tools.it;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.plinth.tools.nbd.Nbd;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
@@ -10,9 +11,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** RESIZE by a client, on a server that allows it and on one that does not. */
 class ResizeIT {
-  private static final int RESIZE = 8;
   private static final int MIB = 1 << 20;
-  private static final int EPERM = 1;
 
   @RegisterExtension final Servers servers = new Servers();
 
@@ -38,18 +37,18 @@ class ResizeIT {
     data[7] = 42;
     try (NbdClient client = NbdClient.connect(server.nbd(), "demo");
         NbdClient other = NbdClient.connect(server.nbd(), "demo")) {
-      assertThat(client.write(100L * MIB, data)).isEqualTo(NbdClient.ENOSPC);
-      assertThat(client.call(RESIZE, 128L * MIB, 0)).isZero();
+      assertThat(client.write(100L * MIB, data)).isEqualTo(Nbd.ENOSPC);
+      assertThat(client.call(Nbd.RESIZE, 128L * MIB, 0)).isZero();
       assertThat(client.write(100L * MIB, data)).isZero();
-      assertThat(other.write(100L * MIB, data)).as("it has not asked").isEqualTo(NbdClient.ENOSPC);
-      assertThat(client.call(RESIZE, 64L * MIB, 0)).as("data beyond").isEqualTo(EPERM);
-      assertThat(client.call(RESIZE, 128L * MIB + 1, 0)).isEqualTo(NbdClient.EINVAL);
-      assertThat(client.call(RESIZE, 128L * MIB, 512)).isEqualTo(NbdClient.EINVAL);
-      assertThat(client.call(RESIZE, 65L << 40, 0)).isEqualTo(NbdClient.ENOSPC);
-      assertThat(client.call(RESIZE, 101L * MIB, 0)).as("nothing is cut off").isZero();
+      assertThat(other.write(100L * MIB, data)).as("it has not asked").isEqualTo(Nbd.ENOSPC);
+      assertThat(client.call(Nbd.RESIZE, 64L * MIB, 0)).as("data beyond").isEqualTo(Nbd.EPERM);
+      assertThat(client.call(Nbd.RESIZE, 128L * MIB + 1, 0)).isEqualTo(Nbd.EINVAL);
+      assertThat(client.call(Nbd.RESIZE, 128L * MIB, 512)).isEqualTo(Nbd.EINVAL);
+      assertThat(client.call(Nbd.RESIZE, 65L << 40, 0)).isEqualTo(Nbd.ENOSPC);
+      assertThat(client.call(Nbd.RESIZE, 101L * MIB, 0)).as("nothing is cut off").isZero();
     }
     try (NbdClient snapshot = NbdClient.connect(server.nbd(), "demo@s1")) {
-      assertThat(snapshot.call(RESIZE, 128L * MIB, 0)).isEqualTo(EPERM);
+      assertThat(snapshot.call(Nbd.RESIZE, 128L * MIB, 0)).isEqualTo(Nbd.EPERM);
     }
     server.kill();
     PlinthProcess again = serve();
@@ -58,8 +57,8 @@ class ResizeIT {
     try (NbdClient client = NbdClient.connect(again.nbd(), "demo")) {
       byte[] found = new byte[4096];
       assertThat(client.read(100L * MIB, found, found.length)).isZero();
-      assertThat(found).isEqualTo(data);
-      assertThat(client.call(RESIZE, 128L * MIB, 0)).as("off").isEqualTo(NbdClient.EINVAL);
+      Bytes.assertSame("at 100 MiB", found, data);
+      assertThat(client.call(Nbd.RESIZE, 128L * MIB, 0)).as("off").isEqualTo(Nbd.EINVAL);
     }
   }
 

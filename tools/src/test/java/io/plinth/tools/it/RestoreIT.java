@@ -2,6 +2,7 @@ package io.plinth.tools.it;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.plinth.tools.nbd.Nbd;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
@@ -28,10 +29,10 @@ class RestoreIT {
       write(client, 0, 1);
       write(client, 40, 2);
       long position = history(server).get("position").longValue();
-      assertThat(client.call(NbdClient.TRIM, 0, 20 * MIB)).isZero();
+      assertThat(client.call(Nbd.TRIM, 0, 20 * MIB)).isZero();
       server.cli("volume", "snapshot", "create", "demo", "s");
       write(client, 10, 3);
-      Instant time = Instant.now();
+      Instant time = aMomentThatIsOver();
       write(client, 0, 4);
       write(client, 40, 5);
 
@@ -85,7 +86,7 @@ class RestoreIT {
         write(client, 0, i);
         write(client, 32, i);
       }
-      assertThat(client.call(NbdClient.FLUSH, 0, 0)).isZero();
+      assertThat(client.call(Nbd.FLUSH, 0, 0)).isZero();
     }
     server.kill();
     server = serve("[log]\ncapacity = \"1G\"\nretention = \"1h\"\n");
@@ -103,6 +104,15 @@ class RestoreIT {
     assertThat(server.log()).contains("history is given up before its time");
     assertContent(server, "old", 0, 1);
     assertContent(server, "demo", 0, 59);
+  }
+
+  /** What is written in the millisecond of a time is part of it, and so must not follow in it. */
+  private static Instant aMomentThatIsOver() {
+    long now = System.currentTimeMillis();
+    while (System.currentTimeMillis() <= now) {
+      Thread.onSpinWait();
+    }
+    return Instant.ofEpochMilli(now);
   }
 
   private PlinthProcess serve(String config) throws Exception {
@@ -127,7 +137,7 @@ class RestoreIT {
     byte[] found = new byte[MIB];
     try (NbdClient client = NbdClient.connect(server.nbd(), volume)) {
       assertThat(client.read((long) atMib * MIB, found, MIB)).isZero();
-      assertThat(found).as("%s at %s MiB", volume, atMib).isEqualTo(content(value));
+      Bytes.assertSame(volume + " at " + atMib + " MiB", found, content(value));
     }
   }
 

@@ -2,6 +2,7 @@ package io.plinth.tools.it;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.plinth.tools.nbd.Nbd;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.SplittableRandom;
@@ -48,7 +49,7 @@ class ScrubIT {
 
     try (NbdClient client = NbdClient.connect(server.nbd(), "demo")) {
       byte[] data = new byte[BLOCK];
-      assertThat(client.read((long) DAMAGED * BLOCK, data, BLOCK)).isEqualTo(NbdClient.EIO);
+      assertThat(client.read((long) DAMAGED * BLOCK, data, BLOCK)).isEqualTo(Nbd.EIO);
       assertThat(client.write((long) DAMAGED * BLOCK, pattern(1000))).isZero();
       assertThat(client.read((long) DAMAGED * BLOCK, data, BLOCK)).isZero();
     }

@@ -3,6 +3,7 @@ package io.plinth.tools.it;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.plinth.tools.nbd.Nbd;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -43,14 +44,14 @@ class SnapshotsIT {
     assertThat(load.stop()).isEmpty();
 
     assertThat(StripeLoad.judge(ByteBuffer.wrap(underLoad), before, after)).isEmpty();
-    assertThat(copyOf(server, "demo@s1")).as("the snapshot later").isEqualTo(underLoad);
+    Bytes.assertSame("the snapshot later", copyOf(server, "demo@s1"), underLoad);
     byte[] now = copyOf(server, "demo");
     assertThat(StripeLoad.judge(ByteBuffer.wrap(now), load.acknowledged(), load.begun())).isEmpty();
 
     server.kill();
     PlinthProcess again = serve();
-    assertThat(copyOf(again, "demo@s1")).as("the snapshot after kill -9").isEqualTo(underLoad);
-    assertThat(copyOf(again, "demo")).as("the volume after kill -9").isEqualTo(now);
+    Bytes.assertSame("the snapshot after kill -9", copyOf(again, "demo@s1"), underLoad);
+    Bytes.assertSame("the volume after kill -9", copyOf(again, "demo"), now);
   }
 
   @Test
@@ -79,9 +80,9 @@ class SnapshotsIT {
     server.cli("volume", "snapshot", "create", "demo", "s1");
     try (NbdClient client = NbdClient.connect(server.nbd(), "demo@s1")) {
       assertThat(client.write(0, new byte[4096])).isEqualTo(EPERM);
-      assertThat(client.call(NbdClient.TRIM, 0, 4096)).isEqualTo(EPERM);
-      assertThat(client.call(NbdClient.WRITE_ZEROES, 0, 4096)).isEqualTo(EPERM);
-      assertThat(client.call(NbdClient.FLUSH, 0, 0)).isZero();
+      assertThat(client.call(Nbd.TRIM, 0, 4096)).isEqualTo(EPERM);
+      assertThat(client.call(Nbd.WRITE_ZEROES, 0, 4096)).isEqualTo(EPERM);
+      assertThat(client.call(Nbd.FLUSH, 0, 0)).isZero();
     }
     assertThat(qemuIo(server, "demo@s1", "write -P 1 0 4k").exitCode()).isNotZero();
     assertPattern(server, "demo@s1", 0xaa, "0", "1M");
@@ -199,8 +200,8 @@ class SnapshotsIT {
     PlinthProcess server = serve("demo=64M");
     try (NbdClient client = NbdClient.connect(server.nbd(), "demo")) {
       server.cli("volume", "resize", "demo", "32M");
-      assertThat(client.write(48L * MIB, new byte[4096])).isEqualTo(NbdClient.ENOSPC);
-      assertThat(client.read(48L * MIB, new byte[4096], 4096)).isEqualTo(NbdClient.EINVAL);
+      assertThat(client.write(48L * MIB, new byte[4096])).isEqualTo(Nbd.ENOSPC);
+      assertThat(client.read(48L * MIB, new byte[4096], 4096)).isEqualTo(Nbd.EINVAL);
       assertThat(client.write(16L * MIB, new byte[4096])).isZero();
     }
   }
@@ -273,7 +274,7 @@ class SnapshotsIT {
     for (JsonNode extent : extents) {
       patch(server, "demo@s2", file, extent);
     }
-    assertThat(Files.readAllBytes(file)).isEqualTo(copyOf(server, "demo@s2"));
+    Bytes.assertSame("the backup", Files.readAllBytes(file), copyOf(server, "demo@s2"));
     assertThat(server.cli("volume", "diff", "demo", "s1"))
         .as("everything trimmed, and cut off at 32 MiB")
         .isEqualTo("OFFSET    LENGTH  KIND\n       0   8388608  zero");

@@ -4,6 +4,7 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.plinth.tools.nbd.Nbd;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.OutputStream;
@@ -359,7 +360,7 @@ class TlsIT {
 
   private static byte[] option(int option, byte[] data) {
     return ByteBuffer.allocate(16 + data.length)
-        .putLong(0x49484156454f5054L)
+        .putLong(Nbd.OPTION_MAGIC)
         .putInt(option)
         .putInt(data.length)
         .put(data)
@@ -380,17 +381,17 @@ class TlsIT {
    */
   @Test
   void whatFollowsStartTlsInTheClearIsNotLookedAt() throws Exception {
-    byte[] write = ByteBuffer.allocate(28 + 512).putInt(0x25609513).putInt(1).array();
+    byte[] write = ByteBuffer.allocate(28 + 512).putInt(Nbd.REQUEST_MAGIC).putInt(1).array();
     Arrays.fill(write, 28, write.length, (byte) 0x66);
     ByteBuffer.wrap(write).putInt(24, 512);
     for (byte[] behind :
         List.of(
-            option(NbdClient.OPTION_SET_META_CONTEXT, exportData("v3", 1)),
-            option(NbdClient.OPTION_LIST, new byte[0]),
-            concat(option(NbdClient.OPTION_GO, exportData("v3", 0)), write))) {
+            option(Nbd.OPT_SET_META_CONTEXT, exportData("v3", 1)),
+            option(Nbd.OPT_LIST, new byte[0]),
+            concat(option(Nbd.OPT_GO, exportData("v3", 0)), write))) {
       try (NbdClient client = NbdClient.connectForOptions(open.nbd())) {
-        client.sendBytes(concat(option(NbdClient.OPTION_STARTTLS, new byte[0]), behind));
-        assertThat(client.readOptionReply().type()).isEqualTo(NbdClient.REPLY_ACK);
+        client.sendBytes(concat(option(Nbd.OPT_STARTTLS, new byte[0]), behind));
+        assertThat(client.readOptionReply().type()).isEqualTo(Nbd.REP_ACK);
         byte[] rest = client.readToEnd();
         if (rest.length > 0) {
           assertThat(rest).startsWith(ALERT_RECORD, 3).hasSize(7);
@@ -401,7 +402,7 @@ class TlsIT {
     try (NbdClient reader = NbdClient.connect(open.nbd(), "v3")) {
       byte[] data = new byte[512];
       assertThat(reader.read(0, data, data.length)).isZero();
-      assertThat(data).containsOnly(0);
+      Bytes.assertZero("v3", data);
     }
   }
 
@@ -412,8 +413,8 @@ class TlsIT {
   @Test
   void whatWasNegotiatedBeforeTlsDoesNotHoldAfterIt() throws Exception {
     NbdClient plain = NbdClient.connectForOptions(open.nbd());
-    plain.sendOption(NbdClient.OPTION_STRUCTURED_REPLY, 0, new byte[0]);
-    assertThat(plain.readOptionReply().type()).isEqualTo(NbdClient.REPLY_ACK);
+    plain.sendOption(Nbd.OPT_STRUCTURED_REPLY, 0, new byte[0]);
+    assertThat(plain.readOptionReply().type()).isEqualTo(Nbd.REP_ACK);
     byte[] meta =
         ByteBuffer.allocate(4 + 2 + 4 + 4 + 15)
             .putInt(2)
@@ -423,8 +424,8 @@ class TlsIT {
             .put("base:allocation".getBytes(UTF_8))
             .array();
     try (NbdClient client = NbdClient.secure(plain, keys.anonymous())) {
-      client.sendOption(NbdClient.OPTION_SET_META_CONTEXT, meta.length, meta);
-      assertThat(client.readOptionReply().type()).isEqualTo(NbdClient.REPLY_INVALID);
+      client.sendOption(Nbd.OPT_SET_META_CONTEXT, meta.length, meta);
+      assertThat(client.readOptionReply().type()).isEqualTo(Nbd.ERR_INVALID);
       // Throws unless the replies are simple.
       client.go("v2");
       byte[] data = new byte[4096];
@@ -433,11 +434,11 @@ class TlsIT {
     }
     try (NbdClient client =
         NbdClient.secure(NbdClient.connectForOptions(open.nbd()), keys.anonymous())) {
-      client.sendOption(NbdClient.OPTION_STRUCTURED_REPLY, 0, new byte[0]);
-      assertThat(client.readOptionReply().type()).isEqualTo(NbdClient.REPLY_ACK);
-      client.sendOption(NbdClient.OPTION_SET_META_CONTEXT, meta.length, meta);
+      client.sendOption(Nbd.OPT_STRUCTURED_REPLY, 0, new byte[0]);
+      assertThat(client.readOptionReply().type()).isEqualTo(Nbd.REP_ACK);
+      client.sendOption(Nbd.OPT_SET_META_CONTEXT, meta.length, meta);
       assertThat(client.readOptionReply().type()).isEqualTo(4);
-      assertThat(client.readOptionReply().type()).isEqualTo(NbdClient.REPLY_ACK);
+      assertThat(client.readOptionReply().type()).isEqualTo(Nbd.REP_ACK);
     }
   }
 
@@ -451,8 +452,8 @@ class TlsIT {
     byte[][] beginnings = {{}, {22, 3, 1, 2, 0, 1, 0}, {22, 3, 1, 0, 4, 1, 0, 1, (byte) 0xfc}};
     for (int i = 0; i < HALF_OPEN; i++) {
       NbdClient client = NbdClient.connectForOptions(open.nbd());
-      client.sendBytes(option(NbdClient.OPTION_STARTTLS, new byte[0]));
-      assertThat(client.readOptionReply().type()).isEqualTo(NbdClient.REPLY_ACK);
+      client.sendBytes(option(Nbd.OPT_STARTTLS, new byte[0]));
+      assertThat(client.readOptionReply().type()).isEqualTo(Nbd.REP_ACK);
       client.sendBytes(beginnings[i % beginnings.length]);
       halfOpen.add(client);
     }

@@ -1,6 +1,7 @@
 package io.plinth.tools.it;
 
 import io.plinth.tools.it.WriteLedger.Write;
+import io.plinth.tools.nbd.Nbd;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.util.ArrayList;
@@ -72,11 +73,11 @@ final class WriteLoad {
     try (NbdClient client = NbdClient.connect(address, volume)) {
       for (long cookie = 0; ; cookie++) {
         if (random.nextInt(100) == 0) {
-          client.send(NbdClient.FLUSH, 0, FLUSH_COOKIE, 0, 0);
+          client.send(Nbd.FLUSH, 0, FLUSH_COOKIE, 0, 0);
         }
         Write write = ledger.begin(random, sectors(random), random.nextInt(40) == 0);
         open.put(cookie, write);
-        send(client, cookie, write, random.nextInt(50) == 0 ? NbdClient.FUA : 0, buffer);
+        send(client, cookie, write, random.nextInt(50) == 0 ? Nbd.FUA : 0, buffer);
         while (open.size() >= DEPTH || client.hasInput()) {
           client.flushOutput();
           if (!take(client.readReply(), open)) {
@@ -93,7 +94,7 @@ final class WriteLoad {
   private static void send(NbdClient client, long cookie, Write write, int flags, byte[] buffer)
       throws IOException {
     if (write.number() == 0) {
-      client.send(NbdClient.WRITE_ZEROES, flags, cookie, write.offset(), write.bytes());
+      client.send(Nbd.WRITE_ZEROES, flags, cookie, write.offset(), write.bytes());
     } else {
       WriteLedger.fill(write, buffer);
       client.sendWrite(flags, cookie, write.offset(), buffer, write.bytes());

@@ -32,6 +32,9 @@ class SettingsSimTest {
               VolumeSettings.MAXIMUM_NAMES,
               "CN=" + "x".repeat(VolumeSettings.MAXIMUM_NAME_BYTES - 3)));
 
+  private static final String FULL =
+      "the settings of all volumes together would take more than 4194304 bytes";
+
   private final SimDisk disk = new SimDisk(SEGMENT_BYTES, 16);
   private final SimNode sim = new SimNode(disk, new SimRandom(5), Set.of());
 
@@ -74,6 +77,67 @@ class SettingsSimTest {
     assertThat(sim.node().findVolume("v").settings()).isEqualTo(LARGEST);
   }
 
+  /** Fills all room but for one volume with the largest settings. */
+  private int fillButForOne() {
+    int most = Catalogue.MAXIMUM_SETTINGS_BYTES / LARGEST.encodedBytes();
+    for (int i = 0; i < most - 1; i++) {
+      assertThat(create("v" + i).isCompletedExceptionally()).as("volume %s", i).isFalse();
+    }
+    return most - 1;
+  }
+
+  private CompletableFuture<Void> setLargest(String name) {
+    return sim.node()
+        .changeSettings(name, new SettingsChange(EnumSet.allOf(SettingsChange.Key.class), LARGEST));
+  }
+
+  @Test
+  void changesUnderWayCount() throws Exception {
+    int filled = fillButForOne();
+    sim.createVolume("plain", VOLUME_BYTES / 512, FlushPolicy.FLUSH);
+    sim.storage().holdSyncs();
+    CompletableFuture<LogVolume> created =
+        sim.node().createVolume("a", VOLUME_BYTES, FlushPolicy.FLUSH, LARGEST);
+    CompletableFuture<LogVolume> second =
+        sim.node().createVolume("b", VOLUME_BYTES, FlushPolicy.FLUSH, LARGEST);
+    CompletableFuture<Void> changed = setLargest("plain");
+    sim.await(() -> second.isDone() && changed.isDone());
+    assertThat(created.isDone()).as("answered without a sync").isFalse();
+    assertThat(second.exceptionNow()).hasMessage(FULL);
+    assertThat(changed.exceptionNow()).hasMessage(FULL);
+    sim.storage().releaseSyncs();
+    sim.await(created::isDone);
+    assertThat(created.isCompletedExceptionally()).isFalse();
+    // What was promised is not counted twice, and not for ever.
+    CompletableFuture<Void> deleted = sim.node().deleteVolume("a", false);
+    sim.await(deleted::isDone);
+    assertThat(create("b").isCompletedExceptionally()).as("there is room again").isFalse();
+    assertThat(sim.node().volumes()).hasSize(filled + 2);
+  }
+
+  /** A clone begins with the names of its source as they are when it is entered. */
+  @Test
+  void aCloneWhoseSourceHasGrownMeanwhileHasRoomOrIsNotThere() throws Exception {
+    int filled = fillButForOne();
+    sim.createVolume("plain", VOLUME_BYTES / 512, FlushPolicy.FLUSH);
+    sim.storage().holdSyncs();
+    CompletableFuture<Void> changed = setLargest("plain");
+    CompletableFuture<LogVolume> clone = sim.node().cloneVolume("plain", "copy", FlushPolicy.FLUSH);
+    for (int i = 0; i < 100; i++) {
+      sim.cycle();
+    }
+    sim.storage().releaseSyncs();
+    sim.await(() -> changed.isDone() && clone.isDone());
+    assertThat(changed.isCompletedExceptionally()).isFalse();
+    assertThat(clone.exceptionNow()).hasMessage(FULL);
+    sim.await(() -> sim.node().store(0).volumes().size() == filled + 1);
+    assertThat(sim.node().findVolume("copy")).isNull();
+    sim.losePower();
+    start();
+    assertThat(sim.node().volumes()).hasSize(filled + 1);
+    assertThat(sim.node().findVolume("plain").settings()).isEqualTo(LARGEST);
+  }
+
   @Test
   void allOfThemTogetherHaveALimitAndFitACheckpoint() throws Exception {
     int most = Catalogue.MAXIMUM_SETTINGS_BYTES / LARGEST.encodedBytes();
@@ -81,9 +145,7 @@ class SettingsSimTest {
       assertThat(create("v" + i).isCompletedExceptionally()).as("volume %s", i).isFalse();
     }
     CompletableFuture<LogVolume> refused = create("more");
-    assertThat(refused.exceptionNow())
-        .isInstanceOf(NodeException.class)
-        .hasMessage("the settings of all volumes together would take more than 4194304 bytes");
+    assertThat(refused.exceptionNow()).isInstanceOf(NodeException.class).hasMessage(FULL);
     CompletableFuture<LogVolume> clone = sim.node().cloneVolume("v0", "copy", FlushPolicy.FLUSH);
     sim.await(clone::isDone);
     assertThat(clone.isCompletedExceptionally()).as("a clone has its source's names").isTrue();

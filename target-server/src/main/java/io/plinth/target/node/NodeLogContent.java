@@ -1,0 +1,88 @@
+package io.plinth.target.node;
+
+import io.plinth.log.format.BatchHeader;
+import io.plinth.log.format.RecordHeader;
+import io.plinth.log.recovery.RecoveryException;
+import io.plinth.target.cluster.Catalogue;
+import io.plinth.target.volume.LogVolume;
+import io.plinth.target.volume.VolumeStore;
+
+/** Tells the records of a log apart: the catalogue's in log 0, and those of volumes. */
+final class NodeLogContent implements NodeLog.LogContent {
+  private final int number;
+  private final NodeLogs logs;
+  private final NodeCatalogue catalogue;
+  private final NodeVolumes volumes;
+
+  NodeLogContent(int number, NodeLogs logs, NodeCatalogue catalogue, NodeVolumes volumes) {
+    this.number = number;
+    this.logs = logs;
+    this.catalogue = catalogue;
+    this.volumes = volumes;
+  }
+
+  private boolean hasCatalogue() {
+    return number == 0;
+  }
+
+  @Override
+  public void onCheckpoint(byte[] extension) throws RecoveryException {
+    if (hasCatalogue() && extension.length > 0) {
+      catalogue.restore(extension);
+    }
+  }
+
+  @Override
+  public boolean isSettled() {
+    return !hasCatalogue() || catalogue.isSettled();
+  }
+
+  @Override
+  public byte[] extension() {
+    return hasCatalogue() ? catalogue.encode() : new byte[0];
+  }
+
+  @Override
+  public int settingsBytes() {
+    return hasCatalogue() ? catalogue.settingsBytes() : 0;
+  }
+
+  @Override
+  public void onBatch(BatchHeader batch, long segmentSequence) {
+    logs.get(number).store().recoverBatch(batch, segmentSequence);
+  }
+
+  @Override
+  public void onRecord(RecordHeader record, long payloadPlace) throws RecoveryException {
+    boolean isLocal = record.type() == RecordHeader.META || record.type() == RecordHeader.RELOCATE;
+    if (isLocal || record.group() != Catalogue.GROUP) {
+      logs.get(number).store().recover(record, payloadPlace);
+    } else {
+      catalogue.recover(record);
+    }
+  }
+
+  /**
+   * Volumes exist for clients when the catalogue says so: what had begun to exist without getting
+   * there, or was deleted there and not yet here, goes.
+   */
+  @Override
+  public void onRecovered() throws RecoveryException {
+    VolumeStore store = logs.get(number).store();
+    for (LogVolume volume : store.volumes()) {
+      Catalogue.Entry entry = catalogue.find(volume.group().id());
+      if (entry == null || entry.log() != number) {
+        store.remove(volume);
+      } else {
+        volume.settings(entry.settings());
+        volumes.include(volume);
+      }
+    }
+    for (Catalogue.Entry entry : catalogue.entries()) {
+      if (entry.log() == number && store.volume(entry.group()) == null) {
+        throw new RecoveryException(
+            "log-" + number + ": volume " + entry.name() + " is in the catalogue, but not here");
+      }
+    }
+  }
+}

@@ -1,0 +1,213 @@
+package io.plinth.target.node;
+
+import io.plinth.engine.api.Status;
+import io.plinth.target.cluster.Catalogue;
+import io.plinth.target.volume.IndexedVolume;
+import io.plinth.target.volume.LogVolume;
+import io.plinth.target.volume.SettingsChange;
+import io.plinth.target.volume.Volume;
+import io.plinth.target.volume.VolumeSettings;
+import java.util.concurrent.CompletableFuture;
+import java.util.function.BooleanSupplier;
+import java.util.function.IntConsumer;
+import java.util.function.Predicate;
+
+/**
+ * Changes of volumes that are there: settings and deletion, which the catalogue records, and
+ * snapshots, rollbacks and sizes, which the volume's own log does. One change of a volume at a
+ * time.
+ */
+final class VolumeChanges {
+  private final NodeLogs logs;
+  private final NodeCatalogue catalogue;
+  private final NodeVolumes volumes;
+  private final boolean answersSettingsEarly;
+
+  /** Judges a change on the volume's core, each time when it could begin. */
+  private interface Judgement {
+    void check(LogVolume volume) throws NodeException;
+  }
+
+  /** Makes a change on the volume's core. */
+  private interface Change {
+    void make(LogVolume volume, BooleanSupplier allowed, IntConsumer done);
+  }
+
+  /**
+   * Creates this part of a node.
+   *
+   * @param answersSettingsEarly a planted bug; false except in tests
+   */
+  VolumeChanges(
+      NodeLogs logs, NodeCatalogue catalogue, NodeVolumes volumes, boolean answersSettingsEarly) {
+    this.logs = logs;
+    this.catalogue = catalogue;
+    this.volumes = volumes;
+    this.answersSettingsEarly = answersSettingsEarly;
+  }
+
+  CompletableFuture<Void> settings(String name, SettingsChange change) {
+    return catalogue.onCore(result -> {
+      LogVolume volume = volumes.require(name);
+      catalogue.reserveForChange(name, result);
+      VolumeSettings before = volume.settings();
+      VolumeSettings after = change.applyTo(before);
+      catalogue.room(result).require(before, after);
+      if (answersSettingsEarly) {
+        volume.settings(after);
+        result.complete(null);
+      }
+      catalogue.propose(
+          Catalogue.encodeSet(volume.group().id(), after),
+          status -> {
+            if (status != Status.OK) {
+              result.completeExceptionally(NodeException.ofStatus(status));
+              return;
+            }
+            volume.settings(after);
+            result.complete(null);
+          });
+    });
+  }
+
+  CompletableFuture<Void> delete(String name, boolean force) {
+    return catalogue.onCore(result -> {
+      LogVolume volume = volumes.require(name);
+      requireIdle(volume, "volume " + name, force);
+      int snapshots = volume.visibleSnapshots().size();
+      if (snapshots > 0 && !force) {
+        throw new NodeException(
+            NodeException.Reason.IN_USE,
+            "volume " + name + " has " + snapshots + " snapshots; delete them or force it");
+      }
+      catalogue.reserveForChange(name, result);
+      catalogue.propose(
+          Catalogue.encodeDelete(volume.group().id()),
+          status -> {
+            if (status != Status.OK) {
+              result.completeExceptionally(NodeException.ofStatus(status));
+              return;
+            }
+            volumes.exclude(volume);
+            boolean accepted =
+                volume
+                    .core()
+                    .execute(() -> {
+                      logs.storeOf(volume).remove(volume);
+                      result.complete(null);
+                    });
+            if (!accepted) {
+              result.completeExceptionally(NodeException.unavailable());
+            }
+          });
+    });
+  }
+
+  CompletableFuture<Void> createSnapshot(String name, String snapshot) {
+    return change(
+        name,
+        volume -> {
+          if (volume.snapshot(snapshot) != null) {
+            throw new NodeException(
+                NodeException.Reason.EXISTS,
+                "volume " + name + " has a snapshot " + snapshot + " already");
+          }
+        },
+        (volume, allowed, done) -> logs.storeOf(volume).snapshot(volume, snapshot, allowed, done));
+  }
+
+  CompletableFuture<Void> deleteSnapshot(String name, String snapshot, boolean force) {
+    return change(
+        name,
+        volume ->
+            requireIdle(
+                NodeVolumes.requireSnapshot(volume, snapshot), "snapshot " + snapshot, force),
+        (volume, allowed, done) ->
+            logs.storeOf(volume).deleteSnapshot(volume, snapshot, allowed, done));
+  }
+
+  CompletableFuture<Void> rollback(String name, String snapshot, boolean force) {
+    return change(
+        name,
+        volume -> {
+          NodeVolumes.requireSnapshot(volume, snapshot);
+          requireIdle(volume, "volume " + name, force);
+        },
+        (volume, allowed, done) -> logs.storeOf(volume).rollback(volume, snapshot, allowed, done));
+  }
+
+  /** Changes the size of the volume of that name if it is the one that is meant. */
+  CompletableFuture<Void> resize(
+      String name, Predicate<LogVolume> isMeant, long sizeBytes, boolean force) {
+    return change(
+        name,
+        volume -> {
+          if (!isMeant.test(volume)) {
+            throw NodeVolumes.noSuchVolume(name);
+          }
+          // Else what is cut off of the last block would be there again after growing.
+          if (sizeBytes < volume.sizeBytes() && sizeBytes % Volume.BLOCK_BYTES != 0) {
+            throw new NodeException(
+                NodeException.Reason.INVALID,
+                "bad volume size "
+                    + sizeBytes
+                    + ": a volume shrinks to multiples of "
+                    + Volume.BLOCK_BYTES
+                    + " bytes only");
+          }
+          if (volume.isMappedBeyond(sizeBytes) && !force) {
+            throw new NodeException(
+                NodeException.Reason.IN_USE,
+                "volume " + name + " has data beyond " + sizeBytes + " bytes; trim it or force it");
+          }
+        },
+        (volume, allowed, done) -> logs.storeOf(volume).resize(volume, sizeBytes, allowed, done));
+  }
+
+  private CompletableFuture<Void> change(String name, Judgement judgement, Change change) {
+    return catalogue.onCore(result -> {
+      LogVolume volume = volumes.require(name);
+      catalogue.reserveForChange(name, result);
+      boolean accepted =
+          volume
+              .core()
+              .execute(() ->
+                  change.make(
+                      volume,
+                      () -> isAllowed(judgement, volume, result),
+                      status -> {
+                        if (status == Status.OK) {
+                          result.complete(null);
+                        } else {
+                          result.completeExceptionally(NodeException.ofStatus(status));
+                        }
+                      }));
+      if (!accepted) {
+        result.completeExceptionally(NodeException.unavailable());
+      }
+    });
+  }
+
+  private static boolean isAllowed(
+      Judgement judgement, LogVolume volume, CompletableFuture<Void> result) {
+    try {
+      judgement.check(volume);
+      return true;
+    } catch (NodeException e) {
+      result.completeExceptionally(e);
+      return false;
+    }
+  }
+
+  private static void requireIdle(IndexedVolume volume, String what, boolean force)
+      throws NodeException {
+    if (volume.attachmentCount() > 0 && !force) {
+      throw new NodeException(
+          NodeException.Reason.IN_USE,
+          what
+              + " is in use by "
+              + volume.attachmentCount()
+              + " connections; disconnect them or force it");
+    }
+  }
+}
