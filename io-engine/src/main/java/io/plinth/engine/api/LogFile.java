@@ -48,6 +48,15 @@ public interface LogFile extends BlockFile {
   boolean isPinned();
 
   /**
+   * Reads as {@link #read} does, but never copies on this thread: for large reads that nobody waits
+   * for.
+   */
+  default boolean readAside(
+      long address, int length, long position, Completion completion, long context) {
+    return read(address, length, position, completion, context);
+  }
+
+  /**
    * Gets ready for {@link #readDisk}, which takes a moment; whoever asks for it ends it with {@link
    * #endDiskReads}.
    */

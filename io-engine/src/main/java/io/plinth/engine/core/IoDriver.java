@@ -37,6 +37,20 @@ public interface IoDriver extends AutoCloseable {
   boolean read(
       int descriptor, long address, int length, long position, Completion completion, long context);
 
+  /**
+   * Reads a file as {@link #read} does, but on another thread even where the data is in memory: for
+   * large reads that nobody waits for, whose copying would keep this thread from its duties.
+   */
+  default boolean readAside(
+      int descriptor,
+      long address,
+      int length,
+      long position,
+      Completion completion,
+      long context) {
+    return read(descriptor, address, length, position, completion, context);
+  }
+
   /** Writes a file; {@code durable} makes it wait for the disk as O_DSYNC does. */
   boolean write(
       int descriptor,

@@ -86,6 +86,12 @@ final class SegmentFile implements LogFile {
   }
 
   @Override
+  public boolean readAside(
+      long address, int length, long position, Completion completion, long context) {
+    return driver.readAside(descriptor, address, length, position, completion, context);
+  }
+
+  @Override
   public boolean write(
       long address, int length, long position, Completion completion, long context) {
     return driver.write(descriptor, address, length, position, false, completion, context);

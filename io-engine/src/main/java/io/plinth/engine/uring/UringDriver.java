@@ -38,6 +38,10 @@ public final class UringDriver implements IoDriver, IoUringIoHandle {
   private static final byte OP_FALLOCATE = 17;
   private static final byte OP_CLOSE = 19;
   private static final byte OP_READ = 22;
+
+  /** IOSQE_ASYNC: a worker of the kernel carries it out. */
+  private static final byte SQE_ASYNC = 1 << 4;
+
   private static final byte OP_WRITE = 23;
   private static final byte OP_SEND = 26;
   private static final byte OP_RECV = 27;
@@ -194,6 +198,18 @@ public final class UringDriver implements IoDriver, IoUringIoHandle {
   }
 
   @Override
+  public boolean readAside(
+      int descriptor,
+      long address,
+      int length,
+      long position,
+      Completion completion,
+      long context) {
+    return submit(
+        OP_READ, SQE_ASYNC, descriptor, position, address, length, 0, completion, context);
+  }
+
+  @Override
   public boolean write(
       int descriptor,
       long address,
@@ -329,6 +345,20 @@ public final class UringDriver implements IoDriver, IoUringIoHandle {
       int union3,
       Completion completion,
       long context) {
+    return submit(
+        opcode, (byte) 0, descriptor, union1, union2, length, union3, completion, context);
+  }
+
+  private boolean submit(
+      byte opcode,
+      byte flags,
+      int descriptor,
+      long union1,
+      long union2,
+      int length,
+      int union3,
+      Completion completion,
+      long context) {
     if (freeCount == 0) {
       return false;
     }
@@ -337,7 +367,7 @@ public final class UringDriver implements IoDriver, IoUringIoHandle {
         registration.submit(
             new IoUringIoOps(
                 opcode,
-                (byte) 0,
+                flags,
                 (short) 0,
                 descriptor,
                 union1,

@@ -83,6 +83,20 @@ public abstract class IoDriverContractTest {
   }
 
   @Test
+  void aReadAsideIsCompletedAsAnyOther() throws Exception {
+    int file = openFile(bytes("0123456789"));
+
+    assertThat(driver.readAside(file, address, 6, 4, completion, 78)).isTrue();
+    awaitResults(1);
+
+    assertThat(results).containsOnly(Map.entry(78L, List.of(6)));
+    byte[] found = new byte[6];
+    buffer.getBytes(0, found);
+    assertThat(found).isEqualTo(bytes("456789"));
+    assertThat(driver.inFlight()).isZero();
+  }
+
+  @Test
   void aCompletionIsCalledFromDispatchOnly() throws Exception {
     int file = openFile(bytes("0123456789"));
 

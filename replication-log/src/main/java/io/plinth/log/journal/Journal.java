@@ -692,7 +692,7 @@ public final class Journal implements CycleTask, Completion, Releasable {
       if (storage.populateStatus() != Status.OK) {
         return refuseUnpopulated(headerBytes, payloadBlocks, isData);
       }
-      counters.populationWaits++;
+      counters.populationWaits += awaitedBytes == 0 ? 1 : 0;
       awaitedBytes = Math.max(awaitedBytes, end);
       return refuse(Status.EAGAIN);
     }
@@ -765,7 +765,7 @@ public final class Journal implements CycleTask, Completion, Releasable {
       file = reserve;
       reserve = null;
     } else if (file == null) {
-      counters.segmentWaits++;
+      counters.segmentWaits += awaitsSegment ? 0 : 1;
       awaitsSegment = true;
       return refuse(Status.EAGAIN);
     } else {

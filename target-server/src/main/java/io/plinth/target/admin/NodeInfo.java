@@ -90,6 +90,8 @@ public record NodeInfo(
    * @param checkpoints how many became durable
    * @param cleanedSegments how many segments the cleaner has emptied
    * @param movedBlocks how many blocks it has moved for that
+   * @param memoryWaits how often appends had to wait for memory of the segment that is written
+   * @param segmentWaits how often they had to wait for the next segment
    * @param indexBytes memory that the index takes: pages, and a byte for each block of segments in
    *     use
    */
@@ -106,6 +108,8 @@ public record NodeInfo(
       long checkpoints,
       long cleanedSegments,
       long movedBlocks,
+      long memoryWaits,
+      long segmentWaits,
       long indexBytes) {}
 
   /** Copies the lists. */

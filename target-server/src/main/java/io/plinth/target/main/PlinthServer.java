@@ -454,6 +454,8 @@ public final class PlinthServer {
               log.checkpoints(),
               log.cleanedSegments(),
               log.movedBlocks(),
+              log.memoryWaits(),
+              log.segmentWaits(),
               log.indexBytes()));
     }
     return logs;

@@ -14,6 +14,8 @@ package io.plinth.target.node;
  * @param checkpoints how many became durable
  * @param cleanedSegments how many segments the cleaner has emptied
  * @param movedBlocks how many blocks it has moved for that
+ * @param memoryWaits how often appends had to wait for memory of the segment that is written
+ * @param segmentWaits how often they had to wait for the next segment
  * @param indexBytes memory that the index takes
  */
 public record LogStatistics(
@@ -28,4 +30,6 @@ public record LogStatistics(
     long checkpoints,
     long cleanedSegments,
     long movedBlocks,
+    long memoryWaits,
+    long segmentWaits,
     long indexBytes) {}

@@ -106,6 +106,8 @@ final class NodeLog implements CycleTask, Checkpointer.Superblocks {
         store.checkpointer().completed(),
         store.cleaner().cleanedSegments(),
         store.cleaner().movedBlocks(),
+        journal.counters().populationWaits(),
+        journal.counters().segmentWaits(),
         store.indexBytes());
   }
 

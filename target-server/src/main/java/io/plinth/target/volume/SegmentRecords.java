@@ -6,6 +6,7 @@ import io.plinth.log.format.BatchHeader;
 import io.plinth.log.format.RecordHeader;
 import io.plinth.log.format.SegmentHeader;
 import io.plinth.log.segment.Segment;
+import java.util.concurrent.TimeUnit;
 import java.util.zip.CRC32C;
 
 /**
@@ -19,6 +20,11 @@ final class SegmentRecords implements Completion {
 
   /** Bytes of a segment read at a time. */
   private static final int READ_BYTES = 256 << 10;
+
+  private static final long RELAX_NS = TimeUnit.SECONDS.toNanos(10);
+
+  /** A call that gives back much takes milliseconds. */
+  private static final long RELAX_BYTES = 256 << 10;
 
   enum Step {
     /** There is a next record. */
@@ -34,7 +40,14 @@ final class SegmentRecords implements Completion {
   private final BatchHeader batch = new BatchHeader();
   private final RecordHeader record = new RecordHeader();
   private NativeMemory copy;
+
+  /**
+   * Whether {@link #copy} holds memory, when it was used last, and up to where it was given back.
+   */
   private boolean copied;
+
+  private long usedNs;
+  private long givenBack;
   private int slot = -1;
   private long sequence;
   private NativeMemory region;
@@ -88,6 +101,7 @@ final class SegmentRecords implements Completion {
       }
       region = copy;
       copied = true;
+      givenBack = 0;
       readBytes = 0;
     }
     base = region.address();
@@ -113,7 +127,8 @@ final class SegmentRecords implements Completion {
     if (readBytes < end && !reading) {
       Segment segment = store.journal().segment(slot);
       int length = readBytes < singlyUntil ? BLOCK : Math.min(READ_BYTES, end - readBytes);
-      reading = segment.file().read(copy.address() + readBytes, length, readBytes, this, length);
+      reading =
+          segment.file().readAside(copy.address() + readBytes, length, readBytes, this, length);
     }
     return readBytes >= end;
   }
@@ -222,14 +237,20 @@ final class SegmentRecords implements Completion {
   /** Lets the segment go; nothing may be being read. */
   void finish() {
     store.journal().segment(slot).unpin();
+    usedNs = store.core().clock().nowNs();
     slot = -1;
   }
 
-  /** Gives memory back that the next segment would need again; when there is none for a while. */
+  /**
+   * Gives memory back, a bit at a time, that the next segment would need again; when there was none
+   * for a while.
+   */
   void relax() {
-    if (copied) {
-      copied = false;
-      int _ = copy.discard(0, copy.sizeBytes());
+    if (copied && store.core().clock().nowNs() - usedNs > RELAX_NS) {
+      long length = Math.min(RELAX_BYTES, copy.sizeBytes() - givenBack);
+      int _ = copy.discard(givenBack, length);
+      givenBack += length;
+      copied = givenBack < copy.sizeBytes();
     }
   }
 

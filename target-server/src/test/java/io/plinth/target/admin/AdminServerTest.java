@@ -94,6 +94,8 @@ class AdminServerTest {
     assertThat(answer.body().at("/logs/0/liveBytes").longValue()).isEqualTo(5L << 20);
     assertThat(answer.body().at("/logs/0/checkpoints").longValue()).isEqualTo(6);
     assertThat(answer.body().at("/logs/0/cleanedSegments").longValue()).isEqualTo(7);
+    assertThat(answer.body().at("/logs/0/memoryWaits").longValue()).isEqualTo(10);
+    assertThat(answer.body().at("/logs/0/segmentWaits").longValue()).isEqualTo(11);
     assertThat(answer.body().at("/logs/0/movedBlocks").longValue()).isEqualTo(8);
     assertThat(answer.body().get("dutyCycles")).hasSize(2);
     assertThat(answer.body().at("/dutyCycles/1/core").intValue()).isEqualTo(1);

@@ -44,6 +44,7 @@ final class StatusCommand implements Callable<Integer> {
       table.row("log-" + log.log() + " segments", segments(log));
       table.row("log-" + log.log() + " appended", appended(log));
       table.row("log-" + log.log() + " cleaning", cleaning(log));
+      table.row("log-" + log.log() + " waits", waits(log));
     }
     table.row("recovery", node.recovery());
     for (NodeInfo.DutyCycle cycle : node.dutyCycles()) {
@@ -91,5 +92,9 @@ final class StatusCommand implements Callable<Integer> {
         + log.cleanedSegments()
         + ", blocks moved: "
         + log.movedBlocks();
+  }
+
+  private static String waits(NodeInfo.LogInfo log) {
+    return "for memory: " + log.memoryWaits() + ", for segments: " + log.segmentWaits();
   }
 }

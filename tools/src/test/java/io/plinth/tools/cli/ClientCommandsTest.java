@@ -548,9 +548,11 @@ class ClientCommandsTest {
             log-0 segments  21 in use, 3 spare, 16360 available; 1 GiB live of 1.3 GiB; index 9 MiB
             log-0 appended  10 GiB for 8 GiB written by clients (1.25 times)
             log-0 cleaning  checkpoints: 5, segments cleaned: 7, blocks moved: 12345
+            log-0 waits     for memory: 17, for segments: 2
             log-1 segments  1 in use, 1 spare, 16382 available; 8 KiB live of 64 MiB; index 4 KiB
             log-1 appended  4 KiB for 0 B written by clients
             log-1 cleaning  checkpoints: 0, segments cleaned: 0, blocks moved: 0
+            log-1 waits     for memory: 0, for segments: 0
             recovery        clean: nothing to replay
             core 0          stalls over 10 ms: 0, longest cycle 850 us
             core 1          stalls over 10 ms: 2, longest cycle 40123 us
