@@ -473,6 +473,7 @@ public final class LogRecovery {
                 slot,
                 position));
       }
+      visitor.onPosition((long) slot * storage.segmentBytes() + position + at);
       visitor.onRecord(record, payload + record.payloadBlock());
       at += RecordHeader.encodedBytes(record.type(), record.blockCount());
     }

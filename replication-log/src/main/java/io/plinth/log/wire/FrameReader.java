@@ -177,6 +177,9 @@ public final class FrameReader {
       int bytes = MessageCodec.messageBytes(header, at);
       MessageType type = WireFormat.messageType(MessageCodec.type(header, at));
       int least = type == null ? MessageCodec.HEADER_BYTES : MessageCodec.bytes(type);
+      if (MessageCodec.type(header, at) == WireFormat.SYNC) {
+        least = MessageCodec.SYNC_BYTES;
+      }
       if (bytes < least || bytes % Long.BYTES != 0 || bytes > headerBytes - at) {
         return "messageBytes " + bytes + " of message " + i + " is not possible";
       }
@@ -188,7 +191,9 @@ public final class FrameReader {
     at = FrameHeader.BYTES;
     for (int i = 0; i < count; i++) {
       MessageType type = WireFormat.messageType(MessageCodec.type(header, at));
-      if (type == null) {
+      if (MessageCodec.type(header, at) == WireFormat.SYNC) {
+        sink.onSync(MessageCodec.group(header, at), MessageCodec.syncIndex(header, at));
+      } else if (type == null) {
         sink.onUnknown(WireFormat.MESSAGES, MessageCodec.type(header, at));
       } else {
         identified(message.reset(type, from, to));

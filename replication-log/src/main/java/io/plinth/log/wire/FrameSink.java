@@ -7,6 +7,9 @@ public interface FrameSink {
   /** A message without payload; valid during the call. */
   void onMessage(int group, Message message);
 
+  /** The peer wants entries up to an index durable here. */
+  void onSync(int group, long index);
+
   /**
    * Entries, whose payload matches its checksums; valid during the call.
    *

@@ -55,11 +55,23 @@ public final class FrameWriter {
     return true;
   }
 
+  /** Adds a SYNC to the next frame of messages; returns what {@link #add} does. */
+  public boolean addSync(Connection connection, int group, long index) {
+    if (messagesEnd + MessageCodec.MAX_BYTES > MAX_MESSAGES_BYTES && !flush(connection)) {
+      return false;
+    }
+    messagesEnd = MessageCodec.encodeSync(messages, messagesEnd, group, index);
+    messageCount++;
+    return true;
+  }
+
   /** Sends the messages that were added; false when there is no room, and they stay. */
   public boolean flush(Connection connection) {
-    if (messageCount == 0) {
-      return true;
-    }
+    return messageCount == 0 || sendMessages(connection);
+  }
+
+  /** Sends the messages that were added, or a frame without any: the sender lives. */
+  public boolean sendMessages(Connection connection) {
     if (!connection.canSend(messagesEnd, 0)) {
       return false;
     }

@@ -23,11 +23,14 @@ import org.agrona.MutableDirectBuffer;
  *  5 HEARTBEAT                 term epoch commit round tick recoverIncarnation recoverTo
  *  6 APPEND_RESPONSE           term epoch index logTerm refusedIndex appended durable round tick
  *  7 TIMEOUT_NOW               term epoch
+ *  8 SYNC                      index
  *
  *  flags: 1 granted, 2 recovering, 4 logOk, 8 transfer, 16 recoveryElection
  * </pre>
  *
- * A message may be longer than its fields: a later version has more of them.
+ * SYNC is not one of consensus: the sender wants entries up to {@code index} durable at the
+ * receiver as soon as it has them. A message may be longer than its fields: a later version has
+ * more of them.
  */
 final class MessageCodec {
   static final int HEADER_BYTES = 8;
@@ -50,6 +53,23 @@ final class MessageCodec {
               throw new IllegalArgumentException(type + " is not sent so");
         };
     return HEADER_BYTES + fields * Long.BYTES;
+  }
+
+  /** The length of a SYNC at least. */
+  static final int SYNC_BYTES = HEADER_BYTES + Long.BYTES;
+
+  /** Writes a SYNC; returns where it ends. */
+  static int encodeSync(MutableDirectBuffer buffer, int at, int group, long index) {
+    buffer.putByte(at, (byte) WireFormat.SYNC);
+    buffer.putByte(at + 1, (byte) 0);
+    buffer.putShort(at + 2, (short) SYNC_BYTES, ORDER);
+    buffer.putInt(at + 4, group, ORDER);
+    return put(buffer, at + HEADER_BYTES, index);
+  }
+
+  /** Returns the only field of a SYNC. */
+  static long syncIndex(DirectBuffer buffer, int at) {
+    return field(buffer, at, 0);
   }
 
   static int flags(Message m) {

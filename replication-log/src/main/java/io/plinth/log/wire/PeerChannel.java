@@ -124,6 +124,11 @@ public final class PeerChannel implements ConnectionHandler, FrameSink {
     return isOpen() && writer.add(connection, group, message);
   }
 
+  /** Asks for entries to be made durable; false when there is no room: it is dropped. */
+  public boolean sendSync(int group, long index) {
+    return isOpen() && writer.addSync(connection, group, index);
+  }
+
   /** Sends an APPEND: see {@link FrameWriter#append}; only while open. */
   public int append(int group, Message message, int first, EntrySource source) {
     return writer.append(connection, group, message, first, source);
@@ -133,6 +138,13 @@ public final class PeerChannel implements ConnectionHandler, FrameSink {
   public void flush() {
     if (isOpen()) {
       boolean _ = writer.flush(connection);
+    }
+  }
+
+  /** Lets the peer hear that this side lives. */
+  public void keepAlive() {
+    if (isOpen()) {
+      boolean _ = writer.sendMessages(connection);
     }
   }
 
@@ -217,6 +229,13 @@ public final class PeerChannel implements ConnectionHandler, FrameSink {
   public void onMessage(int group, Message message) {
     if (!ended) {
       listener.onMessage(this, group, message);
+    }
+  }
+
+  @Override
+  public void onSync(int group, long index) {
+    if (!ended) {
+      listener.onSync(this, group, index);
     }
   }
 

@@ -17,6 +17,9 @@ public interface PeerListener {
   /** A message without payload; valid during the call. */
   void onMessage(PeerChannel channel, int group, Message message);
 
+  /** The peer wants entries up to an index durable here as soon as they are. */
+  void onSync(PeerChannel channel, int group, long index);
+
   /**
    * Entries; valid during the call.
    *

@@ -45,6 +45,9 @@ public final class WireFormat {
   static final int TRANSFER = 8;
   static final int RECOVERY_ELECTION = 16;
 
+  /** Message: its number is beside those of the messages of consensus. */
+  static final int SYNC = 8;
+
   private WireFormat() {}
 
   /** Returns a message type's number, 0 for one that is not sent to peers. */

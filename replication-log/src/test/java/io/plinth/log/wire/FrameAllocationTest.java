@@ -81,6 +81,9 @@ class FrameAllocationTest {
     }
 
     @Override
+    public void onSync(int group, long index) {}
+
+    @Override
     public boolean onAppend(AppendFrame frame) {
       while (frame.next(last)) {
         entries++;

@@ -91,6 +91,7 @@ class GoldenWireTest {
       m.recoveryElection = type == MessageType.REQUEST_VOTE;
       assertThat(writer.add(pipe.near, 0xA0 + WireFormat.number(type), m)).isTrue();
     }
+    assertThat(writer.addSync(pipe.near, 0xA8, 0x0D0D0D0D0D0D0D0DL)).isTrue();
     assertThat(writer.flush(pipe.near)).isTrue();
     pipe.pass();
     assertGolden("wire-messages.hex", collector.take());

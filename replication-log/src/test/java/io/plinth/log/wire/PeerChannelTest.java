@@ -57,6 +57,11 @@ class PeerChannelTest {
     }
 
     @Override
+    public void onSync(PeerChannel from, int group, long index) {
+      sink.onSync(group, index);
+    }
+
+    @Override
     public boolean onAppend(PeerChannel from, AppendFrame frame) {
       return sink.onAppend(frame);
     }
@@ -106,7 +111,9 @@ class PeerChannelTest {
     SimRandom random = new SimRandom(1);
     Message message = Samples.small(random);
     assertThat(dialler.channel.send(8, message)).isTrue();
+    assertThat(dialler.channel.sendSync(9, 123)).isTrue();
     dialler.channel.flush();
+    dialler.channel.keepAlive();
     Message append = samples.append(random, 9, 9);
     append.from = 2;
     append.to = 1;
@@ -116,7 +123,7 @@ class PeerChannelTest {
     message.from = 1;
     message.to = 2;
     message.incarnation = 11;
-    assertThat(acceptor.sink.events).containsExactly("8 " + Samples.text(message));
+    assertThat(acceptor.sink.events).containsExactly("8 " + Samples.text(message), "9 SYNC 123");
     assertThat(dialler.sink.events).containsExactly(RecordingSink.expected(9, append, samples));
   }
 

@@ -17,6 +17,11 @@ final class RecordingSink implements FrameSink {
   }
 
   @Override
+  public void onSync(int group, long index) {
+    events.add(group + " SYNC " + index);
+  }
+
+  @Override
   public boolean onAppend(AppendFrame frame) {
     if (takes) {
       events.add(text(frame.group(), frame.message(), frame));
