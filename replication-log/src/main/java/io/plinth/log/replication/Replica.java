@@ -93,8 +93,7 @@ public final class Replica implements EntrySource {
     stateRecovering = recovered.isRecovering() || lostTail;
     // Before anything is promised under this boot id, the log says that it was this one.
     stateWanted = !recovered.hasState() || recovered.isOfAnotherBoot(replicator.bootId());
-    stateSequence =
-        replicator.has(ReplicationBug.TRUST_UNSYNCED_START) ? 0 : journal.pendingSequence();
+    stateSequence = journal.pendingSequence();
   }
 
   /** Returns the number of the group. */

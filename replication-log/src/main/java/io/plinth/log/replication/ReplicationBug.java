@@ -18,7 +18,5 @@ public enum ReplicationBug {
   /** Recovery keeps an entry where a later record of the log replaced it. */
   KEEP_CONFLICT,
   /** A follower stores payload without the checksums that came with it. */
-  DROP_CHECKSUMS,
-  /** A start counts on what was found before it is durable. */
-  TRUST_UNSYNCED_START
+  DROP_CHECKSUMS
 }

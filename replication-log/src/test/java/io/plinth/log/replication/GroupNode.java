@@ -37,8 +37,8 @@ final class GroupNode implements JournalListener {
   static final int GROUP = 7;
   static final UUID CLUSTER = new UUID(77, 78);
   static final long TICK_NS = 2_000_000;
-  private static final int SEGMENT_BYTES = 1 << 20;
-  private static final int MAX_SEGMENTS = 400;
+  private static final int SEGMENT_BYTES = 1 << 19;
+  private static final int MAX_SEGMENTS = 800;
 
   final int number;
   final SimDisk disk = new SimDisk(SEGMENT_BYTES, MAX_SEGMENTS);

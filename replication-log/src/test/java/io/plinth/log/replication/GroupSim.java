@@ -30,6 +30,7 @@ import java.util.function.BooleanSupplier;
  */
 final class GroupSim implements ReplicaListener {
   private static final long STEP_NS = 50_000;
+  private static final long STORM_STEP_NS = 250_000;
   private static final long MS = 1_000_000;
 
   /** A run has found something that may not be. */
@@ -49,6 +50,7 @@ final class GroupSim implements ReplicaListener {
   final AckPolicy policy;
   final List<GroupNode> nodes = new ArrayList<>();
   private boolean calm;
+  private boolean storming;
 
   // What the checks know.
   private final TreeMap<Long, Integer> leaders = new TreeMap<>();
@@ -68,7 +70,7 @@ final class GroupSim implements ReplicaListener {
     this.policy = policy;
     random = new SimRandom(seed);
     network = new SimNetwork(random);
-    RaftConfig config = new RaftConfig(10, 2, policy, 16, 64, 1 << 20, 128, 16, 20);
+    RaftConfig config = new RaftConfig(10, 2, policy, 16, 32, 1 << 18, 128, 16, 20);
     int[] numbers = new int[members];
     for (int i = 0; i < members; i++) {
       numbers[i] = i + 1;
@@ -85,7 +87,8 @@ final class GroupSim implements ReplicaListener {
 
   void start(GroupNode node) {
     try {
-      node.slowSyncNs = random.oneIn(3) ? 5_000_000 : 0;
+      int slowNs = storming ? 30_000_000 : 5_000_000;
+      node.slowSyncNs = random.oneIn(3) ? slowNs : 0;
       node.start();
     } catch (RecoveryException e) {
       throw violation("node " + node.number + " does not start: " + e.getMessage());
@@ -114,6 +117,47 @@ final class GroupSim implements ReplicaListener {
     nodes.forEach(this::start);
     powerCuts += nodes.size();
     checkConvergence();
+  }
+
+  /**
+   * Elections, one upon another: machines die while they vote, and votes are late. What a replica
+   * forgets of its promises shows as two leaders of one term.
+   */
+  void storm(long durationNs) {
+    long end = network.nowNs() + durationNs;
+    storming = true;
+    while (network.nowNs() < end) {
+      network.advance(STORM_STEP_NS);
+      for (GroupNode node : nodes) {
+        node.cycle(STORM_STEP_NS);
+      }
+      if (random.oneIn(200)) {
+        propose();
+      }
+      if (random.oneIn(120)) {
+        stormTrouble();
+      }
+    }
+  }
+
+  private void stormTrouble() {
+    GroupNode node = nodes.get(random.nextInt(nodes.size()));
+    GroupNode other = nodes.get(random.nextInt(nodes.size()));
+    GroupNode leader = leader();
+    switch (random.nextInt(6)) {
+      case 0 -> network.heal();
+      case 1, 2 -> network.slow(node.number, other.number, random.nextInt(80) * MS, 0);
+      default -> {
+        // Who has just voted, and who leads.
+        GroupNode victim = leader != null && random.oneIn(2) ? leader : node;
+        if (random.oneIn(3)) {
+          victim.kill();
+        } else {
+          victim.losePower();
+        }
+        start(victim);
+      }
+    }
   }
 
   void calmDown() {
@@ -232,12 +276,11 @@ final class GroupSim implements ReplicaListener {
   }
 
   private void checkConvergence() {
-    // What was proposed to a leader that is none any more may wait for ever.
-    pending.clear();
     long before = acknowledgements;
     boolean commits =
         runUntil(
             () -> {
+              pending.removeIf(this::isHopeless);
               if (leader() != null && pending.size() < 3) {
                 propose();
               }
@@ -280,6 +323,15 @@ final class GroupSim implements ReplicaListener {
         throw violation("acknowledged proposal " + id + " is lost: " + leader.content(index));
       }
     });
+  }
+
+  /** What was proposed to a leader that is none any more may wait for ever. */
+  private boolean isHopeless(Proposal proposal) {
+    GroupNode node = nodes.get(proposal.node - 1);
+    return node.life != proposal.life
+        || node.replica == null
+        || node.replica.role() != Role.LEADER
+        || node.replica.term() != proposal.term;
   }
 
   private boolean allAgree() {
