@@ -29,7 +29,7 @@ final class PeerLink implements Connector {
   private static final long MAX_RETRY_NS = TimeUnit.SECONDS.toNanos(1);
 
   /** Who is silent for so long is taken for dead; a quarter of it after our last words we speak. */
-  private static final long SILENCE_NS = TimeUnit.SECONDS.toNanos(1);
+  static final long SILENCE_NS = TimeUnit.SECONDS.toNanos(1);
 
   /** Entries that the journal has no room for hold up everything that the peer sends. */
   private static final long MAX_HOLD_NS = TimeUnit.MILLISECONDS.toNanos(50);
@@ -200,7 +200,7 @@ final class PeerLink implements Connector {
       return true;
     }
     do {
-      int sent = channel.append(replica.group(), message, sentOfFirst, replica);
+      int sent = channel.append(replica.group(), message, sentOfFirst, replica.source());
       if (sent == FrameWriter.NO_ROOM) {
         return false;
       }
@@ -256,8 +256,7 @@ final class PeerLink implements Connector {
       boolean _ = channel.offerAgain();
       return 1;
     }
-    if (nowNs - channel.lastHeardNs() > SILENCE_NS) {
-      channel.close("nothing was heard for " + SILENCE_NS / 1_000_000 + " ms");
+    if (channel.closeIfSilent(nowNs, SILENCE_NS)) {
       return 1;
     }
     if (nowNs - lastAliveNs > SILENCE_NS / 4) {
@@ -282,6 +281,9 @@ final class PeerLink implements Connector {
   @Override
   public ConnectionHandler onConnected(Connection connection) {
     dialling = false;
+    if (replicator.isStopped()) {
+      return null;
+    }
     PeerChannel dialled =
         PeerChannel.dialled(connection, replicator.self(), node, core, replicator);
     channel = dialled;

@@ -1,14 +1,10 @@
 package io.plinth.log.replication;
 
 import io.plinth.engine.api.Status;
-import io.plinth.engine.memory.NativeMemory;
-import io.plinth.log.format.LogFormat;
-import io.plinth.log.format.RecordHeader;
 import io.plinth.log.journal.Journal;
 import io.plinth.log.wire.AppendFrame;
 import io.plinth.log.wire.EntryBody;
 import io.plinth.log.wire.EntrySource;
-import io.plinth.log.wire.WireFormat;
 import io.plinth.raft.core.AckPolicy;
 import io.plinth.raft.core.Action;
 import io.plinth.raft.core.Actions;
@@ -30,7 +26,7 @@ import io.plinth.raft.core.Role;
  * STATE, and that is durable, before any message tells them: the rules hold messages back until
  * then. If the node dies in between, nobody was told.
  */
-public final class Replica implements EntrySource {
+public final class Replica {
   /** A proposal was refused by the journal: {@link Journal#refusal} says why. */
   public static final long NO_ROOM = -100;
 
@@ -45,11 +41,10 @@ public final class Replica implements EntrySource {
   private final Journal journal;
   private final ReplicaStart start;
   private final ReplicaListener listener;
-  private final EntryPlaces places;
+  private final EntryRecords records;
+  private final Promises promises;
   private final Progress progress = new Progress();
   private final Message report = new Message();
-  private final RecordHeader record = new RecordHeader();
-  private final EntryBody body = new EntryBody();
   private RaftCore core;
   private boolean stopped;
   private boolean scheduled;
@@ -58,18 +53,7 @@ public final class Replica implements EntrySource {
   /** The frame whose entries the rules are taking. */
   private AppendFrame frame;
 
-  /** Entries up to here are in the journal; those after it could not be written yet. */
-  private long written;
-
-  private long lastSequence;
   private long unwrittenTicket;
-
-  private boolean stateWanted;
-  private boolean stateWritten;
-  private long stateSequence;
-  private long stateTerm;
-  private int stateVote;
-  private boolean stateRecovering;
 
   private long committed;
   private long flushed;
@@ -81,19 +65,24 @@ public final class Replica implements EntrySource {
     this.journal = replicator.journal();
     this.start = start;
     this.listener = listener;
-    this.places = new EntryPlaces(start.recovered().baseIndex());
     RecoveredGroup recovered = start.recovered();
+    this.records =
+        new EntryRecords(
+            group, journal, recovered.baseIndex(), replicator.has(ReplicationBug.DROP_CHECKSUMS));
     boolean lostTail =
-        !replicator.has(ReplicationBug.IGNORE_BOOT_ID)
-            && recovered.isOfAnotherBoot(replicator.bootId())
+        recovered.isOfAnotherBoot(replicator.bootId())
             && !start.clean()
-            && start.config().ackPolicy() == AckPolicy.APPENDED;
-    stateTerm = recovered.term();
-    stateVote = replicator.has(ReplicationBug.FORGET_VOTE) ? RaftCore.NO_NODE : recovered.vote();
-    stateRecovering = recovered.isRecovering() || lostTail;
-    // Before anything is promised under this boot id, the log says that it was this one.
-    stateWanted = !recovered.hasState() || recovered.isOfAnotherBoot(replicator.bootId());
-    stateSequence = journal.pendingSequence();
+            && start.config().ackPolicy() == AckPolicy.APPENDED
+            && !replicator.has(ReplicationBug.IGNORE_BOOT_ID);
+    this.promises =
+        new Promises(
+            group,
+            journal,
+            recovered,
+            replicator.bootId(),
+            lostTail,
+            replicator.has(ReplicationBug.FORGET_VOTE),
+            replicator.has(ReplicationBug.STATE_NOT_SYNCED));
   }
 
   /** Returns the number of the group. */
@@ -118,7 +107,7 @@ public final class Replica implements EntrySource {
 
   /** Returns the term. */
   public long term() {
-    return core == null ? stateTerm : core.term();
+    return core == null ? promises.term() : core.term();
   }
 
   /** Returns who leads, or {@link RaftCore#NO_NODE}. */
@@ -153,7 +142,7 @@ public final class Replica implements EntrySource {
 
   /** Returns whether this replica may have lost what it acknowledged. */
   public boolean isRecovering() {
-    return core == null ? stateRecovering : core.isRecovering();
+    return core == null ? promises.isRecovering() : core.isRecovering();
   }
 
   /** Returns the present members. */
@@ -163,7 +152,7 @@ public final class Replica implements EntrySource {
 
   /** Returns where the payload of an entry is in the log, in blocks. */
   public long payloadPlace(long index) {
-    return places.payloadPlace(index);
+    return records.places().payloadPlace(index);
   }
 
   /**
@@ -187,10 +176,9 @@ public final class Replica implements EntrySource {
       return RaftCore.BUSY;
     }
     long index = core.log().lastIndex() + 1;
-    if (!journal.begin(type, flags, group, core.term(), index, firstBlock, count)) {
+    if (!records.begin(type, flags, core.term(), index, firstBlock, count)) {
       return NO_ROOM;
     }
-    noteWritten(index);
     long proposed = core.propose(EntryLog.NO_PLACE, EntryBody.lengthBytes(type, count));
     if (proposed != index) {
       throw new IllegalStateException("proposed as " + proposed + ", written as " + index);
@@ -261,39 +249,39 @@ public final class Replica implements EntrySource {
   /** Forgets entries up to {@code index}, which are committed, durable and applied. */
   public void compact(long index) {
     core.compact(index);
-    places.compact(core.log().baseIndex());
+    records.places().compact(core.log().baseIndex());
   }
 
   /** Writes the promises anew, so that the log before does not hold the only ones. */
   public void writeState() {
-    stateWanted = true;
-    writeStateIfWanted();
+    promises.wantAgain();
+    writePromises();
   }
 
   // What the replicator tells.
 
   /** Begins to take part once all that was found, and written since, is durable. */
   void onDurableAtStart(long sequence) {
-    if (core != null || stopped || stateWanted || sequence < stateSequence) {
+    if (core != null || stopped || !promises.isDurable(sequence)) {
       return;
     }
-    EntryLog log = start.recovered().entryLog(places);
+    boolean _ = promises.advanceDurable(sequence);
+    EntryLog log = start.recovered().entryLog(records.places());
+    records.recoveredUpTo(log.lastIndex());
     core =
         new RaftCore(
             start.config(),
             new RaftStart(
                 replicator.self().node(),
                 replicator.self().incarnation(),
-                stateTerm,
-                stateVote,
-                stateRecovering,
+                promises.term(),
+                promises.vote(),
+                promises.isRecovering(),
                 false,
                 start.membership(),
                 log,
                 log.lastIndex()),
             replicator.chance());
-    stateWritten = false;
-    written = log.lastIndex();
     committed = log.baseIndex();
     drain();
     if (core.membership().voterCount() == 1
@@ -332,7 +320,7 @@ public final class Replica implements EntrySource {
     if (hasUnwritten()) {
       return false;
     }
-    if (!reserve(newFrame)) {
+    if (!records.reserve(newFrame)) {
       // Without hope it is as if it had been lost: the leader sends it again, and perhaps there is
       // room then.
       return journal.refusal() != Status.EAGAIN;
@@ -352,7 +340,7 @@ public final class Replica implements EntrySource {
   }
 
   void onAppended(long sequence) {
-    if (replicator.has(ReplicationBug.STATE_NOT_SYNCED) && isRunning() && stateWritten) {
+    if (replicator.has(ReplicationBug.STATE_NOT_SYNCED) && isRunning()) {
       onDurable(0);
     }
     if (isRunning() && progress.advanceAppended(sequence)) {
@@ -382,9 +370,9 @@ public final class Replica implements EntrySource {
       core.step(report.durableUpTo(self, progress.ticket(), progress.index()));
       drain();
     }
-    if (stateWritten && stateSequence <= sequence) {
-      stateWritten = false;
-      core.step(report.hardStateDurable(self, stateTerm, stateVote, stateRecovering));
+    if (promises.advanceDurable(sequence)) {
+      core.step(
+          report.hardStateDurable(self, promises.term(), promises.vote(), promises.isRecovering()));
       drain();
     }
   }
@@ -402,7 +390,7 @@ public final class Replica implements EntrySource {
     if (stopped) {
       return;
     }
-    writeStateIfWanted();
+    writePromises();
     if (core != null) {
       writeMarkers();
       drain();
@@ -422,12 +410,12 @@ public final class Replica implements EntrySource {
 
   /** Returns whether something waits for room in the journal. */
   boolean isWaiting() {
-    return !stopped && (stateWanted || (core != null && hasUnwritten()));
+    return !stopped && (promises.isWanted() || (core != null && hasUnwritten()));
   }
 
   /** Returns whether appends are on their way to the device. */
   boolean isUnsettled() {
-    return !stopped && (core == null || stateWritten || progress.size() > 0);
+    return !stopped && (core == null || promises.isWritten() || progress.size() > 0);
   }
 
   // The actions of the rules.
@@ -444,7 +432,7 @@ public final class Replica implements EntrySource {
     }
     actions.clear();
     draining = false;
-    writeStateIfWanted();
+    writePromises();
     if (isUnsettled() || isWaiting()) {
       replicator.schedule(this);
     }
@@ -454,13 +442,7 @@ public final class Replica implements EntrySource {
     switch (action.kind()) {
       case SEND -> replicator.send(this, action.message());
       case APPEND -> append(action);
-      case PERSIST_HARD_STATE -> {
-        stateWanted = true;
-        stateWritten = false;
-        stateTerm = action.term();
-        stateVote = action.node();
-        stateRecovering = action.recovering();
-      }
+      case PERSIST_HARD_STATE -> promises.want(action.term(), action.node(), action.recovering());
       case COMMIT -> {
         long from = committed;
         committed = Math.max(from, action.index());
@@ -490,7 +472,7 @@ public final class Replica implements EntrySource {
 
   private void append(Action action) {
     if (frame != null) {
-      writeFrame(action.firstIndex(), action.index());
+      records.write(frame, action.firstIndex(), action.index());
     } else {
       unwrittenTicket = action.ticket();
       writeMarkers();
@@ -502,14 +484,14 @@ public final class Replica implements EntrySource {
   }
 
   private void onWritten(long ticket, long index) {
-    progress.add(lastSequence, ticket, index);
+    progress.add(records.lastSequence(), ticket, index);
     if (start.config().ackPolicy() == AckPolicy.DURABLE || progress.size() > MAX_UNSYNCED) {
       journal.requestSync();
     }
   }
 
   private boolean hasUnwritten() {
-    return written < core.log().lastIndex();
+    return records.lastIndex() < core.log().lastIndex();
   }
 
   /** Writes entries of this leader that are not the caller's, as far as there is room. */
@@ -518,100 +500,19 @@ public final class Replica implements EntrySource {
       return;
     }
     EntryLog log = core.log();
-    for (long index = written + 1; index <= log.lastIndex(); index++) {
-      if (!writeMarker(index, log.term(index), log.kind(index), log.subject(index))) {
+    for (long index = records.lastIndex() + 1; index <= log.lastIndex(); index++) {
+      if (!records.writeMarker(index, log.term(index), log.kind(index), log.subject(index))) {
         return;
       }
     }
-    onWritten(unwrittenTicket, written);
+    onWritten(unwrittenTicket, records.lastIndex());
   }
 
-  private boolean writeMarker(long index, long term, EntryKind kind, int subject) {
-    if (!journal.begin(
-        RecordHeader.MARKER, WireFormat.number(kind), group, term, index, subject, 1)) {
-      return false;
+  private void writePromises() {
+    if (promises.isWanted() && !stopped) {
+      promises.write();
+      replicator.schedule(this);
     }
-    noteWritten(index);
-    return true;
-  }
-
-  /** The record just begun is that of an entry. */
-  private void noteWritten(long index) {
-    long header = journal.checksumAddress() - RecordHeader.BYTES;
-    NativeMemory memory = journal.active().file().memory();
-    long base = (long) journal.active().file().slot() * journal.active().file().sizeBytes();
-    places.put(index, base + header - memory.address(), journal.payloadPlace());
-    written = index;
-    lastSequence = journal.openSequence();
-  }
-
-  /** Makes room for all of a frame in one batch: the rules may want any part of it. */
-  private boolean reserve(AppendFrame newFrame) {
-    int headerBytes = 0;
-    int payloadBlocks = 0;
-    for (newFrame.rewind(); newFrame.next(body); ) {
-      int type = body.type == 0 ? RecordHeader.MARKER : body.type;
-      headerBytes += RecordHeader.encodedBytes(type, Math.max(1, body.count));
-      payloadBlocks += body.payloadBytes() / LogFormat.BLOCK_BYTES;
-    }
-    newFrame.rewind();
-    return headerBytes == 0 || journal.reserve(headerBytes, payloadBlocks);
-  }
-
-  /** Writes those entries of the frame that the rules have taken. */
-  private void writeFrame(long first, long last) {
-    Message message = frame.message();
-    written = first - 1;
-    frame.rewind();
-    for (long index = message.index + 1; index <= last && frame.next(body); index++) {
-      if (index < first) {
-        continue;
-      }
-      int i = (int) (index - message.index - 1);
-      boolean begun =
-          body.type == 0
-              ? writeMarker(index, message.terms[i], message.kinds[i], message.subjects[i])
-              : writeBody(index, message.terms[i]);
-      if (!begun) {
-        throw new IllegalStateException("the journal refuses what it had reserved");
-      }
-    }
-  }
-
-  private boolean writeBody(long index, long term) {
-    if (!journal.begin(body.type, body.flags, group, term, index, body.firstBlock, body.count)) {
-      return false;
-    }
-    if (body.trailerBytes() > 0 && !replicator.has(ReplicationBug.DROP_CHECKSUMS)) {
-      // The checksums are those that the leader computed: what is read later is checked from end
-      // to end.
-      NativeMemory.copy(body.trailerAddress, journal.checksumAddress(), body.trailerBytes());
-    }
-    if (body.payloadBytes() > 0) {
-      NativeMemory.copy(body.payloadAddress, journal.payloadAddress(), body.payloadBytes());
-    }
-    noteWritten(index);
-    return true;
-  }
-
-  private void writeStateIfWanted() {
-    if (!stateWanted || stopped) {
-      return;
-    }
-    if (journal.begin(
-        RecordHeader.STATE,
-        stateRecovering ? RecordHeader.RECOVERING : 0,
-        group,
-        stateTerm,
-        replicator.bootId(),
-        stateVote,
-        1)) {
-      stateWanted = false;
-      stateWritten = true;
-      stateSequence = replicator.has(ReplicationBug.STATE_NOT_SYNCED) ? 0 : journal.openSequence();
-      journal.requestSync();
-    }
-    replicator.schedule(this);
   }
 
   // Entries for peers.
@@ -628,35 +529,17 @@ public final class Replica implements EntrySource {
         && (message.entryCount == 0 || log.term(last) == message.terms[message.entryCount - 1]);
   }
 
-  @Override
+  /** Returns the entries for peers. */
+  EntrySource source() {
+    return records;
+  }
+
+  /**
+   * Describes the record of an entry that is not compacted.
+   *
+   * @return false when it is not in memory
+   */
   public boolean describe(long index, EntryBody entry) {
-    long position = places.position(index);
-    long block = journal.residentAddress(position / LogFormat.BLOCK_BYTES);
-    if (block == 0) {
-      return false;
-    }
-    record.wrap(block + position % LogFormat.BLOCK_BYTES, RecordHeader.BYTES);
-    EntryBody _ = entry.clear();
-    entry.type = record.type();
-    entry.flags = record.flags();
-    entry.firstBlock = record.firstBlock();
-    entry.count = record.blockCount();
-    entry.trailerAddress = record.checksumAddress();
-    entry.place = places.payloadPlace(index);
-    if (entry.payloadBytes() > 0) {
-      entry.payloadAddress = journal.residentAddress(entry.place);
-      entry.region = (int) (entry.place / journal.blocksPerSegment());
-    }
-    return entry.payloadBytes() == 0 || entry.payloadAddress != 0;
-  }
-
-  @Override
-  public long pin(EntryBody entry) {
-    return journal.pin(entry.place);
-  }
-
-  @Override
-  public void release(long token) {
-    journal.release(token);
+    return records.describe(index, entry);
   }
 }

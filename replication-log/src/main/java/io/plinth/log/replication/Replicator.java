@@ -44,6 +44,8 @@ public final class Replicator implements PeerListener {
   // The same, in the order in which they were added.
   private final ArrayList<Replica> all = new ArrayList<>();
   private final ArrayList<PeerLink> peers = new ArrayList<>();
+  // Connections whose other side has not said who it is.
+  private final ArrayList<PeerChannel> strangers = new ArrayList<>();
   // Replicas that have something to do, or to hear from the journal.
   private ArrayList<Replica> busy = new ArrayList<>();
   private ArrayList<Replica> atWork = new ArrayList<>();
@@ -91,7 +93,12 @@ public final class Replicator implements PeerListener {
 
   /** Returns the handler for a connection that a peer has made. */
   public ConnectionHandler accept(Connection connection) {
-    return PeerChannel.accepted(connection, self, this);
+    if (stopped) {
+      return null;
+    }
+    PeerChannel channel = PeerChannel.accepted(connection, self, this);
+    strangers.add(channel);
+    return channel;
   }
 
   /** Adds a replica. It takes part once what it starts from is durable. */
@@ -118,6 +125,9 @@ public final class Replicator implements PeerListener {
     stopped = true;
     for (int i = 0; i < peers.size(); i++) {
       peers.get(i).close();
+    }
+    for (int i = 0; i < strangers.size(); i++) {
+      strangers.get(i).close("this node stops");
     }
   }
 
@@ -172,6 +182,9 @@ public final class Replicator implements PeerListener {
     }
     passTime();
     int work = 0;
+    for (int i = 0; i < strangers.size(); i++) {
+      boolean _ = strangers.get(i).closeIfSilent(nowNs, PeerLink.SILENCE_NS);
+    }
     for (int i = 0; i < peers.size(); i++) {
       work += peers.get(i).work(nowNs);
     }
@@ -278,6 +291,10 @@ public final class Replicator implements PeerListener {
     return bugs.contains(bug);
   }
 
+  boolean isStopped() {
+    return stopped;
+  }
+
   Journal journal() {
     return journal;
   }
@@ -326,6 +343,7 @@ public final class Replicator implements PeerListener {
 
   @Override
   public void onOpen(PeerChannel channel) {
+    boolean _ = strangers.remove(channel);
     link(channel.peer().node()).onOpen(channel);
   }
 
@@ -359,6 +377,7 @@ public final class Replicator implements PeerListener {
 
   @Override
   public void onClosed(PeerChannel channel, String why) {
+    boolean _ = strangers.remove(channel);
     if (channel.peer() != null) {
       link(channel.peer().node()).onClosed(channel, why);
       return;

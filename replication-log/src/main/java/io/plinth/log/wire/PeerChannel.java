@@ -110,9 +110,13 @@ public final class PeerChannel implements ConnectionHandler, FrameSink {
     return open && !ended;
   }
 
-  /** Returns when something was received last, on the scale of the core's clock. */
-  public long lastHeardNs() {
-    return lastHeardNs;
+  /** Ends the connection if nothing was received for so long; returns whether it was so. */
+  public boolean closeIfSilent(long nowNs, long silenceNs) {
+    boolean silent = nowNs - lastHeardNs > silenceNs;
+    if (silent) {
+      close("nothing was heard for " + silenceNs / 1_000_000 + " ms");
+    }
+    return silent;
   }
 
   /**

@@ -137,6 +137,26 @@ final class GroupSim implements ReplicaListener {
       if (random.oneIn(120)) {
         stormTrouble();
       }
+      if (random.oneIn(8)) {
+        killVoter();
+      }
+    }
+  }
+
+  /** While one stands for election, another, who may just have voted, is started anew. */
+  private void killVoter() {
+    GroupNode voter = nodes.get(random.nextInt(nodes.size()));
+    for (GroupNode node : nodes) {
+      boolean stands = node.replica != null && node.replica.role() == Role.CANDIDATE;
+      if (stands && node != voter && voter.replica != null) {
+        if (random.oneIn(3)) {
+          voter.kill();
+        } else {
+          voter.losePower();
+        }
+        start(voter);
+        return;
+      }
     }
   }
 
@@ -146,7 +166,7 @@ final class GroupSim implements ReplicaListener {
     GroupNode leader = leader();
     switch (random.nextInt(6)) {
       case 0 -> network.heal();
-      case 1, 2 -> network.slow(node.number, other.number, random.nextInt(80) * MS, 0);
+      case 1, 2 -> network.slow(node.number, other.number, (15L + random.nextInt(25)) * MS, 0);
       default -> {
         // Who has just voted, and who leads.
         GroupNode victim = leader != null && random.oneIn(2) ? leader : node;
@@ -384,8 +404,9 @@ final class GroupSim implements ReplicaListener {
     raisedEpochs++;
     epochTerm = node.replica.term();
     int kept = 0;
+    // The newest entry is the one that begins the epoch; it is not written yet.
     while (kept < history.size()
-        && kept < node.replica.lastIndex()
+        && kept < node.replica.lastIndex() - 1
         && node.content(kept + 1L).equals(history.get(kept))) {
       kept++;
     }

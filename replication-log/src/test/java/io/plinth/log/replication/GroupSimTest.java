@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.fail;
 import io.plinth.raft.core.AckPolicy;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
@@ -51,6 +52,7 @@ class GroupSimTest {
   /** Each mistake is found, or the checks are worth nothing. */
   @ParameterizedTest
   @EnumSource(ReplicationBug.class)
+  @Timeout(600)
   void mistakesAreFound(ReplicationBug bug) {
     for (int seed = 1; seed <= MAX_SEEDS; seed++) {
       try {
