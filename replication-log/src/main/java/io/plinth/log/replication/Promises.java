@@ -2,7 +2,6 @@ package io.plinth.log.replication;
 
 import io.plinth.log.format.RecordHeader;
 import io.plinth.log.journal.Journal;
-import io.plinth.raft.core.RaftCore;
 
 /**
  * Term, vote and standing of a replica, as a record STATE of the journal. Wanted, then written,
@@ -24,8 +23,7 @@ final class Promises {
    * Creates what recovery has found.
    *
    * @param lostTail whether what was acknowledged may be lost
-   * @param forgetsVote a mistake that tests make
-   * @param toldEarly another one: what is written is told as durable
+   * @param toldEarly a mistake that tests make: what is written is told as durable
    */
   Promises(
       int group,
@@ -33,14 +31,13 @@ final class Promises {
       RecoveredGroup found,
       long bootId,
       boolean lostTail,
-      boolean forgetsVote,
       boolean toldEarly) {
     this.group = group;
     this.journal = journal;
     this.bootId = bootId;
     this.toldEarly = toldEarly;
     term = found.term();
-    vote = forgetsVote ? RaftCore.NO_NODE : found.vote();
+    vote = found.vote();
     recovering = found.isRecovering() || lostTail;
     // Before anything is promised under this boot id, the log says that it was this one.
     wanted = !found.hasState() || found.isOfAnotherBoot(bootId);

@@ -81,7 +81,6 @@ public final class Replica {
             recovered,
             replicator.bootId(),
             lostTail,
-            replicator.has(ReplicationBug.FORGET_VOTE),
             replicator.has(ReplicationBug.STATE_NOT_SYNCED));
   }
 

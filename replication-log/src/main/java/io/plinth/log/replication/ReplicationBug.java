@@ -11,8 +11,6 @@ public enum ReplicationBug {
   ACK_BEFORE_SYNC,
   /** Term and vote are told before the record that holds them is durable. */
   STATE_NOT_SYNCED,
-  /** A start forgets whom it voted for. */
-  FORGET_VOTE,
   /** A start does not see that the machine was started anew. */
   IGNORE_BOOT_ID,
   /** Recovery keeps an entry where a later record of the log replaced it. */

@@ -58,6 +58,10 @@ final class GroupNode implements JournalListener {
   Journal journal;
   Replicator replicator;
   Replica replica;
+
+  /** What the log held at the newest start. */
+  RecoveredGroup found;
+
   boolean up;
   int life;
   int slowSyncNs;
@@ -88,9 +92,10 @@ final class GroupNode implements JournalListener {
     storage.slowSyncs(slowSyncNs);
     superblocks = new SuperblockStore(storage);
     String name = "node-" + number;
-    Superblock.Values found = superblocks.read(name);
-    if (found == null) {
-      found =
+
+    Superblock.Values before = superblocks.read(name);
+    if (before == null) {
+      before =
           new Superblock.Values(
               SEGMENT_BYTES,
               0,
@@ -104,15 +109,15 @@ final class GroupNode implements JournalListener {
               true);
     }
     GroupRecovery groups = new GroupRecovery(bugs);
-    RecoveredLog recovered = LogRecovery.recover(name, storage, found, bootId, Set.of(), groups);
-    boolean clean = found.clean() && recovered.nextSequence() - 1 == found.durableSequence();
+    RecoveredLog recovered = LogRecovery.recover(name, storage, before, bootId, Set.of(), groups);
+    boolean clean = before.clean() && recovered.nextSequence() - 1 == before.durableSequence();
     journal =
         new Journal(
             name,
             core,
             storage,
-            found.logId(),
-            (int) found.starts() + 1,
+            before.logId(),
+            (int) before.starts() + 1,
             recovered,
             clean,
             1 << 30,
@@ -121,15 +126,15 @@ final class GroupNode implements JournalListener {
             Set.of());
     superblock =
         new Superblock.Values(
-            found.segmentBytes(),
-            found.generation() + 1,
-            found.logId(),
-            found.nodeId(),
+            before.segmentBytes(),
+            before.generation() + 1,
+            before.logId(),
+            before.nodeId(),
             bootId,
-            found.starts() + 1,
+            before.starts() + 1,
             recovered.durableSequence(),
-            found.start(),
-            found.checkpoint(),
+            before.start(),
+            before.checkpoint(),
             false);
     PeerIdentity self = PeerIdentity.of(CLUSTER, number, 0, superblock.starts(), bootId);
     replicator = new Replicator(core, journal, host, self, random::nextLong, TICK_NS, bugs);
@@ -142,6 +147,7 @@ final class GroupNode implements JournalListener {
     core.addCycleTask(journal);
     core.addCycleTask(replicator::afterSeal);
     RecoveredGroup group = groups.group(GROUP);
+    found = group;
     boolean accepted =
         superblocks.write(superblock, (context, result) -> open(group, clean, result), 0);
     if (!accepted) {

@@ -145,6 +145,21 @@ class ReplicaTest implements ReplicaListener {
   }
 
   @Test
+  void aVoteIsFoundAgainInTheLog() throws RecoveryException {
+    group(3, AckPolicy.APPENDED);
+    GroupNode leader = awaitLeader();
+    long term = leader.replica.term();
+    int votes = 0;
+    for (GroupNode node : nodes) {
+      node.kill();
+      node.start();
+      boolean voted = node.found.term() == term && node.found.vote() == leader.number;
+      votes += voted ? 1 : 0;
+    }
+    assertThat(votes).as("a majority has voted for the leader").isGreaterThanOrEqualTo(2);
+  }
+
+  @Test
   void underDurableNothingIsCommittedBeforeAMajorityHasSynced() throws RecoveryException {
     group(3, AckPolicy.DURABLE);
     GroupNode leader = awaitLeader();
