@@ -225,6 +225,40 @@ class ReplicaTest implements ReplicaListener {
     await(() -> slow.replica.committedIndex() == leader.replica.committedIndex());
   }
 
+  /** Writes three blocks; as often as the journal has to make room first. */
+  private long written(GroupNode node, long id) {
+    long index = node.write(id, 3);
+    while (index == Replica.NO_ROOM && node.journal.refusal() == Status.EAGAIN) {
+      step();
+      index = node.write(id, 3);
+    }
+    assertThat(index).isPositive();
+    return index;
+  }
+
+  @Test
+  void aFollowerWithoutRoomDelaysNobodyAndCatchesUpWhenThereIsSome() throws RecoveryException {
+    group(3, AckPolicy.DURABLE);
+    GroupNode leader = awaitLeader();
+    GroupNode full = followers().get(0);
+    full.storage.limitNewSegments(0);
+    long slowest = 0;
+    for (int i = 0; i < 300; i++) {
+      long start = network.nowNs();
+      long index = written(leader, i);
+      await(() -> leader.replica.committedIndex() == index);
+      slowest = Math.max(slowest, network.nowNs() - start);
+    }
+    assertThat(leader).isSameAs(leader());
+    assertThat(slowest).isLessThan(50 * MS);
+    assertThat(full.replica.lastIndex()).isLessThan(leader.replica.lastIndex());
+    full.disk.limitSegments(Integer.MAX_VALUE);
+    await(() -> full.replica.committedIndex() == leader.replica.committedIndex());
+    for (long i = 1; i <= leader.replica.lastIndex(); i++) {
+      assertThat(full.content(i)).isEqualTo(leader.content(i));
+    }
+  }
+
   @Test
   void aLostConnectionIsMadeAnew() throws RecoveryException {
     group(3, AckPolicy.APPENDED);

@@ -224,6 +224,23 @@ class PeerChannelTest {
     assertThat(acceptor.closed).isEqualTo("a hello or refusal of 32592 bytes is not possible");
   }
 
+  @Test
+  void noFlippedBitOfAHelloIsTaken() {
+    for (int bit = 0; bit < 80 * 8; bit++) {
+      Owner owner = new Owner();
+      Pipe pipe =
+          new Pipe(
+              connection -> new Collector(),
+              connection -> PeerChannel.accepted(connection, TWO, owner));
+      byte[] hello = hello(80);
+      hello[bit / 8] ^= (byte) (1 << bit % 8);
+      pipe.send(pipe.near, hello);
+      assertThat(owner.events).as("bit %d", bit).isEmpty();
+      boolean waitsForMore = bit / 8 == 8 || bit / 8 == 9;
+      assertThat(owner.closed != null || waitsForMore).as("bit %d", bit).isTrue();
+    }
+  }
+
   /** A later version may have more to say; and bytes come as they like. */
   @Test
   void aLongerHelloIsTakenInAnyPieces() {
