@@ -28,6 +28,7 @@ public final class Status {
   public static final int ENOBUFS = -105;
   public static final int ESHUTDOWN = -108;
   public static final int ETIMEDOUT = -110;
+  public static final int ECONNREFUSED = -111;
   public static final int ECANCELED = -125;
 
   private Status() {}
@@ -64,6 +65,7 @@ public final class Status {
       case ENOBUFS -> "ENOBUFS";
       case ESHUTDOWN -> "ESHUTDOWN";
       case ETIMEDOUT -> "ETIMEDOUT";
+      case ECONNREFUSED -> "ECONNREFUSED";
       case ECANCELED -> "ECANCELED";
       default -> result >= 0 ? "OK" : "errno " + -result;
     };

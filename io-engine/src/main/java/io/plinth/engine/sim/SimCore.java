@@ -20,6 +20,7 @@ public final class SimCore implements Core, Clock {
   private final TimerQueue timers = new TimerQueue();
   private final ArrayDeque<Runnable> inbox = new ArrayDeque<>();
   private final List<CycleTask> tasks = new ArrayList<>();
+  private final List<CycleTask> lastTasks = new ArrayList<>();
   private final ArrayDeque<Done> completions = new ArrayDeque<>();
   private long nowNs;
 
@@ -48,12 +49,20 @@ public final class SimCore implements Core, Clock {
     for (CycleTask task : List.copyOf(tasks)) {
       task.doWork(nowNs);
     }
+    for (CycleTask task : List.copyOf(lastTasks)) {
+      task.doWork(nowNs);
+    }
     timers.fire(nowNs);
   }
 
   /** Lets an operation end after a delay. */
   public void complete(long delayNs, Completion completion, long context, int result) {
     completions.add(new Done(nowNs + delayNs, completion, context, result));
+  }
+
+  /** Adds work to be done after all other tasks of a cycle: what a network sends. */
+  void addLastTask(CycleTask task) {
+    lastTasks.add(task);
   }
 
   /** Returns how many operations have not ended. */

@@ -2,8 +2,10 @@ package io.plinth.engine.net;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.plinth.engine.api.Acceptor;
 import io.plinth.engine.api.Connection;
 import io.plinth.engine.api.ConnectionHandler;
+import io.plinth.engine.api.Core;
 import io.plinth.engine.api.Listener;
 import io.plinth.engine.api.Releasable;
 import io.plinth.engine.api.Status;
@@ -44,7 +46,7 @@ abstract class ConnectionContractTest {
   }
 
   /** A session that the test controls; methods are called on the core. */
-  protected static class Session implements ConnectionHandler {
+  protected class Session implements ConnectionHandler {
     final ByteArrayOutputStream received = new ByteArrayOutputStream();
     final BlockingQueue<String> events = new LinkedBlockingQueue<>();
     final AtomicReference<Connection> connection = new AtomicReference<>();
@@ -93,7 +95,7 @@ abstract class ConnectionContractTest {
     }
 
     String next() throws InterruptedException {
-      String event = events.poll(20, TimeUnit.SECONDS);
+      String event = cores.take(events);
       assertThat(event).as("an event of the session").isNotNull();
       return event;
     }
@@ -107,9 +109,40 @@ abstract class ConnectionContractTest {
   private final UnsafeBuffer buffer = memory.buffer(0, MEMORY_BYTES);
   private final BlockingQueue<Session> accepted = new LinkedBlockingQueue<>();
   private final BlockingQueue<Throwable> failures = new LinkedBlockingQueue<>();
-  Engine engine;
+  private Cores cores;
   private Listener listener;
   private Session nextSession = new Session();
+
+  /** Two cores with a network each. */
+  interface Cores {
+    Listener listen(Acceptor acceptor) throws Exception;
+
+    Core core(int id);
+
+    /** Runs something on a core and waits for it. */
+    void run(int core, Runnable work) throws Exception;
+
+    int connectionCount(int core);
+
+    void closeAll(int core);
+
+    /** Waits for an element, or returns null when none comes for long. */
+    <T> T take(BlockingQueue<T> queue) throws InterruptedException;
+
+    /** Lets something else happen. */
+    void pass();
+
+    /** Returns the time that connections live in. */
+    long nowNs();
+
+    void shutdown() throws Exception;
+  }
+
+  /** Starts the cores. */
+  protected Cores startCores() throws Exception {
+    return new EngineCores(
+        Engine.start(2, 16, 0, (core, cause) -> failures.add(cause), driverFactory()));
+  }
 
   /** Makes the drivers of the cores. */
   protected abstract DriverFactory driverFactory();
@@ -122,22 +155,15 @@ abstract class ConnectionContractTest {
 
   @BeforeEach
   void start() throws Exception {
-    engine = Engine.start(2, 16, 0, (core, cause) -> failures.add(cause), driverFactory());
+    cores = startCores();
     listener =
-        engine.callOn(
-            0,
-            () ->
-                engine
-                    .network(0)
-                    .listen(
-                        "127.0.0.1:0",
-                        connection -> {
-                          Session session = nextSession;
-                          session.connection.set(connection);
-                          onAccept(connection);
-                          accepted.add(session);
-                          return session;
-                        }));
+        cores.listen(connection -> {
+          Session session = nextSession;
+          session.connection.set(connection);
+          onAccept(connection);
+          accepted.add(session);
+          return session;
+        });
     for (int i = 0; i < MEMORY_BYTES; i += 8) {
       buffer.putLong(i, i * 0x9E3779B97F4A7C15L);
     }
@@ -154,14 +180,17 @@ abstract class ConnectionContractTest {
             if (id == 0) {
               listener.close();
             }
-            engine.network(id).closeAll();
+            cores.closeAll(id);
           });
     }
     for (int core = 0; core < 2; core++) {
       int id = core;
-      while (engine.callOn(id, () -> engine.network(id).connectionCount()) > 0) {}
+      int[] count = {1};
+      while (count[0] > 0) {
+        onCore(id, () -> count[0] = cores.connectionCount(id));
+      }
     }
-    engine.shutdown();
+    cores.shutdown();
     memory.close();
     assertThat(failures).as("failures of cores").isEmpty();
   }
@@ -405,10 +434,10 @@ abstract class ConnectionContractTest {
             if (from.core().id() == 0) {
               assertThat(from.core().inCore()).isTrue();
               put(from, ascii("moving"), new ByteArrayOutputStream());
-              from.moveTo(engine.core(1));
+              from.moveTo(cores.core(1));
               return 1;
             }
-            assertThat(engine.core(1).inCore()).isTrue();
+            assertThat(cores.core(1).inCore()).isTrue();
             return super.onReceive(from, bytes, offset, length);
           }
         };
@@ -426,7 +455,7 @@ abstract class ConnectionContractTest {
 
     assertThat(session.received.toString(StandardCharsets.US_ASCII)).isEqualTo("rest and more");
     assertThat(session.connection.get().id()).isEqualTo(id);
-    assertThat(engine.network(0).connectionCount()).isZero();
+    assertThat(cores.connectionCount(0)).isZero();
     onCore(1, () -> put(session.connection.get(), ascii("here"), new ByteArrayOutputStream()));
     assertThat(peer.receive(4)).isEqualTo(ascii("here"));
     peer.close();
@@ -482,12 +511,12 @@ abstract class ConnectionContractTest {
   void aPeerThatNeverClosesItsEndIsNotWaitedForLong() throws Exception {
     Peer _ = connect(listener.address());
     Session session = accept();
-    long start = System.nanoTime();
+    long start = cores.nowNs();
 
     onCore(0, () -> session.connection.get().closeAfterFlush());
 
     session.awaitEvent("closed OK");
-    assertThat(System.nanoTime() - start)
+    assertThat(cores.nowNs() - start)
         .isBetween(TimeUnit.MILLISECONDS.toNanos(500), TimeUnit.SECONDS.toNanos(10));
   }
 
@@ -522,7 +551,7 @@ abstract class ConnectionContractTest {
   }
 
   /** Counts releases by token. */
-  private static final class Loans implements Releasable {
+  private final class Loans implements Releasable {
     private final List<AtomicInteger> counts = new ArrayList<>();
 
     Loans(int count) {
@@ -547,10 +576,64 @@ abstract class ConnectionContractTest {
     void awaitAll() {
       for (int i = 0; i < counts.size(); i++) {
         while (counts.get(i).get() == 0) {
-          Thread.onSpinWait();
+          cores.pass();
         }
         assertThat(counts.get(i)).as("releases of loan %d", i).hasValue(1);
       }
+    }
+  }
+
+  /** Real cores, each with a thread. */
+  private record EngineCores(Engine engine) implements Cores {
+    @Override
+    public Listener listen(Acceptor acceptor) throws Exception {
+      return engine.callOn(0, () -> engine.network(0).listen("127.0.0.1:0", acceptor));
+    }
+
+    @Override
+    public Core core(int id) {
+      return engine.core(id);
+    }
+
+    @Override
+    public void run(int core, Runnable work) throws Exception {
+      boolean _ =
+          engine.callOn(
+              core,
+              () -> {
+                work.run();
+                return true;
+              });
+    }
+
+    @Override
+    public int connectionCount(int core) {
+      return engine.network(core).connectionCount();
+    }
+
+    @Override
+    public void closeAll(int core) {
+      engine.network(core).closeAll();
+    }
+
+    @Override
+    public <T> T take(BlockingQueue<T> queue) throws InterruptedException {
+      return queue.poll(20, TimeUnit.SECONDS);
+    }
+
+    @Override
+    public void pass() {
+      Thread.onSpinWait();
+    }
+
+    @Override
+    public long nowNs() {
+      return System.nanoTime();
+    }
+
+    @Override
+    public void shutdown() throws Exception {
+      engine.shutdown();
     }
   }
 
@@ -592,7 +675,7 @@ abstract class ConnectionContractTest {
   }
 
   final Session acceptedSession() throws InterruptedException {
-    Session session = accepted.poll(20, TimeUnit.SECONDS);
+    Session session = cores.take(accepted);
     assertThat(session).as("accepted session").isNotNull();
     return session;
   }
@@ -606,11 +689,11 @@ abstract class ConnectionContractTest {
     onCore(
         0,
         () ->
-            engine
+            cores
                 .core(0)
                 .timers()
                 .schedule(
-                    engine.core(0).clock().nowNs(),
+                    cores.core(0).clock().nowNs(),
                     now -> {
                       try {
                         work.run();
@@ -619,12 +702,15 @@ abstract class ConnectionContractTest {
                         done.completeExceptionally(e);
                       }
                     }));
+    while (!done.isDone()) {
+      cores.pass();
+    }
     assertThat(done.get()).isTrue();
   }
 
   final void onCore(int core, Runnable work) throws Exception {
     AtomicReference<Throwable> failure = new AtomicReference<>();
-    engine.callOn(
+    cores.run(
         core,
         () -> {
           try {
@@ -632,7 +718,6 @@ abstract class ConnectionContractTest {
           } catch (AssertionError e) {
             failure.set(e);
           }
-          return true;
         });
     if (failure.get() != null) {
       throw new AssertionError("on core " + core, failure.get());

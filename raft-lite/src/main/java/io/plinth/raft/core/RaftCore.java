@@ -179,6 +179,30 @@ public final class RaftCore {
   }
 
   /**
+   * Stands for election without waiting, as for the only voter of a group, which need not fear that
+   * somebody else leads.
+   */
+  public void campaign() {
+    if (role != Role.LEADER && mayCampaign()) {
+      election.startPreVote();
+    }
+  }
+
+  /**
+   * Returns what {@link #propose} would refuse with now, or 0: for who must do something before
+   * that can't be taken back.
+   */
+  public long refusal() {
+    if (role != Role.LEADER) {
+      return NOT_LEADER;
+    }
+    if (leadership.refusesProposals()) {
+      return TRANSFERRING;
+    }
+    return log.lastIndex() - commit >= config.maxUncommittedEntries() ? BUSY : 0;
+  }
+
+  /**
    * Proposes an entry.
    *
    * @param place where its payload is, the caller's business
@@ -186,14 +210,9 @@ public final class RaftCore {
    * @return its index, or one of the negative constants
    */
   public long propose(long place, int lengthBytes) {
-    if (role != Role.LEADER) {
-      return NOT_LEADER;
-    }
-    if (leadership.refusesProposals()) {
-      return TRANSFERRING;
-    }
-    if (log.lastIndex() - commit >= config.maxUncommittedEntries()) {
-      return BUSY;
+    long refusal = refusal();
+    if (refusal != 0) {
+      return refusal;
     }
     long index = appendOwn(EntryKind.PAYLOAD, NO_NODE, place, lengthBytes);
     leadership.replicate();

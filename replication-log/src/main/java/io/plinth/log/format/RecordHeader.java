@@ -29,6 +29,12 @@ import org.agrona.concurrent.UnsafeBuffer;
  *       the trailer is that of RELOCATE, with the place to refer to.
  *   <li>{@link #META}: payload blocks of a checkpoint; {@code flags} says of which kind. The
  *       trailer is one CRC32C for each block, padded to 8 bytes, and then the number of each (u32).
+ *   <li>{@link #MARKER}: an entry of the group that is not the caller's. {@code flags} is its kind
+ *       as the peer protocol numbers it, {@code firstBlock} whom it is about or -1, {@code
+ *       blockCount} 1. No trailer.
+ *   <li>{@link #STATE}: what a replica promised, no entry of its group: {@code term}; its vote, or
+ *       -1, in {@code firstBlock}; in {@code index} 64 bits of the machine's boot id; {@code
+ *       blockCount} 1; {@link #RECOVERING} or 0. The newest one counts. No trailer.
  * </ul>
  *
  * The trailer is padded to a multiple of 8 bytes.
@@ -51,6 +57,15 @@ public final class RecordHeader {
 
   /** Blocks of a checkpoint. */
   public static final int META = 6;
+
+  /** An entry that the rules of consensus need. */
+  public static final int MARKER = 7;
+
+  /** Term, vote and standing of a replica. */
+  public static final int STATE = 8;
+
+  /** Flag of {@link #STATE}: the replica may have lost what it acknowledged. */
+  public static final int RECOVERING = 1;
 
   /** Flag of {@link #RELOCATE}: the blocks do not match their checksums, and did not before. */
   public static final int DAMAGED = 1;
@@ -225,7 +240,7 @@ public final class RecordHeader {
    * Returns whether the fields can be those of a record within a batch of {@code payloadBlocks}.
    */
   public boolean isPossible(int available, int payloadBlocks) {
-    if (available < BYTES || type() < WRITE || type() > META) {
+    if (available < BYTES || type() < WRITE || type() > STATE) {
       return false;
     }
     int count = blockCount();

@@ -400,6 +400,24 @@ public final class Journal implements CycleTask, Completion, Releasable {
    *     after EAGAIN {@link JournalListener#onReady} tells when to try again
    */
   public boolean begin(int type, int flags, ReplicaGroup group, long firstBlock, int count) {
+    if (!admit(type, count)) {
+      return false;
+    }
+    encode(type, flags, group.id(), group.term(), group.propose(), firstBlock, count);
+    return true;
+  }
+
+  /** Begins a record whose group, term and index somebody else decides, as {@link #begin} does. */
+  public boolean begin(
+      int type, int flags, int group, long term, long index, long firstBlock, int count) {
+    if (!admit(type, count)) {
+      return false;
+    }
+    encode(type, flags, group, term, index, firstBlock, count);
+    return true;
+  }
+
+  private boolean admit(int type, int count) {
     int headerBytes = RecordHeader.encodedBytes(type, count);
     int payloadBlocks = RecordHeader.hasPayload(type) ? count : 0;
     boolean open = failure == Status.OK && !closed;
@@ -409,7 +427,6 @@ public final class Journal implements CycleTask, Completion, Releasable {
     if (!reserve(headerBytes, payloadBlocks, type == RecordHeader.WRITE)) {
       return false;
     }
-    encode(type, flags, group.id(), group.term(), group.propose(), firstBlock, count);
     if (type == RecordHeader.WRITE) {
       counters.dataRecords++;
       counters.dataBlocks += count;

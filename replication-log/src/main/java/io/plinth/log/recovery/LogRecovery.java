@@ -510,6 +510,7 @@ public final class LogRecovery {
                 slot,
                 batch.headerStart()));
       }
+      visitor.onPosition((long) slot * storage.segmentBytes() + batch.headerStart() + at);
       visitor.onRecord(record, payload + record.payloadBlock());
       at += RecordHeader.encodedBytes(record.type(), record.blockCount());
     }

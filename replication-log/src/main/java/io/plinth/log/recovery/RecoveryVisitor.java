@@ -15,6 +15,13 @@ public interface RecoveryVisitor {
   default void onBatch(BatchHeader batch, long segmentSequence) {}
 
   /**
+   * Where the record is that {@link #onRecord} is called for next.
+   *
+   * @param position of its header in the log, in bytes
+   */
+  default void onPosition(long position) {}
+
+  /**
    * One record.
    *
    * @param record valid during the call only

@@ -6,15 +6,17 @@ import java.io.InputStream;
 import java.io.InputStreamReader;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
+import java.util.Locale;
 
 /**
  * Stored bytes as hexadecimal text: lines of {@code offset: byte byte ...}; bytes that no line
  * names are zero.
  */
-final class GoldenFile {
+public final class GoldenFile {
   private GoldenFile() {}
 
-  static byte[] read(String name) throws IOException {
+  /** Returns the bytes of a file. */
+  public static byte[] read(String name) throws IOException {
     byte[] bytes = new byte[0];
     try (InputStream in = GoldenFile.class.getResourceAsStream("/golden/" + name);
         BufferedReader lines =
@@ -33,5 +35,22 @@ final class GoldenFile {
       }
     }
     return bytes;
+  }
+
+  /** Returns bytes as such a file has them; lines of zeroes are left out, but for the last. */
+  public static String text(byte[] bytes) {
+    StringBuilder text = new StringBuilder();
+    for (int start = 0; start < bytes.length; start += 16) {
+      byte[] line = Arrays.copyOfRange(bytes, start, Math.min(start + 16, bytes.length));
+      if (start + 16 < bytes.length && Arrays.equals(line, new byte[16])) {
+        continue;
+      }
+      text.append(String.format(Locale.ROOT, "%04x:", start));
+      for (byte b : line) {
+        text.append(String.format(Locale.ROOT, " %02x", b));
+      }
+      text.append('\n');
+    }
+    return text.toString();
   }
 }

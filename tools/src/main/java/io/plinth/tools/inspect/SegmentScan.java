@@ -176,6 +176,8 @@ final class SegmentScan {
       case RecordHeader.COMMAND -> "command";
       case RecordHeader.RELOCATE -> "relocate";
       case RecordHeader.MAP -> "map";
+      case RecordHeader.MARKER -> "marker";
+      case RecordHeader.STATE -> "state";
       case RecordHeader.META ->
           switch (record.flags()) {
             case RecordHeader.PAGES -> "meta pages";

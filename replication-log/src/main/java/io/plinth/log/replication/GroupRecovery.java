@@ -1,0 +1,76 @@
+package io.plinth.log.replication;
+
+import io.plinth.log.format.RecordHeader;
+import io.plinth.log.recovery.RecoveryException;
+import io.plinth.log.recovery.RecoveryVisitor;
+import io.plinth.log.wire.EntryBody;
+import io.plinth.log.wire.WireFormat;
+import io.plinth.raft.core.EntryKind;
+import io.plinth.raft.core.RaftCore;
+import java.util.Set;
+import java.util.TreeMap;
+
+/** Collects what a log holds of each group while the log is recovered. */
+public final class GroupRecovery implements RecoveryVisitor {
+  private final TreeMap<Integer, RecoveredGroup> groups = new TreeMap<>();
+  private final Set<ReplicationBug> bugs;
+  private long position;
+
+  /**
+   * Creates an empty collection.
+   *
+   * @param bugs empty except in tests
+   */
+  public GroupRecovery(Set<ReplicationBug> bugs) {
+    this.bugs = bugs;
+  }
+
+  /** Takes a group of which the owner's state has the entries up to some base. */
+  public void expect(int group, RecoveredGroup base) {
+    groups.put(group, base);
+  }
+
+  /** Returns what was found of a group, perhaps nothing. */
+  public RecoveredGroup group(int group) {
+    return groups.computeIfAbsent(group, number -> new RecoveredGroup(number, 0, 0, 0));
+  }
+
+  @Override
+  public void onPosition(long newPosition) {
+    position = newPosition;
+  }
+
+  @Override
+  public void onRecord(RecordHeader record, long payloadPlace) throws RecoveryException {
+    int type = record.type();
+    if (type == RecordHeader.META || type == RecordHeader.RELOCATE) {
+      return;
+    }
+    RecoveredGroup group = group(record.group());
+    if (type == RecordHeader.STATE) {
+      group.state(
+          record.term(),
+          (int) record.firstBlock(),
+          (record.flags() & RecordHeader.RECOVERING) != 0,
+          record.index());
+      return;
+    }
+    EntryKind kind = EntryKind.PAYLOAD;
+    int subject = RaftCore.NO_NODE;
+    int length = 0;
+    if (type == RecordHeader.MARKER) {
+      kind = WireFormat.entryKind(record.flags());
+      subject = (int) record.firstBlock();
+      if (kind == null || kind == EntryKind.PAYLOAD) {
+        throw new RecoveryException(
+            "group " + record.group() + ": a marker of the unknown kind " + record.flags());
+      }
+    } else {
+      length = EntryBody.lengthBytes(type, record.blockCount());
+    }
+    if (bugs.contains(ReplicationBug.KEEP_CONFLICT) && record.index() <= group.lastIndex()) {
+      return;
+    }
+    group.entry(record.index(), record.term(), kind, subject, length, position, payloadPlace);
+  }
+}

@@ -1,0 +1,94 @@
+package io.plinth.log.replication;
+
+import java.util.Arrays;
+
+/**
+ * Appends of one replica on their way to the page cache and to the device: for each batch of the
+ * journal with records of the replica, the newest ticket and index. A ring, emptied from the front
+ * as the journal makes batches durable; as long as it is not told to, it grows with the batches.
+ */
+final class Progress {
+  private static final int INITIAL_CAPACITY = 16;
+
+  private int mask = INITIAL_CAPACITY - 1;
+  private long[] sequences = new long[INITIAL_CAPACITY];
+  private long[] tickets = new long[INITIAL_CAPACITY];
+  private long[] indexes = new long[INITIAL_CAPACITY];
+  // Positions grow without bound; their low bits index the arrays.
+  private long head;
+  private long appended;
+  private long tail;
+  private long ticket;
+  private long index;
+
+  /** Notes that an append is in a batch of the journal, or in an earlier one. */
+  void add(long sequence, long newTicket, long newIndex) {
+    if (tail > appended && sequences[(int) (tail - 1) & mask] >= sequence) {
+      tail--;
+    } else if (tail - head == mask + 1) {
+      grow();
+    }
+    int slot = (int) tail++ & mask;
+    sequences[slot] = sequence;
+    tickets[slot] = newTicket;
+    indexes[slot] = newIndex;
+  }
+
+  /** Moves to what is appended up to a batch; returns whether there is news. */
+  boolean advanceAppended(long sequence) {
+    boolean news = false;
+    while (appended < tail && sequences[(int) appended & mask] <= sequence) {
+      take((int) appended++ & mask);
+      news = true;
+    }
+    return news;
+  }
+
+  /** Moves to what is durable up to a batch; returns whether there is news. */
+  boolean advanceDurable(long sequence) {
+    boolean news = false;
+    while (head < appended && sequences[(int) head & mask] <= sequence) {
+      take((int) head++ & mask);
+      news = true;
+    }
+    return news;
+  }
+
+  /** Returns the ticket that was moved to. */
+  long ticket() {
+    return ticket;
+  }
+
+  /** Returns the index that was moved to. */
+  long index() {
+    return index;
+  }
+
+  /** Returns how many batches are on their way. */
+  long size() {
+    return tail - head;
+  }
+
+  private void take(int slot) {
+    ticket = tickets[slot];
+    index = indexes[slot];
+  }
+
+  private void grow() {
+    int size = mask + 1;
+    int first = (int) head & mask;
+    sequences = unrolled(sequences, first, size);
+    tickets = unrolled(tickets, first, size);
+    indexes = unrolled(indexes, first, size);
+    tail -= head;
+    appended -= head;
+    head = 0;
+    mask = 2 * size - 1;
+  }
+
+  private static long[] unrolled(long[] ring, int first, int size) {
+    long[] larger = Arrays.copyOf(Arrays.copyOfRange(ring, first, size), 2 * size);
+    System.arraycopy(ring, 0, larger, size - first, first);
+    return larger;
+  }
+}

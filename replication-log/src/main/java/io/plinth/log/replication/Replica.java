@@ -1,0 +1,544 @@
+package io.plinth.log.replication;
+
+import io.plinth.engine.api.Status;
+import io.plinth.log.journal.Journal;
+import io.plinth.log.wire.AppendFrame;
+import io.plinth.log.wire.EntryBody;
+import io.plinth.log.wire.EntrySource;
+import io.plinth.raft.core.AckPolicy;
+import io.plinth.raft.core.Action;
+import io.plinth.raft.core.Actions;
+import io.plinth.raft.core.EntryKind;
+import io.plinth.raft.core.EntryLog;
+import io.plinth.raft.core.Membership;
+import io.plinth.raft.core.Message;
+import io.plinth.raft.core.RaftCore;
+import io.plinth.raft.core.RaftStart;
+import io.plinth.raft.core.Role;
+
+/**
+ * One replica of a group: joins the rules to the journal of its core. A group of one is one that
+ * has no peers.
+ *
+ * <p>The order that keeps promises true: what the replica starts from is durable before it takes
+ * part. An entry's record is in the journal before the rules hear that it is appended, and a sync
+ * that began after it has ended before they hear that it is durable. Term and vote are in a record
+ * STATE, and that is durable, before any message tells them: the rules hold messages back until
+ * then. If the node dies in between, nobody was told.
+ */
+public final class Replica {
+  /** A proposal was refused by the journal: {@link Journal#refusal} says why. */
+  public static final long NO_ROOM = -100;
+
+  /** A proposal was refused: the replica has not begun, or has stopped. */
+  public static final long NOT_RUNNING = -101;
+
+  /** So many batches that are not durable are enough. */
+  private static final int MAX_UNSYNCED = 1024;
+
+  private final int group;
+  private final Replicator replicator;
+  private final Journal journal;
+  private final ReplicaStart start;
+  private final ReplicaListener listener;
+  private final EntryRecords records;
+  private final Promises promises;
+  private final Progress progress = new Progress();
+  private final Message report = new Message();
+  private RaftCore core;
+  private boolean stopped;
+  private boolean scheduled;
+  private boolean draining;
+
+  /** The frame whose entries the rules are taking. */
+  private AppendFrame frame;
+
+  private long unwrittenTicket;
+
+  private long committed;
+  private long flushed;
+  private long flushWanted;
+
+  Replica(int group, Replicator replicator, ReplicaStart start, ReplicaListener listener) {
+    this.group = group;
+    this.replicator = replicator;
+    this.journal = replicator.journal();
+    this.start = start;
+    this.listener = listener;
+    RecoveredGroup recovered = start.recovered();
+    this.records =
+        new EntryRecords(
+            group, journal, recovered.baseIndex(), replicator.has(ReplicationBug.DROP_CHECKSUMS));
+    boolean lostTail =
+        recovered.isOfAnotherBoot(replicator.bootId())
+            && !start.clean()
+            && start.config().ackPolicy() == AckPolicy.APPENDED
+            && !replicator.has(ReplicationBug.IGNORE_BOOT_ID);
+    this.promises =
+        new Promises(
+            group,
+            journal,
+            recovered,
+            replicator.bootId(),
+            lostTail,
+            replicator.has(ReplicationBug.STATE_NOT_SYNCED));
+  }
+
+  /** Returns the number of the group. */
+  public int group() {
+    return group;
+  }
+
+  /** Returns whether the replica takes part in its group. */
+  public boolean isRunning() {
+    return core != null && !stopped;
+  }
+
+  /** Returns whether the replica has stopped for good. */
+  public boolean isStopped() {
+    return stopped;
+  }
+
+  /** Returns the replica's part; FOLLOWER before it has begun. */
+  public Role role() {
+    return core == null ? Role.FOLLOWER : core.role();
+  }
+
+  /** Returns the term. */
+  public long term() {
+    return core == null ? promises.term() : core.term();
+  }
+
+  /** Returns who leads, or {@link RaftCore#NO_NODE}. */
+  public int leader() {
+    return core == null ? RaftCore.NO_NODE : core.leader();
+  }
+
+  /** Returns up to which index entries are committed, as far as is known here. */
+  public long committedIndex() {
+    return committed;
+  }
+
+  /** Returns the index of the newest entry. */
+  public long lastIndex() {
+    return core == null ? start.recovered().lastIndex() : core.log().lastIndex();
+  }
+
+  /** Returns the term of an entry that is not compacted. */
+  public long entryTerm(long index) {
+    return core.log().term(index);
+  }
+
+  /** Returns the kind of an entry that is not compacted. */
+  public EntryKind entryKind(long index) {
+    return core.log().kind(index);
+  }
+
+  /** Returns the epoch: it grows when committed entries may have been lost. */
+  public long epoch() {
+    return core == null ? 0 : core.epoch();
+  }
+
+  /** Returns whether this replica may have lost what it acknowledged. */
+  public boolean isRecovering() {
+    return core == null ? promises.isRecovering() : core.isRecovering();
+  }
+
+  /** Returns the present members. */
+  public Membership membership() {
+    return core == null ? start.membership() : core.membership();
+  }
+
+  /** Returns where the payload of an entry is in the log, in blocks. */
+  public long payloadPlace(long index) {
+    return records.places().payloadPlace(index);
+  }
+
+  /**
+   * Proposes a record. The caller fills in its payload and checksums at once, as after {@link
+   * Journal#begin}.
+   *
+   * @param type WRITE, UNMAP or COMMAND
+   * @param count blocks, of a COMMAND bytes
+   * @return its index, {@link #NO_ROOM}, {@link #NOT_RUNNING}, or a constant of {@link RaftCore}
+   */
+  public long propose(int type, int flags, long firstBlock, int count) {
+    if (!isRunning()) {
+      return NOT_RUNNING;
+    }
+    replicator.passTime();
+    long refusal = core.refusal();
+    if (refusal != 0) {
+      return refusal;
+    }
+    if (hasUnwritten()) {
+      return RaftCore.BUSY;
+    }
+    long index = core.log().lastIndex() + 1;
+    if (!records.begin(type, flags, core.term(), index, firstBlock, count)) {
+      return NO_ROOM;
+    }
+    long proposed = core.propose(EntryLog.NO_PLACE, EntryBody.lengthBytes(type, count));
+    if (proposed != index) {
+      throw new IllegalStateException("proposed as " + proposed + ", written as " + index);
+    }
+    replicator.schedule(this);
+    return index;
+  }
+
+  /**
+   * Proposes to change the membership by one node.
+   *
+   * @return its index, {@link #NOT_RUNNING}, or a constant of {@link RaftCore}
+   */
+  public long proposeChange(EntryKind change, int node) {
+    if (!isRunning()) {
+      return NOT_RUNNING;
+    }
+    replicator.passTime();
+    drain();
+    long index = hasUnwritten() ? RaftCore.BUSY : core.proposeChange(change, node);
+    drain();
+    return index;
+  }
+
+  /**
+   * Asks for a read of the newest state; the listener is told, perhaps at once.
+   *
+   * @return 0, {@link #NOT_RUNNING}, or a constant of {@link RaftCore}
+   */
+  public long read(long id) {
+    if (!isRunning()) {
+      return NOT_RUNNING;
+    }
+    replicator.passTime();
+    drain();
+    long result = core.read(id);
+    drain();
+    return result;
+  }
+
+  /** Hands leadership to a voter; returns whether it begins. */
+  public boolean transferLeadership(int target) {
+    if (!isRunning()) {
+      return false;
+    }
+    drain();
+    boolean begins = core.transferLeadership(target);
+    drain();
+    return begins;
+  }
+
+  /**
+   * Asks that all entries up to now become durable on a majority. Of use to the leader.
+   *
+   * @return true when they are; else {@link ReplicaListener#onFlushed} will tell, unless the
+   *     replica loses its part before
+   */
+  public boolean flush() {
+    if (!isRunning() || core.log().lastIndex() > flushed) {
+      flushWanted = lastIndex();
+      journal.requestSync();
+      replicator.sendSync(this, flushWanted);
+      return false;
+    }
+    return true;
+  }
+
+  /** Forgets entries up to {@code index}, which are committed, durable and applied. */
+  public void compact(long index) {
+    core.compact(index);
+    records.places().compact(core.log().baseIndex());
+  }
+
+  /** Writes the promises anew, so that the log before does not hold the only ones. */
+  public void writeState() {
+    promises.wantAgain();
+    writePromises();
+  }
+
+  // What the replicator tells.
+
+  /** Begins to take part once all that was found, and written since, is durable. */
+  void onDurableAtStart(long sequence) {
+    if (core != null || stopped || !promises.isDurable(sequence)) {
+      return;
+    }
+    boolean _ = promises.advanceDurable(sequence);
+    EntryLog log = start.recovered().entryLog(records.places());
+    records.recoveredUpTo(log.lastIndex());
+    core =
+        new RaftCore(
+            start.config(),
+            new RaftStart(
+                replicator.self().node(),
+                replicator.self().incarnation(),
+                promises.term(),
+                promises.vote(),
+                promises.isRecovering(),
+                false,
+                start.membership(),
+                log,
+                log.lastIndex()),
+            replicator.chance());
+    committed = log.baseIndex();
+    drain();
+    if (core.membership().voterCount() == 1
+        && core.membership().isVoter(replicator.self().node())) {
+      core.campaign();
+      drain();
+    }
+  }
+
+  void tick() {
+    if (isRunning()) {
+      drain();
+      core.tick();
+      drain();
+      if (flushWanted > flushed && core.role() == Role.LEADER) {
+        // What asked for it may have been lost.
+        replicator.sendSync(this, flushWanted);
+      }
+    }
+  }
+
+  void onMessage(Message message) {
+    if (isRunning()) {
+      drain();
+      core.step(message);
+      drain();
+    }
+  }
+
+  /** Takes entries of a peer; false when the journal has no room for them now. */
+  boolean onAppend(AppendFrame newFrame) {
+    if (!isRunning()) {
+      return true;
+    }
+    drain();
+    if (hasUnwritten()) {
+      return false;
+    }
+    if (!records.reserve(newFrame)) {
+      // Without hope it is as if it had been lost: the leader sends it again, and perhaps there is
+      // room then.
+      return journal.refusal() != Status.EAGAIN;
+    }
+    frame = newFrame;
+    core.step(newFrame.message());
+    drain();
+    frame = null;
+    return true;
+  }
+
+  /** The leader wants what it has sent to be durable. */
+  void onSync(long index) {
+    if (isRunning() && progress.size() > 0) {
+      journal.requestSync();
+    }
+  }
+
+  void onAppended(long sequence) {
+    if (replicator.has(ReplicationBug.STATE_NOT_SYNCED) && isRunning()) {
+      onDurable(0);
+    }
+    if (isRunning() && progress.advanceAppended(sequence)) {
+      int self = replicator.self().node();
+      core.step(report.appendedUpTo(self, progress.ticket(), progress.index()));
+      if (replicator.has(ReplicationBug.ACK_BEFORE_SYNC)) {
+        core.step(report.durableUpTo(self, progress.ticket(), progress.index()));
+      }
+      drain();
+      if (replicator.has(ReplicationBug.ACK_BEFORE_MAJORITY)
+          && core.role() == Role.LEADER
+          && progress.index() > committed) {
+        long from = committed;
+        committed = progress.index();
+        listener.onCommitted(this, from, committed);
+      }
+    }
+  }
+
+  void onDurable(long sequence) {
+    if (!isRunning()) {
+      onDurableAtStart(sequence);
+      return;
+    }
+    int self = replicator.self().node();
+    if (progress.advanceDurable(sequence)) {
+      core.step(report.durableUpTo(self, progress.ticket(), progress.index()));
+      drain();
+    }
+    if (promises.advanceDurable(sequence)) {
+      core.step(
+          report.hardStateDurable(self, promises.term(), promises.vote(), promises.isRecovering()));
+      drain();
+    }
+  }
+
+  /** Stops for good: nothing is promised or acknowledged any more. */
+  void stop(String why) {
+    if (!stopped) {
+      stopped = true;
+      listener.onStopped(this, why);
+    }
+  }
+
+  /** Does what could not be done before, and what was proposed since. */
+  void work() {
+    if (stopped) {
+      return;
+    }
+    writePromises();
+    if (core != null) {
+      writeMarkers();
+      drain();
+    }
+  }
+
+  /** Marks it as one that has something to do; returns whether it was none. */
+  boolean scheduled() {
+    boolean before = scheduled;
+    scheduled = true;
+    return !before;
+  }
+
+  void unscheduled() {
+    scheduled = false;
+  }
+
+  /** Returns whether something waits for room in the journal. */
+  boolean isWaiting() {
+    return !stopped && (promises.isWanted() || (core != null && hasUnwritten()));
+  }
+
+  /** Returns whether appends are on their way to the device. */
+  boolean isUnsettled() {
+    return !stopped && (core == null || promises.isWritten() || progress.size() > 0);
+  }
+
+  // The actions of the rules.
+
+  private void drain() {
+    if (draining) {
+      // Whoever is told of something may ask for more: the list has grown, and is being worked on.
+      return;
+    }
+    draining = true;
+    Actions actions = core.actions();
+    for (int i = 0; i < actions.size() && !stopped; i++) {
+      carryOut(actions.get(i));
+    }
+    actions.clear();
+    draining = false;
+    writePromises();
+    if (isUnsettled() || isWaiting()) {
+      replicator.schedule(this);
+    }
+  }
+
+  private void carryOut(Action action) {
+    switch (action.kind()) {
+      case SEND -> replicator.send(this, action.message());
+      case APPEND -> append(action);
+      case PERSIST_HARD_STATE -> promises.want(action.term(), action.node(), action.recovering());
+      case COMMIT -> {
+        long from = committed;
+        committed = Math.max(from, action.index());
+        listener.onCommitted(this, from, committed);
+      }
+      case FLUSHED -> {
+        flushed = action.index();
+        listener.onFlushed(this, flushed);
+      }
+      case ROLE -> {
+        flushed = 0;
+        flushWanted = 0;
+        listener.onRole(this, action.role(), action.term(), action.node());
+      }
+      case READ_GRANTED -> listener.onReadGranted(this, action.id(), action.index());
+      case READ_REFUSED -> listener.onReadRefused(this, action.id());
+      case RESYNC_NEEDED -> listener.onResyncNeeded(this, action.node());
+      case COMMITTED_LOST -> {
+        committed = action.index() - 1;
+        listener.onCommittedLost(this, action.index());
+      }
+      case EPOCH_RAISED -> listener.onEpochRaised(this, action.term());
+      case CONTRADICTION ->
+          stop("group " + group + ": its leader contradicts committed entry " + action.index());
+    }
+  }
+
+  private void append(Action action) {
+    if (frame != null) {
+      records.write(frame, action.firstIndex(), action.index());
+    } else {
+      unwrittenTicket = action.ticket();
+      writeMarkers();
+      if (hasUnwritten()) {
+        return;
+      }
+    }
+    onWritten(action.ticket(), action.index());
+  }
+
+  private void onWritten(long ticket, long index) {
+    progress.add(records.lastSequence(), ticket, index);
+    if (start.config().ackPolicy() == AckPolicy.DURABLE || progress.size() > MAX_UNSYNCED) {
+      journal.requestSync();
+    }
+  }
+
+  private boolean hasUnwritten() {
+    return records.lastIndex() < core.log().lastIndex();
+  }
+
+  /** Writes entries of this leader that are not the caller's, as far as there is room. */
+  private void writeMarkers() {
+    if (!hasUnwritten()) {
+      return;
+    }
+    EntryLog log = core.log();
+    for (long index = records.lastIndex() + 1; index <= log.lastIndex(); index++) {
+      if (!records.writeMarker(index, log.term(index), log.kind(index), log.subject(index))) {
+        return;
+      }
+    }
+    onWritten(unwrittenTicket, records.lastIndex());
+  }
+
+  private void writePromises() {
+    if (promises.isWanted() && !stopped) {
+      promises.write();
+      replicator.schedule(this);
+    }
+  }
+
+  // Entries for peers.
+
+  /** Returns whether a message that waited still tells what the log has. */
+  boolean isCurrent(Message message) {
+    if (!isRunning() || message.term != core.term()) {
+      return false;
+    }
+    EntryLog log = core.log();
+    long last = message.index + message.entryCount;
+    return message.index >= log.baseIndex()
+        && last <= log.lastIndex()
+        && (message.entryCount == 0 || log.term(last) == message.terms[message.entryCount - 1]);
+  }
+
+  /** Returns the entries for peers. */
+  EntrySource source() {
+    return records;
+  }
+
+  /**
+   * Describes the record of an entry that is not compacted.
+   *
+   * @return false when it is not in memory
+   */
+  public boolean describe(long index, EntryBody entry) {
+    return records.describe(index, entry);
+  }
+}

@@ -1,0 +1,20 @@
+package io.plinth.log.replication;
+
+/**
+ * Mistakes that can be switched on in tests, each at the place where a programmer would make it, to
+ * prove that the checks of replicated runs can fail. Production passes an empty set.
+ */
+public enum ReplicationBug {
+  /** A leader tells entries as committed when it has appended them itself. */
+  ACK_BEFORE_MAJORITY,
+  /** What is appended is reported as durable. */
+  ACK_BEFORE_SYNC,
+  /** Term and vote are told before the record that holds them is durable. */
+  STATE_NOT_SYNCED,
+  /** A start does not see that the machine was started anew. */
+  IGNORE_BOOT_ID,
+  /** Recovery keeps an entry where a later record of the log replaced it. */
+  KEEP_CONFLICT,
+  /** A follower stores payload without the checksums that came with it. */
+  DROP_CHECKSUMS
+}

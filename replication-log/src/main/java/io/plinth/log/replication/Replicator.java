@@ -1,0 +1,390 @@
+package io.plinth.log.replication;
+
+import io.plinth.engine.api.Connection;
+import io.plinth.engine.api.ConnectionHandler;
+import io.plinth.engine.api.Core;
+import io.plinth.engine.api.Dialler;
+import io.plinth.log.journal.Journal;
+import io.plinth.log.wire.AppendFrame;
+import io.plinth.log.wire.PeerChannel;
+import io.plinth.log.wire.PeerIdentity;
+import io.plinth.log.wire.PeerListener;
+import io.plinth.raft.core.Membership;
+import io.plinth.raft.core.Message;
+import java.util.ArrayList;
+import java.util.Set;
+import java.util.function.LongSupplier;
+import org.agrona.collections.Int2ObjectHashMap;
+
+/**
+ * All replicas whose entries are in one log, and the ways to the logs that have the others.
+ *
+ * <pre>
+ *   receive --> step the rules, write entries       (onMessage, onAppend)
+ *   propose --> write the entry                     (Replica.propose)
+ *   {@link #beforeSeal}: what was proposed goes to peers; marks and promises are written
+ *   the journal seals its batch and moves syncs on  --> {@link #onAppended}, {@link #onDurable}
+ *   {@link #afterSeal}: the rules hear of it, commits are told, answers go to peers
+ *   the network sends
+ * </pre>
+ *
+ * The owner adds {@link #beforeSeal}, the journal and {@link #afterSeal} to the core in this order,
+ * and passes on what the journal's listener is told.
+ */
+public final class Replicator implements PeerListener {
+  private final Core core;
+  private final Journal journal;
+  private final Dialler dialler;
+  private final PeerIdentity self;
+  private final LongSupplier chance;
+  private final long tickNs;
+  private final long bootId;
+  private final Set<ReplicationBug> bugs;
+  private final Int2ObjectHashMap<Replica> replicas = new Int2ObjectHashMap<>();
+  // The same, in the order in which they were added.
+  private final ArrayList<Replica> all = new ArrayList<>();
+  private final ArrayList<PeerLink> peers = new ArrayList<>();
+  // Connections whose other side has not said who it is.
+  private final ArrayList<PeerChannel> strangers = new ArrayList<>();
+  // Replicas that have something to do, or to hear from the journal.
+  private ArrayList<Replica> busy = new ArrayList<>();
+  private ArrayList<Replica> atWork = new ArrayList<>();
+  private long lastTickNs;
+  private long appendedSequence;
+  private long durableSequence;
+  private boolean appendedNews;
+  private boolean durableNews;
+  private boolean failed;
+  private boolean stopped;
+  private boolean passing;
+
+  /**
+   * Creates the replicator of a log.
+   *
+   * @param core that owns the log
+   * @param self who speaks for this log; its incarnation grows with each start and is durable
+   * @param chance any 64 bits, the same in each run of a simulation
+   * @param tickNs the unit of time of the rules
+   * @param bugs empty except in tests
+   */
+  public Replicator(
+      Core core,
+      Journal journal,
+      Dialler dialler,
+      PeerIdentity self,
+      LongSupplier chance,
+      long tickNs,
+      Set<ReplicationBug> bugs) {
+    this.bugs = bugs;
+    this.core = core;
+    this.journal = journal;
+    this.dialler = dialler;
+    this.self = self;
+    this.chance = chance;
+    this.tickNs = tickNs;
+    this.bootId = self.bootId().getMostSignificantBits() ^ self.bootId().getLeastSignificantBits();
+    this.lastTickNs = core.clock().nowNs();
+  }
+
+  /** Makes a peer's log known; its node is dialled if its number is higher than ours. */
+  public void addPeer(int node, int peerCore, String address) {
+    peers.add(new PeerLink(this, node, peerCore, address));
+  }
+
+  /** Returns the handler for a connection that a peer has made. */
+  public ConnectionHandler accept(Connection connection) {
+    if (stopped) {
+      return null;
+    }
+    PeerChannel channel = PeerChannel.accepted(connection, self, this);
+    strangers.add(channel);
+    return channel;
+  }
+
+  /** Adds a replica. It takes part once what it starts from is durable. */
+  public Replica add(int group, ReplicaStart start, ReplicaListener listener) {
+    if (replicas.containsKey(group)) {
+      throw new IllegalArgumentException("group " + group + " is here already");
+    }
+    Replica replica = new Replica(group, this, start, listener);
+    replicas.put(group, replica);
+    all.add(replica);
+    schedule(replica);
+    journal.requestSync();
+    return replica;
+  }
+
+  /** Begins to let time pass. */
+  public void start() {
+    lastTickNs = core.clock().nowNs();
+    scheduleTick();
+  }
+
+  /** Ends all connections; nothing is sent or taken any more. */
+  public void stop() {
+    stopped = true;
+    for (int i = 0; i < peers.size(); i++) {
+      peers.get(i).close();
+    }
+    for (int i = 0; i < strangers.size(); i++) {
+      strangers.get(i).close("this node stops");
+    }
+  }
+
+  /** Returns whether the way to a node's log is open. */
+  public boolean isConnected(int node) {
+    for (int i = 0; i < peers.size(); i++) {
+      if (peers.get(i).node() == node && peers.get(i).isOpen()) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** Returns how many messages to peers found no room. */
+  public long droppedMessages() {
+    long dropped = 0;
+    for (int i = 0; i < peers.size(); i++) {
+      dropped += peers.get(i).dropped();
+    }
+    return dropped;
+  }
+
+  // Told by the owner, from the journal's listener.
+
+  /** See {@link io.plinth.log.journal.JournalListener#onAppended}. */
+  public void onAppended(long sequence) {
+    appendedSequence = Math.max(appendedSequence, sequence);
+    appendedNews = true;
+  }
+
+  /** See {@link io.plinth.log.journal.JournalListener#onDurable}. */
+  public void onDurable(long sequence) {
+    durableSequence = Math.max(durableSequence, sequence);
+    durableNews = true;
+  }
+
+  /** See {@link io.plinth.log.journal.JournalListener#onFailed}: all replicas stop. */
+  public void onFailed(String why) {
+    failed = true;
+    for (int i = 0; i < all.size(); i++) {
+      all.get(i).stop(why);
+    }
+    stop();
+  }
+
+  // Once per duty cycle.
+
+  /** Writes what is to be in the batch that is sealed next, and sends entries to peers. */
+  public int beforeSeal(long nowNs) {
+    if (failed || stopped) {
+      return 0;
+    }
+    passTime();
+    int work = 0;
+    for (int i = 0; i < strangers.size(); i++) {
+      boolean _ = strangers.get(i).closeIfSilent(nowNs, PeerLink.SILENCE_NS);
+    }
+    for (int i = 0; i < peers.size(); i++) {
+      work += peers.get(i).work(nowNs);
+    }
+    work += busy.size();
+    ArrayList<Replica> list = busy;
+    busy = atWork;
+    atWork = list;
+    for (int i = 0; i < list.size(); i++) {
+      Replica replica = list.get(i);
+      replica.unscheduled();
+      replica.work();
+      if (replica.isWaiting() || replica.isUnsettled()) {
+        schedule(replica);
+      }
+    }
+    list.clear();
+    flushPeers();
+    // What waits for the device needs no cycle of its own.
+    return work - busy.size() > 0 ? work : 0;
+  }
+
+  /** Tells the rules what the journal has done. */
+  public int afterSeal(long nowNs) {
+    if (failed || stopped || !(appendedNews || durableNews)) {
+      flushPeers();
+      return 0;
+    }
+    boolean appended = appendedNews;
+    boolean durable = durableNews;
+    appendedNews = false;
+    durableNews = false;
+    // Replicas that have something on its way are all in the list; it may grow meanwhile.
+    for (int i = 0; i < busy.size(); i++) {
+      if (appended) {
+        busy.get(i).onAppended(appendedSequence);
+      }
+      if (durable) {
+        busy.get(i).onDurable(durableSequence);
+      }
+    }
+    flushPeers();
+    return 1;
+  }
+
+  private void flushPeers() {
+    for (int i = 0; i < peers.size(); i++) {
+      peers.get(i).flush();
+    }
+  }
+
+  private void scheduleTick() {
+    long _ = core.timers().schedule(lastTickNs + tickNs, now -> onTimer());
+  }
+
+  private void onTimer() {
+    if (!failed && !stopped) {
+      passTime();
+      scheduleTick();
+    }
+  }
+
+  /** Gives the rules the ticks that have passed, also those that this core slept through. */
+  void passTime() {
+    long nowNs = core.clock().nowNs();
+    if (passing) {
+      return;
+    }
+    passing = true;
+    while (nowNs - lastTickNs >= tickNs) {
+      lastTickNs += tickNs;
+      for (int i = 0; i < all.size(); i++) {
+        all.get(i).tick();
+      }
+    }
+    passing = false;
+  }
+
+  // For replicas and links.
+
+  void schedule(Replica replica) {
+    if (replica.scheduled()) {
+      busy.add(replica);
+    }
+  }
+
+  void send(Replica replica, Message message) {
+    PeerLink link = link(message.to);
+    if (link != null) {
+      link.send(replica, message);
+    }
+  }
+
+  void sendSync(Replica replica, long index) {
+    Membership members = replica.membership();
+    for (int i = 0; i < members.voterCount(); i++) {
+      PeerLink link = link(members.voter(i));
+      if (link != null) {
+        link.sendSync(replica, index);
+      }
+    }
+  }
+
+  boolean has(ReplicationBug bug) {
+    return bugs.contains(bug);
+  }
+
+  boolean isStopped() {
+    return stopped;
+  }
+
+  Journal journal() {
+    return journal;
+  }
+
+  Dialler dialler() {
+    return dialler;
+  }
+
+  PeerIdentity self() {
+    return self;
+  }
+
+  LongSupplier chance() {
+    return chance;
+  }
+
+  long bootId() {
+    return bootId;
+  }
+
+  long nowNs() {
+    return core.clock().nowNs();
+  }
+
+  private PeerLink link(int node) {
+    for (int i = 0; i < peers.size(); i++) {
+      if (peers.get(i).node() == node) {
+        return peers.get(i);
+      }
+    }
+    return null;
+  }
+
+  // Told by connections.
+
+  @Override
+  public String onHello(PeerIdentity peer) {
+    PeerLink link = link(peer.node());
+    if (stopped || link == null || link.core() != peer.core()) {
+      return stopped
+          ? "node " + self.node() + " stops"
+          : peer + " is not known to node " + self.node();
+    }
+    return link.judge(peer);
+  }
+
+  @Override
+  public void onOpen(PeerChannel channel) {
+    boolean _ = strangers.remove(channel);
+    link(channel.peer().node()).onOpen(channel);
+  }
+
+  @Override
+  public void onMessage(PeerChannel channel, int group, Message message) {
+    Replica replica = replicas.get(group);
+    if (replica != null) {
+      passTime();
+      replica.onMessage(message);
+    }
+  }
+
+  @Override
+  public boolean onAppend(PeerChannel channel, AppendFrame frame) {
+    passTime();
+    return link(channel.peer().node()).take(replicas.get(frame.group()), frame, nowNs());
+  }
+
+  @Override
+  public void onSync(PeerChannel channel, int group, long index) {
+    Replica replica = replicas.get(group);
+    if (replica != null) {
+      replica.onSync(index);
+    }
+  }
+
+  @Override
+  public void onWritable(PeerChannel channel) {
+    link(channel.peer().node()).flush();
+  }
+
+  @Override
+  public void onClosed(PeerChannel channel, String why) {
+    boolean _ = strangers.remove(channel);
+    if (channel.peer() != null) {
+      link(channel.peer().node()).onClosed(channel, why);
+      return;
+    }
+    for (int i = 0; i < peers.size(); i++) {
+      // A channel that was dialled, and whose peer has not said hello.
+      peers.get(i).onClosed(channel, why);
+    }
+  }
+}

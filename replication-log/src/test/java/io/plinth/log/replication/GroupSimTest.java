@@ -1,0 +1,101 @@
+package io.plinth.log.replication;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.fail;
+
+import io.plinth.raft.core.AckPolicy;
+import java.util.Set;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/**
+ * Random runs of a replicated group. {@code -Dplinth.group.seed=N} replays one, {@code
+ * -Dplinth.group.seeds=N} runs so many.
+ */
+@Timeout(600)
+class GroupSimTest {
+  private static final int MAX_SEEDS = 500;
+  private static final int STORMS = 5;
+  private static final long STORM_NS = 3_000_000_000L;
+  private static final long DURATION_NS = 1_000_000_000L;
+
+  @Test
+  void nothingThatWasPromisedIsLost() {
+    int first = Integer.getInteger("plinth.group.seed", 1);
+    int count =
+        System.getProperty("plinth.group.seed") == null
+            ? Integer.getInteger("plinth.group.seeds", 8)
+            : 1;
+    int acknowledgements = 0;
+    int flushes = 0;
+    int raisedEpochs = 0;
+    int powerCuts = 0;
+    for (int seed = first; seed < first + count; seed++) {
+      GroupSim sim = run(seed, policy(seed), Set.of());
+      acknowledgements += sim.acknowledgements;
+      flushes += sim.flushes;
+      raisedEpochs += sim.raisedEpochs;
+      powerCuts += sim.powerCuts;
+    }
+    System.out.printf(
+        "%d seeds: %d acknowledged, %d flushes, %d epochs raised, %d power cuts%n",
+        count, acknowledgements, flushes, raisedEpochs, powerCuts);
+    if (count >= 8) {
+      assertThat(acknowledgements).isGreaterThan(count * 50);
+      assertThat(flushes).isGreaterThan(count);
+      assertThat(raisedEpochs).isPositive();
+      assertThat(powerCuts).isGreaterThan(count);
+    }
+  }
+
+  /** Each mistake is found, or the checks are worth nothing. */
+  @ParameterizedTest
+  @EnumSource(ReplicationBug.class)
+  void mistakesAreFound(ReplicationBug bug) {
+    for (int seed = 1; seed <= MAX_SEEDS; seed++) {
+      try {
+        if (bug == ReplicationBug.STATE_NOT_SYNCED) {
+          storm(seed, Set.of(bug));
+        } else {
+          GroupSim _ = run(seed, policy(seed), Set.of(bug));
+        }
+      } catch (GroupSim.Violation e) {
+        System.out.printf("%s is found by %s%n", bug, e.getMessage().lines().findFirst().get());
+        return;
+      }
+    }
+    fail("%s is not found within %d seeds", bug, MAX_SEEDS);
+  }
+
+  @Test
+  void nobodyVotesTwiceInAStormOfElections() {
+    for (int seed = 1; seed <= Integer.getInteger("plinth.group.storms", STORMS); seed++) {
+      storm(seed, Set.of());
+    }
+  }
+
+  private static void storm(int seed, Set<ReplicationBug> bugs) {
+    GroupSim sim = new GroupSim(seed, 3, policy(seed), bugs);
+    try {
+      sim.storm(STORM_NS);
+    } finally {
+      sim.free();
+    }
+  }
+
+  private static AckPolicy policy(int seed) {
+    return seed % 2 == 0 ? AckPolicy.APPENDED : AckPolicy.DURABLE;
+  }
+
+  private static GroupSim run(int seed, AckPolicy policy, Set<ReplicationBug> bugs) {
+    GroupSim sim = new GroupSim(seed, seed % 5 == 0 ? 5 : 3, policy, bugs);
+    try {
+      sim.run(DURATION_NS);
+    } finally {
+      sim.free();
+    }
+    return sim;
+  }
+}
