@@ -239,7 +239,7 @@ class AdminServerTest {
     Answer taken = call("POST", "/v1/volumes/a/snapshots", "{\"name\":\"mon\"}");
     assertThat(taken.status()).isEqualTo(201);
     assertThat(taken.body().get("name").stringValue()).isEqualTo("mon");
-    assertThat(taken.body().get("createdMs").longValue()).isEqualTo(1_000_000);
+    assertThat(taken.body().get("createdMs").longValue()).isEqualTo(1_767_225_600_000L);
     assertThat(taken.body().get("sizeBytes").longValue()).isEqualTo(1 << 20);
     assertError(
         call("POST", "/v1/volumes/a/snapshots", "{\"name\":\"mon\"}"),
