@@ -29,9 +29,6 @@ public final class Cleaner {
 
   private static final int BLOCKS_PER_URGENT_CYCLE = 192;
 
-  /** With room for so many segments there is time. */
-  private static final double CALM_SEGMENTS = 2;
-
   private static final int LOOKED_PER_CYCLE = 2048;
   private static final int MOVES = 64;
 
@@ -56,8 +53,13 @@ public final class Cleaner {
   /** Part of a segment that must be dead in all of them together for cleaning to get anywhere. */
   private static final double PROGRESS = 0.25;
 
-  /** Segments are scarce when only one of so many is left beside those that are reserved. */
-  private static final int SEGMENTS_PER_SCARCE = 64;
+  /**
+   * Segments are scarce when only one of so many is left beside those that are reserved. What was
+   * moved is durable after a second or so on a slow disk, and clients go on meanwhile.
+   */
+  private static final int SEGMENTS_PER_SCARCE = 24;
+
+  private static final int LEAST_SCARCE_SEGMENTS = 2;
 
   /** A checkpoint that frees space is worth so many times what it takes. */
   private static final int CHECKPOINT_WORTH = 8;
@@ -153,7 +155,7 @@ public final class Cleaner {
     long interval = LOOK_NS + store.journal().slotCount() * LOOK_NS_PER_SLOT;
     if (nowNs - lastLookNs >= interval) {
       lastLookNs = nowNs;
-      work = store.deadSegments().doWork(slackSegments() < CALM_SEGMENTS);
+      work = store.deadSegments().doWork(slackSegments() < scarceSegments());
       if (!records.isActive()) {
         work += decide(idle);
       }
@@ -172,14 +174,28 @@ public final class Cleaner {
 
   /** The less room there is for clients, the more is moved in each duty cycle. */
   private int budget() {
-    double pressed = Math.clamp(1 - slackSegments() / CALM_SEGMENTS, 0, 1);
+    double pressed = Math.clamp(1 - slackSegments() / scarceSegments(), 0, 1);
     return BLOCKS_PER_CYCLE + (int) (pressed * (BLOCKS_PER_URGENT_CYCLE - BLOCKS_PER_CYCLE));
+  }
+
+  /** Returns how many segments clients should be able to fill before they have to wait. */
+  private int scarceSegments() {
+    return Math.max(LEAST_SCARCE_SEGMENTS, store.journal().limitSegments() / SEGMENTS_PER_SCARCE);
   }
 
   /** Segments are scarce when fewer than this are left. */
   private int lowSegments() {
-    Journal journal = store.journal();
-    return journal.reservedSegments() + Math.max(2, journal.limitSegments() / SEGMENTS_PER_SCARCE);
+    return store.journal().reservedSegments() + scarceSegments();
+  }
+
+  /**
+   * Returns what part there is of the room that clients should have: 1 or more when there is
+   * enough, or when nothing is being done to win more.
+   */
+  double roomWanted() {
+    DeadSegments dead = store.deadSegments();
+    boolean works = records.isActive() || dead.count() > 0 || dead.awaitingCheckpoint() > 0;
+    return works ? slackSegments() / scarceSegments() : 1;
   }
 
   private int decide(boolean idle) {

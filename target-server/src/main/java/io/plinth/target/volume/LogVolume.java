@@ -362,6 +362,9 @@ public final class LogVolume extends IndexedVolume {
       store.complete(request, room);
       return true;
     }
+    if (!store.pace().admit(count)) {
+      return false;
+    }
     if (!journal.begin(RecordHeader.WRITE, 0, group, first, count)) {
       return refused(request);
     }

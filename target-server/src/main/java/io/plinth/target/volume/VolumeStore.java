@@ -66,6 +66,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
   private final Retention retention;
   private final DeadSegments deadSegments;
   private final Cleaner cleaner;
+  private final WritePace pace;
   private final Scrubber scrubber;
   private int completedInCycle;
   private long lastCompletedNs;
@@ -97,6 +98,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
     this.retention = new Retention(this);
     this.deadSegments = new DeadSegments(this, segments);
     this.cleaner = new Cleaner(this);
+    this.pace = new WritePace(core, cleaner::roomWanted, this::notifyReady);
     this.scrubber = new Scrubber(this, segmentBytes);
   }
 
@@ -585,6 +587,10 @@ public final class VolumeStore implements JournalListener, CycleTask {
   /** Returns what keeps the history of this log. */
   public Retention retention() {
     return retention;
+  }
+
+  WritePace pace() {
+    return pace;
   }
 
   DeadSegments deadSegments() {
