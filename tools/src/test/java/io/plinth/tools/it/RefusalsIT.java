@@ -44,7 +44,7 @@ class RefusalsIT {
         ByteBuffer.wrap(Files.readAllBytes(superblock)).order(ByteOrder.LITTLE_ENDIAN);
     assertThat(copies.capacity()).isEqualTo(2 * SUPERBLOCK_BYTES);
     for (int at = 0; at < copies.capacity(); at += SUPERBLOCK_BYTES) {
-      copies.putInt(at + SUPERBLOCK_VERSION, 3);
+      copies.putInt(at + SUPERBLOCK_VERSION, 2);
       CRC32C crc = new CRC32C();
       crc.update(copies.array(), at, SUPERBLOCK_CRC);
       copies.putInt(at + SUPERBLOCK_CRC, (int) crc.getValue());
@@ -52,7 +52,7 @@ class RefusalsIT {
     Files.write(superblock, copies.array());
     assertThat(refusal())
         .isEqualTo(
-            "plinth: %s: format version 3; this program reads version 2", data().resolve("log-0"));
+            "plinth: %s: format version 2; this program reads version 3", data().resolve("log-0"));
   }
 
   @Test
