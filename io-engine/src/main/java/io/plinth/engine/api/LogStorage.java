@@ -48,12 +48,10 @@ public interface LogStorage {
   /**
    * Asks for a new segment to be prepared in {@code slot}; returns at once. At most one at a time.
    * What is beyond {@link LogFile#writableBytes()} may be of an earlier use of the slot, but the
-   * first block is durably zero before anything behind it is written over.
-   *
-   * @param reserved whether all of its space is taken from the file system at once, so that writing
-   *     it can't fail for want of space; otherwise space is taken as it is populated
+   * first block is durably zero before anything behind it is written over. All of its space is
+   * taken from the file system, so that there is never part of a segment.
    */
-  void prepare(int slot, boolean reserved);
+  void prepare(int slot);
 
   /**
    * Returns the segment that was asked for, once, when it is allocated and populated for {@link

@@ -215,11 +215,11 @@ public final class SegmentDirectory implements LogStorage {
   }
 
   @Override
-  public void prepare(int slot, boolean reserved) {
+  public void prepare(int slot) {
     prepareStatus = Status.OK;
     boolean isKept = kept.get(slot);
     kept.clear(slot);
-    submit(() -> createSegment(slot, reserved, isKept));
+    submit(() -> createSegment(slot, isKept));
   }
 
   @Override
@@ -430,9 +430,8 @@ public final class SegmentDirectory implements LogStorage {
   private int populate(SegmentFile file, int to) {
     int from = file.writableBytes();
     NativeMemory memory = file.memory();
-    // Zeroes first: it takes the space, so that a store into the mapping can't fail, and faulting
-    // in pages that are cached already costs a
-    // quarter of faulting in pages of unwritten extents.
+    // Zeroes first: faulting in pages that are cached already costs a quarter of faulting in pages
+    // of unwritten extents.
     int result = writeZeroes(file.descriptor(), from, to - from);
     if (result == Status.OK) {
       result = memory.populateForWrite(from, to - from);
@@ -500,7 +499,7 @@ public final class SegmentDirectory implements LogStorage {
     return result == 0;
   }
 
-  private void createSegment(int slot, boolean reserved, boolean kept) {
+  private void createSegment(int slot, boolean kept) {
     String path = path(slot);
     // A file that we did not keep ourselves is not ours to overwrite.
     int create = kept ? 0 : Posix.O_CREAT | Posix.O_EXCL;
@@ -510,10 +509,7 @@ public final class SegmentDirectory implements LogStorage {
       driver.wakeup();
       return;
     }
-    int result =
-        reserved
-            ? Posix.allocate(descriptor, 0, segmentBytes)
-            : Posix.truncate(descriptor, segmentBytes);
+    int result = Posix.allocate(descriptor, 0, segmentBytes);
     SegmentFile file = new SegmentFile(this, driver, slot, descriptor, segmentBytes);
     if (kept && result == Status.OK) {
       // Before anything else of it is written over: else a loss of power could leave a segment that

@@ -140,7 +140,7 @@ public final class SimLogStorage implements LogStorage {
   }
 
   @Override
-  public void prepare(int slot, boolean reserved) {
+  public void prepare(int slot) {
     prepareStatus = Status.OK;
     preparing = slot;
     prepareDelay = random.nextInt(4);

@@ -1,5 +1,6 @@
 package io.plinth.engine.device;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.plinth.engine.api.Completion;
@@ -69,6 +70,17 @@ class SegmentDirectoryTest {
     assertThat(Files.size(folder.resolve("segment-00000003"))).isEqualTo(SEGMENT_BYTES);
     assertThat(directory.existingSlots()).containsExactly(3);
     assertThat(directory.takePrepared()).as("handed out once").isNull();
+  }
+
+  @Test
+  void aPreparedSegmentHasAllOfItsSpace() throws Exception {
+    prepare(3);
+
+    String file = folder.resolve("segment-00000003").toString();
+    Process stat = new ProcessBuilder("stat", "--format=%b %B", file).start();
+    String[] blocks = new String(stat.getInputStream().readAllBytes(), UTF_8).strip().split(" ", 2);
+    assertThat(Long.parseLong(blocks[0]) * Long.parseLong(blocks[1]))
+        .isGreaterThanOrEqualTo(SEGMENT_BYTES);
   }
 
   @Test
@@ -201,7 +213,7 @@ class SegmentDirectoryTest {
   void preparingASlotThatHasAFileFailsAndLeavesTheFile() throws Exception {
     Files.writeString(folder.resolve("segment-00000004"), "precious");
 
-    directory.prepare(4, true);
+    directory.prepare(4);
     await(() -> directory.prepareStatus() != Status.OK);
 
     assertThat(directory.prepareStatus()).isEqualTo(Status.EEXIST);
@@ -247,7 +259,7 @@ class SegmentDirectoryTest {
   }
 
   private LogFile prepare(int slot) {
-    directory.prepare(slot, true);
+    directory.prepare(slot);
     LogFile[] file = new LogFile[1];
     await(() -> {
       file[0] = directory.takePrepared();

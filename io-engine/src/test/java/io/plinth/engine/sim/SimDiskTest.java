@@ -223,7 +223,7 @@ class SimDiskTest {
     assertThat(disk.isFull()).isFalse();
     prepare(1);
     assertThat(disk.isFull()).isTrue();
-    storage.prepare(2, false);
+    storage.prepare(2);
     for (int i = 0; i < 5; i++) {
       assertThat(storage.takePrepared()).isNull();
     }
@@ -241,7 +241,7 @@ class SimDiskTest {
   }
 
   private LogFile prepare(int slot) {
-    storage.prepare(slot, false);
+    storage.prepare(slot);
     LogFile prepared = null;
     while (prepared == null) {
       prepared = storage.takePrepared();

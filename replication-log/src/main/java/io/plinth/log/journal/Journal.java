@@ -737,16 +737,16 @@ public final class Journal implements CycleTask, Completion, Releasable {
         && position + payloadBlocks * (long) BLOCK <= segmentBytes;
   }
 
-  /** The file system has no room for the rest of this segment: the reserve has its space. */
+  /**
+   * The file system has no room for the rest of this segment, although it was allocated: some write
+   * in a new place each time. Others may have been written whole before.
+   */
   private boolean refuseUnpopulated(int headerBytes, int payloadBlocks, boolean isData) {
     if (storage.populateStatus() != Status.ENOSPC) {
       return refuse(Status.EIO);
     }
     noteHostFull();
-    if (isData) {
-      return refuseData();
-    }
-    return roll(false) && openBatch(headerBytes, payloadBlocks, false);
+    return roll(isData) && openBatch(headerBytes, payloadBlocks, isData);
   }
 
   private void noteHostFull() {
@@ -840,7 +840,7 @@ public final class Journal implements CycleTask, Completion, Releasable {
     // even record a trim.
     preparingReserve = isReady() && reserve == null;
     preparingSlot = slot;
-    storage.prepare(slot, preparingReserve);
+    storage.prepare(slot);
     return took;
   }
 

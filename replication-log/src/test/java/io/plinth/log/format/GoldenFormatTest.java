@@ -335,7 +335,7 @@ class GoldenFormatTest {
     SuperblockStore store = new SuperblockStore(storage);
     try {
       // With a segment in use: else the log would be taken for a new one.
-      storage.prepare(0, false);
+      storage.prepare(0);
       LogFile segment = null;
       while (segment == null) {
         segment = storage.takePrepared();

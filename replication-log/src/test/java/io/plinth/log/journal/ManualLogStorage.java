@@ -65,7 +65,7 @@ final class ManualLogStorage implements LogStorage, AutoCloseable {
   }
 
   @Override
-  public void prepare(int slot, boolean reserved) {
+  public void prepare(int slot) {
     asked = new File(slot);
     files.add(asked);
   }

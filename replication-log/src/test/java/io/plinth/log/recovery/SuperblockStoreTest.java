@@ -110,7 +110,7 @@ class SuperblockStoreTest {
   }
 
   private void makeSegment() {
-    storage.prepare(0, false);
+    storage.prepare(0);
     LogFile file = null;
     while (file == null) {
       file = storage.takePrepared();

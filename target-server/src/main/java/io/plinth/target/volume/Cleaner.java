@@ -54,12 +54,18 @@ public final class Cleaner {
   private static final double PROGRESS = 0.25;
 
   /**
-   * Segments are scarce when only one of so many is left beside those that are reserved. What was
-   * moved is durable after a second or so on a slow disk, and clients go on meanwhile.
+   * Clients should be able to fill so many segments, one of so many of the log: what was moved is
+   * durable after a second or so on a slow disk, and they go on meanwhile.
    */
-  private static final int SEGMENTS_PER_SCARCE = 24;
+  private static final int SEGMENTS_PER_ROOM = 24;
 
-  private static final int LEAST_SCARCE_SEGMENTS = 2;
+  private static final int LEAST_ROOM_SEGMENTS = 2;
+
+  /** A second's writes, and more than that is of no use to anybody. */
+  private static final int MOST_ROOM_SEGMENTS = 16;
+
+  /** A large log is cleaned when only one of so many segments is left. */
+  private static final int SEGMENTS_PER_SCARCE = 64;
 
   /** A checkpoint that frees space is worth so many times what it takes. */
   private static final int CHECKPOINT_WORTH = 8;
@@ -155,7 +161,7 @@ public final class Cleaner {
     long interval = LOOK_NS + store.journal().slotCount() * LOOK_NS_PER_SLOT;
     if (nowNs - lastLookNs >= interval) {
       lastLookNs = nowNs;
-      work = store.deadSegments().doWork(slackSegments() < scarceSegments());
+      work = store.deadSegments().doWork(slackSegments() < roomSegments());
       if (!records.isActive()) {
         work += decide(idle);
       }
@@ -174,18 +180,23 @@ public final class Cleaner {
 
   /** The less room there is for clients, the more is moved in each duty cycle. */
   private int budget() {
-    double pressed = Math.clamp(1 - slackSegments() / scarceSegments(), 0, 1);
+    double pressed = Math.clamp(1 - slackSegments() / roomSegments(), 0, 1);
     return BLOCKS_PER_CYCLE + (int) (pressed * (BLOCKS_PER_URGENT_CYCLE - BLOCKS_PER_CYCLE));
   }
 
   /** Returns how many segments clients should be able to fill before they have to wait. */
-  private int scarceSegments() {
-    return Math.max(LEAST_SCARCE_SEGMENTS, store.journal().limitSegments() / SEGMENTS_PER_SCARCE);
+  private int roomSegments() {
+    return Math.clamp(
+        store.journal().limitSegments() / SEGMENTS_PER_ROOM,
+        LEAST_ROOM_SEGMENTS,
+        MOST_ROOM_SEGMENTS);
   }
 
   /** Segments are scarce when fewer than this are left. */
   private int lowSegments() {
-    return store.journal().reservedSegments() + scarceSegments();
+    Journal journal = store.journal();
+    return journal.reservedSegments()
+        + Math.max(roomSegments(), journal.limitSegments() / SEGMENTS_PER_SCARCE);
   }
 
   /**
@@ -195,7 +206,7 @@ public final class Cleaner {
   double roomWanted() {
     DeadSegments dead = store.deadSegments();
     boolean works = records.isActive() || dead.count() > 0 || dead.awaitingCheckpoint() > 0;
-    return works ? slackSegments() / scarceSegments() : 1;
+    return works ? slackSegments() / roomSegments() : 1;
   }
 
   private int decide(boolean idle) {

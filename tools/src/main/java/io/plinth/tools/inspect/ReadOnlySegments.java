@@ -155,7 +155,7 @@ final class ReadOnlySegments implements LogStorage, AutoCloseable {
   }
 
   @Override
-  public void prepare(int slot, boolean reserved) {
+  public void prepare(int slot) {
     throw readOnly();
   }
 
