@@ -120,6 +120,23 @@ class JournalWaitTest {
     assertThat(relocate(1)).as("the cleaner goes on").isTrue();
   }
 
+  /** A file system that writes in a new place each time may be full although all was allocated. */
+  @Test
+  void dataGoesOnInTheNextSegmentWhenTheRestOfThisOneCannotBePopulated() {
+    prepareSegments();
+    assertTaken(15);
+    work();
+    prepareSegments();
+    storage.failPopulation(Status.ENOSPC);
+    assertTaken(4);
+    assertThat(journal.active().sequence()).isEqualTo(2);
+    work();
+    // What is left now is for those who free space.
+    assertThat(begin(15)).isFalse();
+    assertThat(journal.refusal()).isEqualTo(Status.ENOSPC);
+    assertThat(relocate(15)).isTrue();
+  }
+
   private boolean relocate(int sizeMiB) {
     return journal.beginLocal(RecordHeader.RELOCATE, 0, 1, sizeMiB * (MIB / LogFormat.BLOCK_BYTES));
   }

@@ -15,6 +15,7 @@ final class ManualLogStorage implements LogStorage, AutoCloseable {
   private final List<File> files = new ArrayList<>();
   private File asked;
   private File prepared;
+  private int populateStatus = Status.OK;
 
   /**
    * An empty log.
@@ -37,6 +38,11 @@ final class ManualLogStorage implements LogStorage, AutoCloseable {
     for (File file : files) {
       file.writable = Math.max(file.writable, Math.min(file.wanted, bytes));
     }
+  }
+
+  /** Lets every population fail from now on. */
+  void failPopulation(int status) {
+    populateStatus = status;
   }
 
   @Override
@@ -84,7 +90,7 @@ final class ManualLogStorage implements LogStorage, AutoCloseable {
 
   @Override
   public int populateStatus() {
-    return Status.OK;
+    return populateStatus;
   }
 
   @Override
