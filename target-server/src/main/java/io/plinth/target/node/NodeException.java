@@ -29,6 +29,15 @@ public final class NodeException extends Exception {
     this.reason = reason;
   }
 
+  static NodeException tooManyTrees(int maximum) {
+    return new NodeException(
+        Reason.NO_SPACE,
+        "the log holds "
+            + maximum
+            + " volumes and snapshots, those kept for log.retention among them, and can't hold more;"
+            + " delete some");
+  }
+
   static NodeException unavailable() {
     return new NodeException(Reason.UNAVAILABLE, "the node is stopping");
   }

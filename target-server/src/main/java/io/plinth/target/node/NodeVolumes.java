@@ -3,6 +3,7 @@ package io.plinth.target.node;
 import io.plinth.target.volume.LogVolume;
 import io.plinth.target.volume.SnapshotVolume;
 import io.plinth.target.volume.Volume;
+import io.plinth.target.volume.VolumeStore;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
@@ -71,6 +72,13 @@ final class NodeVolumes {
           "volume " + volume.name() + " has no snapshot " + snapshot);
     }
     return found;
+  }
+
+  /** Makes sure that a log may have one more volume or snapshot; on its core. */
+  static void requireTree(VolumeStore store) throws NodeException {
+    if (!store.hasRoomForTree()) {
+      throw NodeException.tooManyTrees(store.maxTrees());
+    }
   }
 
   static NodeException noSuchVolume(String name) {

@@ -112,6 +112,7 @@ final class VolumeChanges {
                 NodeException.Reason.EXISTS,
                 "volume " + name + " has a snapshot " + snapshot + " already");
           }
+          NodeVolumes.requireTree(logs.storeOf(volume));
         },
         (volume, allowed, done) -> logs.storeOf(volume).snapshot(volume, snapshot, allowed, done));
   }

@@ -138,6 +138,7 @@ final class VolumeCreation {
         log.core()
             .execute(() -> {
               try {
+                NodeVolumes.requireTree(log.store());
                 log.store()
                     .create(
                         entry.group(),

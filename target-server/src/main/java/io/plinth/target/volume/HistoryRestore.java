@@ -273,6 +273,9 @@ public final class HistoryRestore implements BackgroundJob {
 
   /** The volume is there for clients when a checkpoint has it. */
   private boolean finish() {
+    if (!store.hasRoomForTree()) {
+      return fail("its log has no room for one more volume");
+    }
     LogVolume volume = store.restored(group, name, sizeBytes, flushPolicy, tree);
     tree = null;
     stage = Stage.CHECKPOINT;

@@ -121,7 +121,7 @@ public final class Retention {
     if (hasLessThan(GIVES_WAY)) {
       return giveWay() ? 1 : 0;
     }
-    boolean takes = retentionMs > 0 && !hasLessThan(TAKES);
+    boolean takes = retentionMs > 0 && !hasLessThan(TAKES) && store.hasRoomForTree();
     for (LogVolume volume : store.volumes()) {
       if (takes && newest(volume).epochMs() <= nowMs - retentionMs / PARTS) {
         begun();

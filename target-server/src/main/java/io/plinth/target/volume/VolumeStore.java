@@ -38,6 +38,12 @@ public final class VolumeStore implements JournalListener, CycleTask {
   private static final int READ_BUFFERS = 1280;
   private static final int NO_FAMILY = 0;
 
+  /** The most volumes and snapshots of a log of large segments. */
+  private static final int MOST_TREES = 1 << 16;
+
+  /** What describes them may take one of so many parts of a segment, so that a record holds it. */
+  private static final int TREES_PART = 2;
+
   /** Pages of trees that are freed in one duty cycle: some tens of microseconds. */
   private static final int FREED_PAGES_PER_CYCLE = 2;
 
@@ -73,6 +79,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
   private int awaitedReadBuffers;
   private boolean awaitsFreeing;
   private long snapshotCount;
+  private final int maxTrees;
   private int highestGroup;
   private LogPoint recoveredPoint = LogPoint.NONE;
   private Journal journal;
@@ -91,6 +98,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
     this.plantedBugs = plantedBugs;
     this.acksBeforeAppend = isPlanted(PlantedBug.ACK_BEFORE_APPEND);
     this.blocksPerSegment = segmentBytes / Volume.BLOCK_BYTES;
+    this.maxTrees = Math.min(MOST_TREES, segmentBytes / TREES_PART / CheckpointRoot.MAX_TREE_BYTES);
     this.space = new IndexSpace(segments, segmentBytes / Volume.BLOCK_BYTES, plantedBugs);
     this.reads = new BlockReads(this);
     this.merges = new MergeBlocks(this);
@@ -247,6 +255,16 @@ public final class VolumeStore implements JournalListener, CycleTask {
   /** Returns how many volumes and snapshots there are. */
   long treeCount() {
     return volumes.size() + snapshotCount;
+  }
+
+  /** Returns how many volumes and snapshots there may be. */
+  public int maxTrees() {
+    return maxTrees;
+  }
+
+  /** Returns whether there may be one more volume or snapshot; on the core. */
+  public boolean hasRoomForTree() {
+    return treeCount() < maxTrees;
   }
 
   /** Returns the volume of a group, or null. */
