@@ -150,6 +150,31 @@ public final class Replicator implements PeerListener {
     return dropped;
   }
 
+  /** Returns how many entries were read from the disk for peers that were far behind. */
+  public long entriesFromDisk() {
+    long entries = 0;
+    for (int i = 0; i < peers.size(); i++) {
+      entries += peers.get(i).catchUp().sentEntries();
+    }
+    return entries;
+  }
+
+  /** Returns how often an entry was not sent because the disk holds something else. */
+  public long damagedEntries() {
+    long entries = 0;
+    for (int i = 0; i < peers.size(); i++) {
+      entries += peers.get(i).catchUp().damagedEntries();
+    }
+    return entries;
+  }
+
+  /** Frees what is left, once the core does nothing any more. */
+  public void free() {
+    for (int i = 0; i < peers.size(); i++) {
+      peers.get(i).catchUp().free();
+    }
+  }
+
   // Told by the owner, from the journal's listener.
 
   /** See {@link io.plinth.log.journal.JournalListener#onAppended}. */

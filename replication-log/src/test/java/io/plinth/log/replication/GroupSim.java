@@ -66,6 +66,11 @@ final class GroupSim implements ReplicaListener {
   int powerCuts;
 
   GroupSim(long seed, int members, AckPolicy policy, Set<ReplicationBug> bugs) {
+    this(seed, members, policy, bugs, 1 << 30);
+  }
+
+  /** Creates a group whose nodes keep so much of their logs in memory. */
+  GroupSim(long seed, int members, AckPolicy policy, Set<ReplicationBug> bugs, long residentBytes) {
     this.seed = seed;
     this.policy = policy;
     random = new SimRandom(seed);
@@ -78,6 +83,7 @@ final class GroupSim implements ReplicaListener {
     for (int number : numbers) {
       nodes.add(new GroupNode(number, network, random, config, numbers, this, bugs));
     }
+    nodes.forEach(node -> node.residentBytes = residentBytes);
     nodes.forEach(this::start);
   }
 
@@ -109,6 +115,13 @@ final class GroupSim implements ReplicaListener {
         nextTrouble = network.nowNs() + (5L + random.nextInt(120)) * MS;
       }
     }
+    finish();
+  }
+
+  /**
+   * Lets faults stop, and checks the end, and that it is still so after all have lost their power.
+   */
+  void finish() {
     calmDown();
     checkConvergence();
     for (GroupNode node : nodes) {

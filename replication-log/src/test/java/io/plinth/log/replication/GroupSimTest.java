@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.fail;
 
 import io.plinth.raft.core.AckPolicy;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -58,6 +60,8 @@ class GroupSimTest {
       try {
         if (bug == ReplicationBug.STATE_NOT_SYNCED) {
           storm(seed, Set.of(bug));
+        } else if (bug == ReplicationBug.UNCHECKED_READ) {
+          CatchUpSim _ = catchUp(seed, Set.of(bug));
         } else {
           GroupSim _ = run(seed, policy(seed), Set.of(bug));
         }
@@ -74,6 +78,62 @@ class GroupSimTest {
     for (int seed = 1; seed <= Integer.getInteger("plinth.group.storms", STORMS); seed++) {
       storm(seed, Set.of());
     }
+  }
+
+  @Test
+  void whoWasAwayGetsFromTheDiskWhatWasWrittenAndNothingElse() {
+    int first = Integer.getInteger("plinth.group.seed", 1);
+    int count =
+        System.getProperty("plinth.group.seed") == null
+            ? Integer.getInteger("plinth.group.catch-ups", 12)
+            : 1;
+    long fromDisk = 0;
+    long damaged = 0;
+    int rotten = 0;
+    for (int seed = first; seed < first + count; seed++) {
+      CatchUpSim run = catchUp(seed, Set.of());
+      fromDisk += run.fromDisk;
+      damaged += run.damaged;
+      rotten += run.rottenEntries;
+      assertThat(run.rottenEntries == 0 && run.damaged > 0).as("damage of seed %d", seed).isFalse();
+    }
+    System.out.printf(
+        "%d seeds: %d entries read for peers, %d rotten, found %d times%n",
+        count, fromDisk, rotten, damaged);
+    if (count >= 12) {
+      assertThat(fromDisk).isGreaterThan(count * 10L);
+      assertThat(rotten).isPositive();
+      assertThat(damaged).isPositive();
+    }
+  }
+
+  @Test
+  void theSameSeedGivesTheSameRun() {
+    for (int seed = 1; seed <= 3; seed++) {
+      assertThat(fingerprint(seed)).isEqualTo(fingerprint(seed));
+    }
+  }
+
+  private static List<Long> fingerprint(int seed) {
+    CatchUpSim run = new CatchUpSim(seed, policy(seed), Set.of());
+    try {
+      run.run();
+      List<Long> all = new ArrayList<>(List.of(run.sim.network.nowNs(), run.fromDisk, run.damaged));
+      run.sim.nodes.forEach(node -> all.add((long) node.disk.checksum()));
+      return all;
+    } finally {
+      run.sim.free();
+    }
+  }
+
+  private static CatchUpSim catchUp(int seed, Set<ReplicationBug> bugs) {
+    CatchUpSim run = new CatchUpSim(seed, policy(seed), bugs);
+    try {
+      run.run();
+    } finally {
+      run.sim.free();
+    }
+    return run;
   }
 
   private static void storm(int seed, Set<ReplicationBug> bugs) {

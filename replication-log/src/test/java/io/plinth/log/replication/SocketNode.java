@@ -168,6 +168,7 @@ final class SocketNode implements JournalListener, ReplicaListener {
 
   /** Frees the log once the core has stopped. */
   void free() {
+    replicator.free();
     storage.close();
   }
 
