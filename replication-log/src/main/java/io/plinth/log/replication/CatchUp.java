@@ -74,6 +74,11 @@ final class CatchUp {
     return damagedEntries;
   }
 
+  /** Returns how much memory is in use for what is read. */
+  long heldBytes() {
+    return window.heldBytes();
+  }
+
   /** Returns whether APPENDs of a replica wait here. */
   boolean has(Replica replica) {
     for (int i = 0; i < count; i++) {

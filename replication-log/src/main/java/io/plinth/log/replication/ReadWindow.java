@@ -97,6 +97,10 @@ final class ReadWindow implements EntrySource, Completion {
     this.blocksPerSegment = journal.blocksPerSegment();
   }
 
+  long heldBytes() {
+    return committed;
+  }
+
   /** Returns whether the connection still has some of it. */
   boolean isLent() {
     return loans > 0;

@@ -168,6 +168,18 @@ public final class Replicator implements PeerListener {
     return entries;
   }
 
+  /**
+   * Returns how much memory holds what is read for peers that are far behind: for each at most
+   * {@link ReadWindow#WINDOW_BYTES}, or one entry if that is larger.
+   */
+  public long readAheadBytes() {
+    long bytes = 0;
+    for (int i = 0; i < peers.size(); i++) {
+      bytes += peers.get(i).catchUp().heldBytes();
+    }
+    return bytes;
+  }
+
   /** Frees what is left, once the core does nothing any more. */
   public void free() {
     for (int i = 0; i < peers.size(); i++) {

@@ -6,6 +6,7 @@ import io.plinth.engine.api.Core;
 import io.plinth.engine.api.Listener;
 import io.plinth.engine.api.Status;
 import io.plinth.engine.device.SegmentDirectory;
+import io.plinth.engine.memory.NativeMemory;
 import io.plinth.engine.net.Engine;
 import io.plinth.log.format.LogFormat;
 import io.plinth.log.format.RecordHeader;
@@ -31,7 +32,8 @@ import org.agrona.UnsafeApi;
 
 /**
  * A replica with a log of its own on a core of its own, which speaks with its peers over sockets.
- * As long as it leads it proposes writes of one block, until its log is as long as is wanted.
+ * As long as it leads it proposes writes, most of them of one block, until its log is as long as is
+ * wanted.
  */
 final class SocketNode implements JournalListener, ReplicaListener {
   private static final int GROUP = 3;
@@ -39,6 +41,11 @@ final class SocketNode implements JournalListener, ReplicaListener {
   private static final int POPULATE_BYTES = 1 << 20;
   private static final long TICK_NS = 20_000_000;
   private static final int MAX_UNCOMMITTED = 128;
+
+  /** One of so many writes has more than fit a window of what is read for a peer. */
+  private static final int LARGE_ONE_IN = 500;
+
+  private static final int LARGE_BLOCKS = 300;
 
   final int number;
   private final Core core;
@@ -145,14 +152,18 @@ final class SocketNode implements JournalListener, ReplicaListener {
     while (replica.role() == Role.LEADER
         && replica.lastIndex() < wanted
         && replica.lastIndex() - replica.committedIndex() < MAX_UNCOMMITTED) {
-      long index = replica.propose(RecordHeader.WRITE, 0, replica.lastIndex(), 1);
+      int blocks = replica.lastIndex() % LARGE_ONE_IN == LARGE_ONE_IN - 1 ? LARGE_BLOCKS : 1;
+      long index = replica.propose(RecordHeader.WRITE, 0, replica.lastIndex(), blocks);
       if (index < 0) {
         break;
       }
-      for (int i = 0; i < LogFormat.BLOCK_BYTES; i += 8) {
-        UnsafeApi.putLong(journal.payloadAddress() + i, index * 0x9E3779B97F4A7C15L + i);
+      for (int block = 0; block < blocks; block++) {
+        long address = journal.payloadAddress() + (long) block * LogFormat.BLOCK_BYTES;
+        for (int i = 0; i < LogFormat.BLOCK_BYTES; i += 8) {
+          UnsafeApi.putLong(address + i, index * 0x9E3779B97F4A7C15L + block + i);
+        }
+        int _ = journal.checksum(block);
       }
-      int _ = journal.checksum(0);
       work++;
     }
     return work;
@@ -172,23 +183,62 @@ final class SocketNode implements JournalListener, ReplicaListener {
     storage.close();
   }
 
-  /** Returns what the entries hold that are in memory, from the newest on; on the core. */
-  List<String> newest() {
+  /** Returns what the entries hold; on the core. */
+  List<String> content() {
     List<String> all = new ArrayList<>();
+    NativeMemory memory = NativeMemory.reserve(4L * LARGE_BLOCKS * LogFormat.BLOCK_BYTES);
     EntryBody body = new EntryBody();
-    for (long index = replica.lastIndex(); index > 0 && replica.describe(index, body); index--) {
+    for (long index = 1; index <= replica.lastIndex(); index++) {
+      if (!replica.describe(index, body)) {
+        read(body, memory);
+      }
       String text = index + " " + replica.entryTerm(index) + " " + replica.entryKind(index);
       if (body.type == RecordHeader.WRITE) {
-        crc.reset();
-        for (int i = 0; i < LogFormat.BLOCK_BYTES; i++) {
-          crc.update(UnsafeApi.getByte(body.payloadAddress + i));
+        text += " " + body.firstBlock;
+        for (int block = 0; block < body.count; block++) {
+          crc.reset();
+          for (int i = 0; i < LogFormat.BLOCK_BYTES; i++) {
+            long address = body.payloadAddress + (long) block * LogFormat.BLOCK_BYTES;
+            crc.update(UnsafeApi.getByte(address + i));
+          }
+          boolean right =
+              (int) crc.getValue() == UnsafeApi.getInt(body.trailerAddress + 4L * block);
+          text += right ? " " + crc.getValue() : " damaged";
         }
-        boolean right = (int) crc.getValue() == UnsafeApi.getInt(body.trailerAddress);
-        text += " " + body.firstBlock + " " + crc.getValue() + (right ? "" : " damaged");
       }
       all.add(text);
     }
+    memory.close();
     return all;
+  }
+
+  /** Waits for the disk, which only a test does. */
+  private void read(EntryBody body, NativeMemory memory) {
+    RecordHeader record = new RecordHeader();
+    int headerBytes = RecordHeader.encodedBytes(RecordHeader.WRITE, LARGE_BLOCKS);
+    int segmentBytes = storage.segmentBytes();
+    int slot = (int) (body.position / segmentBytes);
+    int _ = storage.readNow(slot, memory.address(), headerBytes, body.position % segmentBytes);
+    record.wrap(memory.address(), headerBytes);
+    body.type = record.type();
+    body.firstBlock = record.firstBlock();
+    body.count = record.blockCount();
+    body.trailerAddress = record.checksumAddress();
+    if (body.type == RecordHeader.WRITE) {
+      long position = body.place * LogFormat.BLOCK_BYTES;
+      body.payloadAddress = memory.address() + LARGE_BLOCKS * LogFormat.BLOCK_BYTES;
+      int _ =
+          storage.readNow(
+              (int) (position / segmentBytes),
+              body.payloadAddress,
+              body.payloadBytes(),
+              position % segmentBytes);
+    }
+  }
+
+  /** Returns whether an entry is in memory; on the core. */
+  boolean isInMemory(long index) {
+    return replica.describe(index, new EntryBody());
   }
 
   long lastIndex() {
