@@ -18,5 +18,9 @@ public enum ReplicationBug {
   /** A follower stores payload without the checksums that came with it. */
   DROP_CHECKSUMS,
   /** What is read from the disk for a peer is sent as it is. */
-  UNCHECKED_READ
+  UNCHECKED_READ,
+  /** The rules are given one tick for all the time that the core has slept. */
+  SLEEP_NOT_COUNTED,
+  /** Who was handed leadership asks for votes as if it stood by itself. */
+  TRANSFER_NOT_TOLD
 }

@@ -291,7 +291,7 @@ public final class Replicator implements PeerListener {
     }
     passing = true;
     while (nowNs - lastTickNs >= tickNs) {
-      lastTickNs += tickNs;
+      lastTickNs = has(ReplicationBug.SLEEP_NOT_COUNTED) ? nowNs : lastTickNs + tickNs;
       for (int i = 0; i < all.size(); i++) {
         all.get(i).tick();
       }
@@ -309,6 +309,9 @@ public final class Replicator implements PeerListener {
 
   void send(Replica replica, Message message) {
     PeerLink link = link(message.to);
+    if (has(ReplicationBug.TRANSFER_NOT_TOLD)) {
+      message.transfer = false;
+    }
     if (link != null) {
       link.send(replica, message);
     }

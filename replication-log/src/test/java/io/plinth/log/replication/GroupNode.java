@@ -66,6 +66,8 @@ final class GroupNode implements JournalListener {
   int life;
   int slowSyncNs;
   int slowReadNs;
+  private long pausedNs;
+  private long sleptNs;
   long residentBytes = 1 << 30;
 
   GroupNode(
@@ -184,6 +186,8 @@ final class GroupNode implements JournalListener {
 
   private void down() {
     up = false;
+    pausedNs = 0;
+    sleptNs = 0;
     replica = null;
     replicator.free();
     superblocks.close();
@@ -197,9 +201,25 @@ final class GroupNode implements JournalListener {
     disk.close();
   }
 
+  /** Lets the core not run for a while; its clock goes on. */
+  void pause(long durationNs) {
+    pausedNs = durationNs;
+  }
+
+  boolean isPaused() {
+    return pausedNs > 0;
+  }
+
   void cycle(long stepNs) {
-    if (up) {
-      core.cycle(stepNs);
+    if (!up) {
+      pausedNs = 0;
+      sleptNs = 0;
+    } else if (pausedNs > 0) {
+      pausedNs -= stepNs;
+      sleptNs += stepNs;
+    } else {
+      core.cycle(stepNs + sleptNs);
+      sleptNs = 0;
     }
   }
 

@@ -16,16 +16,17 @@ import java.util.function.BooleanSupplier;
 
 /**
  * A group of replicas on simulated machines, from one seed: proposals, deaths of processes and
- * machines, partitions, lost connections, slow ways and devices; then all faults stop. Checked from
- * outside:
+ * machines, pauses, partitions, lost connections, slow ways and devices, transfers of leadership;
+ * then all faults stop. Checked from outside:
  *
  * <ul>
  *   <li>one history: what any replica tells as committed at an index, every other tells too;
  *   <li>nothing that was acknowledged is lost, unless more machines lost their power than the
  *       policy promises to survive, and then it is told, and nothing that was flushed is lost;
+ *   <li>a read that is granted sees all that had been acknowledged when it was asked for;
  *   <li>two leaders are never in one term;
  *   <li>when faults stop the group commits, and all replicas have the same log, also after all
- *       machines lose their power.
+ *       machines lose their power; and leadership is handed over without an election timeout.
  * </ul>
  */
 final class GroupSim implements ReplicaListener {
@@ -59,7 +60,9 @@ final class GroupSim implements ReplicaListener {
   private final TreeMap<Long, Long> acknowledged = new TreeMap<>();
   private long flushed;
   private long epochTerm;
+  private final ReadCheck reads = new ReadCheck();
   private long nextId = 1;
+  int transfers;
   int acknowledgements;
   int flushes;
   int raisedEpochs;
@@ -110,12 +113,45 @@ final class GroupSim implements ReplicaListener {
       if (random.oneIn(10)) {
         propose();
       }
+      if (random.oneIn(20)) {
+        read();
+      }
       if (network.nowNs() >= nextTrouble) {
         trouble();
         nextTrouble = network.nowNs() + (5L + random.nextInt(120)) * MS;
       }
     }
     finish();
+    checkTransfer();
+  }
+
+  int grantedReads() {
+    return reads.granted;
+  }
+
+  /** Asks whoever thinks that it leads, also if it sleeps and is asked when it wakes up. */
+  private void read() {
+    reads.forgetDead();
+    for (GroupNode node : nodes) {
+      boolean leads = node.up && node.replica != null && node.replica.role() == Role.LEADER;
+      if (leads && reads.pending() < 64) {
+        reads.ask(node, acknowledged.isEmpty() ? 0 : acknowledged.lastKey());
+      }
+    }
+  }
+
+  /** Nobody waits for an election when leadership is handed over. */
+  private void checkTransfer() {
+    nodes.forEach(node -> node.storage.slowSyncs(0));
+    GroupNode leader = leader();
+    GroupNode target = nodes.get(leader.number % nodes.size());
+    boolean done =
+        leader.replica.transferLeadership(target.number)
+            && runUntil(() -> target.replica.role() == Role.LEADER, GroupNode.TICK_NS * 8);
+    if (!done) {
+      throw violation("leadership is not handed over: " + describe());
+    }
+    transfers++;
   }
 
   /**
@@ -199,6 +235,7 @@ final class GroupSim implements ReplicaListener {
     network.lose(0);
     network.late(0, 0);
     for (GroupNode node : nodes) {
+      node.pause(0);
       if (!node.up) {
         start(node);
       }
@@ -239,7 +276,10 @@ final class GroupSim implements ReplicaListener {
   /** Lets whoever thinks that it leads take some proposals, and sometimes flush. */
   void propose() {
     for (GroupNode node : nodes) {
-      if (!node.up || node.replica == null || node.replica.role() != Role.LEADER) {
+      if (!node.up
+          || node.isPaused()
+          || node.replica == null
+          || node.replica.role() != Role.LEADER) {
         continue;
       }
       for (int i = random.nextInt(5); i >= 0; i--) {
@@ -265,7 +305,7 @@ final class GroupSim implements ReplicaListener {
   private void trouble() {
     GroupNode node = nodes.get(random.nextInt(nodes.size()));
     GroupNode other = nodes.get(random.nextInt(nodes.size()));
-    switch (random.nextInt(12)) {
+    switch (random.nextInt(15)) {
       case 0 -> network.block(node.number, other.number);
       case 1 -> {
         for (GroupNode peer : nodes) {
@@ -297,6 +337,17 @@ final class GroupSim implements ReplicaListener {
               powerCuts++;
             }
           }
+        }
+      }
+      case 11 -> {
+        // Who leads is asked by its clients while it sleeps.
+        GroupNode sleeper = leader() == null ? node : leader();
+        sleeper.pause((5L + random.nextInt(120)) * MS);
+      }
+      case 12 -> {
+        GroupNode leader = leader();
+        if (leader != null && !leader.isPaused()) {
+          boolean _ = leader.replica.transferLeadership(other.number);
         }
       }
       default -> network.reset(node.number, other.number);
@@ -428,6 +479,7 @@ final class GroupSim implements ReplicaListener {
     }
     history.subList(kept, history.size()).clear();
     acknowledged.tailMap((long) kept, false).clear();
+    reads.lost(kept);
   }
 
   @Override
@@ -479,10 +531,17 @@ final class GroupSim implements ReplicaListener {
   }
 
   @Override
-  public void onReadGranted(Replica replica, long id, long index) {}
+  public void onReadGranted(Replica replica, long id, long index) {
+    String wrong = reads.granted(id, index);
+    if (wrong != null && replica.epoch() >= epochTerm) {
+      throw violation(wrong);
+    }
+  }
 
   @Override
-  public void onReadRefused(Replica replica, long id) {}
+  public void onReadRefused(Replica replica, long id) {
+    reads.refused(id);
+  }
 
   @Override
   public void onCommittedLost(Replica replica, long index) {

@@ -34,21 +34,24 @@ class GroupSimTest {
     int flushes = 0;
     int raisedEpochs = 0;
     int powerCuts = 0;
+    int reads = 0;
     for (int seed = first; seed < first + count; seed++) {
       GroupSim sim = run(seed, policy(seed), Set.of());
       acknowledgements += sim.acknowledgements;
       flushes += sim.flushes;
       raisedEpochs += sim.raisedEpochs;
       powerCuts += sim.powerCuts;
+      reads += sim.grantedReads();
     }
     System.out.printf(
-        "%d seeds: %d acknowledged, %d flushes, %d epochs raised, %d power cuts%n",
-        count, acknowledgements, flushes, raisedEpochs, powerCuts);
+        "%d seeds: %d acknowledged, %d flushes, %d epochs raised, %d power cuts, %d reads%n",
+        count, acknowledgements, flushes, raisedEpochs, powerCuts, reads);
     if (count >= 8) {
       assertThat(acknowledgements).isGreaterThan(count * 50);
       assertThat(flushes).isGreaterThan(count);
       assertThat(raisedEpochs).isPositive();
       assertThat(powerCuts).isGreaterThan(count);
+      assertThat(reads).isGreaterThan(count * 50);
     }
   }
 
