@@ -16,6 +16,7 @@ import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
 import java.net.SocketTimeoutException;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.BlockingQueue;
@@ -23,6 +24,7 @@ import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -166,6 +168,20 @@ class UringDiallerContractTest extends DiallerContractTest {
     world.run(() -> assertThat(engine.network(0).connect(address, outcome)).isTrue());
     assertThat(world.take(outcome.events)).isEqualTo("EINVAL");
     assertThat(world.connectionCount()).isZero();
+  }
+
+  @Test
+  void aUnixSocketIsDialledToo(@TempDir Path folder) throws Exception {
+    String address = "unix:" + folder.resolve("socket");
+    Outcome server = new Outcome();
+    listeners.add(engine.callOn(1, () -> engine.network(1).listen(address, server::onConnected)));
+    Outcome client = new Outcome();
+    world.run(() -> assertThat(engine.network(0).connect(address, client)).isTrue());
+    assertThat(world.take(client.events)).isEqualTo("connected");
+    assertThat(world.take(server.events)).isEqualTo("connected");
+    Outcome nobody = new Outcome();
+    world.run(() -> assertThat(engine.network(0).connect(address + "-2", nobody)).isTrue());
+    assertThat(world.take(nobody.events)).isEqualTo("ENOENT");
   }
 
   /** One connection too many is refused, and that leaves nothing behind. */

@@ -255,8 +255,8 @@ final class CatchUp {
     if (!known) {
       boolean _ = replica.describe(index, body);
       LOG.error(
-          "{}: entry {} of group {} is damaged, and node {} waits for it: its record is at {}, its"
-              + " payload at {}",
+          "{}: entry {} of group {} is damaged or gone, and node {} waits for it: its record was at"
+              + " {}, its payload at {}",
           replicator.self(),
           index,
           replica.group(),

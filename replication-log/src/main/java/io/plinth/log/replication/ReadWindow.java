@@ -224,6 +224,13 @@ final class ReadWindow implements EntrySource, Completion {
   void submit() {
     while (submitted < runCount) {
       int run = submitted;
+      if (journal.segment((int) (runPlaces[run] / blocksPerSegment)) == null) {
+        // The log has given it up.
+        runReadBytes[run] = 0;
+        submitted++;
+        ended++;
+        continue;
+      }
       long address = memory.address() + runOffsets[run];
       if (!journal.readAside(runPlaces[run], runBlocks[run], address, this, run)) {
         return;

@@ -106,6 +106,21 @@ class CatchUpTest {
     sim.finish();
   }
 
+  @Test
+  void aSegmentThatTheLogHasGivenUpIsReportedAndNothingIsSent() {
+    letOneBeAway();
+    long gone = away.found.lastIndex() + leader.replica.lastIndex() / 3;
+    while (leader.isInMemory(gone, body)) {
+      gone--;
+    }
+    leader.journal.free((int) (body.position / SEGMENT_BYTES));
+    sim.start(away);
+    await(() -> leader.replicator.damagedEntries() > 0);
+    assertThat(away.replica.lastIndex()).isLessThan(leader.replica.lastIndex());
+    long index = leader.write(1_000_000, 1);
+    await(() -> leader.replica.committedIndex() >= index);
+  }
+
   /** What is damaged stays here; all else goes on, and the peer too once it is mended. */
   @Test
   void whatIsDamagedIsReportedAndNotSent() {
