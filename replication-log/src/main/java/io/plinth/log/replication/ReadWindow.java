@@ -142,7 +142,7 @@ final class ReadWindow implements EntrySource, Completion {
     verified = 0;
     verifiedBlocks = 0;
     goodBatchTo = 0;
-    for (int i = from; i < message.entryCount; i++) {
+    for (int i = from; i < message.entryCount && planned < WireFormat.MAX_ENTRIES; i++) {
       positions[planned] = -1;
       if (message.kinds[i] == EntryKind.PAYLOAD) {
         if (source.describe(message.index + 1 + i, body)

@@ -31,7 +31,6 @@ import java.util.function.BooleanSupplier;
  */
 final class GroupSim implements ReplicaListener {
   private static final long STEP_NS = 50_000;
-  private static final long STORM_STEP_NS = 250_000;
   private static final long MS = 1_000_000;
 
   /** A run has found something that may not be. */
@@ -51,7 +50,9 @@ final class GroupSim implements ReplicaListener {
   final AckPolicy policy;
   final List<GroupNode> nodes = new ArrayList<>();
   private boolean calm;
-  private boolean storming;
+
+  /** How long some syncs of some nodes take. */
+  int maxSlowSyncNs = 5_000_000;
 
   // What the checks know.
   private final TreeMap<Long, Integer> leaders = new TreeMap<>();
@@ -96,8 +97,7 @@ final class GroupSim implements ReplicaListener {
 
   void start(GroupNode node) {
     try {
-      int slowNs = storming ? 30_000_000 : 5_000_000;
-      node.slowSyncNs = random.oneIn(3) ? slowNs : 0;
+      node.slowSyncNs = random.oneIn(3) ? maxSlowSyncNs : 0;
       node.start();
     } catch (RecoveryException e) {
       throw violation("node " + node.number + " does not start: " + e.getMessage());
@@ -166,67 +166,6 @@ final class GroupSim implements ReplicaListener {
     nodes.forEach(this::start);
     powerCuts += nodes.size();
     checkConvergence();
-  }
-
-  /**
-   * Elections, one upon another: machines die while they vote, and votes are late. What a replica
-   * forgets of its promises shows as two leaders of one term.
-   */
-  void storm(long durationNs) {
-    long end = network.nowNs() + durationNs;
-    storming = true;
-    while (network.nowNs() < end) {
-      network.advance(STORM_STEP_NS);
-      for (GroupNode node : nodes) {
-        node.cycle(STORM_STEP_NS);
-      }
-      if (random.oneIn(200)) {
-        propose();
-      }
-      if (random.oneIn(120)) {
-        stormTrouble();
-      }
-      if (random.oneIn(8)) {
-        killVoter();
-      }
-    }
-  }
-
-  /** While one stands for election, another, who may just have voted, is started anew. */
-  private void killVoter() {
-    GroupNode voter = nodes.get(random.nextInt(nodes.size()));
-    for (GroupNode node : nodes) {
-      boolean stands = node.replica != null && node.replica.role() == Role.CANDIDATE;
-      if (stands && node != voter && voter.replica != null) {
-        if (random.oneIn(3)) {
-          voter.kill();
-        } else {
-          voter.losePower();
-        }
-        start(voter);
-        return;
-      }
-    }
-  }
-
-  private void stormTrouble() {
-    GroupNode node = nodes.get(random.nextInt(nodes.size()));
-    GroupNode other = nodes.get(random.nextInt(nodes.size()));
-    GroupNode leader = leader();
-    switch (random.nextInt(6)) {
-      case 0 -> network.heal();
-      case 1, 2 -> network.slow(node.number, other.number, (15L + random.nextInt(25)) * MS, 0);
-      default -> {
-        // Who has just voted, and who leads.
-        GroupNode victim = leader != null && random.oneIn(2) ? leader : node;
-        if (random.oneIn(3)) {
-          victim.kill();
-        } else {
-          victim.losePower();
-        }
-        start(victim);
-      }
-    }
   }
 
   void calmDown() {

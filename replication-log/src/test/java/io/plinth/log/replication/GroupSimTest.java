@@ -140,11 +140,11 @@ class GroupSimTest {
   }
 
   private static void storm(int seed, Set<ReplicationBug> bugs) {
-    GroupSim sim = new GroupSim(seed, 3, policy(seed), bugs);
+    ElectionStorm storm = new ElectionStorm(seed, policy(seed), bugs);
     try {
-      sim.storm(STORM_NS);
+      storm.run(STORM_NS);
     } finally {
-      sim.free();
+      storm.sim.free();
     }
   }
 

@@ -105,10 +105,10 @@ class ReplicasOverSocketsTest {
   }
 
   private void assertThatAllHoldTheSame(int entries) throws Exception {
-    List<String> first = engine.callOn(0, nodes.get(0)::content);
+    List<String> first = engine.callOn(0, () -> nodes.get(0).content(entries));
     assertThat(first).hasSize(entries).noneMatch(text -> text.contains("damaged"));
-    assertThat(engine.callOn(1, nodes.get(1)::content)).isEqualTo(first);
-    assertThat(engine.callOn(2, nodes.get(2)::content)).isEqualTo(first);
+    assertThat(engine.callOn(1, () -> nodes.get(1).content(entries))).isEqualTo(first);
+    assertThat(engine.callOn(2, () -> nodes.get(2).content(entries))).isEqualTo(first);
   }
 
   @Test

@@ -183,12 +183,15 @@ final class SocketNode implements JournalListener, ReplicaListener {
     storage.close();
   }
 
-  /** Returns what the entries hold; on the core. */
-  List<String> content() {
+  /**
+   * Returns what the entries up to an index hold; on the core, which takes so long that others may
+   * stand for election meanwhile, and add entries.
+   */
+  List<String> content(long last) {
     List<String> all = new ArrayList<>();
     NativeMemory memory = NativeMemory.reserve(4L * LARGE_BLOCKS * LogFormat.BLOCK_BYTES);
     EntryBody body = new EntryBody();
-    for (long index = 1; index <= replica.lastIndex(); index++) {
+    for (long index = 1; index <= last; index++) {
       if (!replica.describe(index, body)) {
         read(body, memory);
       }
