@@ -24,11 +24,14 @@ public final class Status {
   public static final int EOVERFLOW = -75;
   public static final int ENOTSUP = -95;
   public static final int EADDRINUSE = -98;
+  public static final int EADDRNOTAVAIL = -99;
+  public static final int ENETUNREACH = -101;
   public static final int ECONNRESET = -104;
   public static final int ENOBUFS = -105;
   public static final int ESHUTDOWN = -108;
   public static final int ETIMEDOUT = -110;
   public static final int ECONNREFUSED = -111;
+  public static final int EHOSTUNREACH = -113;
   public static final int ECANCELED = -125;
 
   private Status() {}
@@ -61,11 +64,14 @@ public final class Status {
       case EOVERFLOW -> "EOVERFLOW";
       case ENOTSUP -> "ENOTSUP";
       case EADDRINUSE -> "EADDRINUSE";
+      case EADDRNOTAVAIL -> "EADDRNOTAVAIL";
+      case ENETUNREACH -> "ENETUNREACH";
       case ECONNRESET -> "ECONNRESET";
       case ENOBUFS -> "ENOBUFS";
       case ESHUTDOWN -> "ESHUTDOWN";
       case ETIMEDOUT -> "ETIMEDOUT";
       case ECONNREFUSED -> "ECONNREFUSED";
+      case EHOSTUNREACH -> "EHOSTUNREACH";
       case ECANCELED -> "ECANCELED";
       default -> result >= 0 ? "OK" : "errno " + -result;
     };

@@ -15,11 +15,15 @@ public interface IoDriver extends AutoCloseable {
   /** Accepts one connection; the result is the new descriptor. */
   boolean accept(int descriptor, Completion completion, long context);
 
+  /** Connects a socket to the {@code struct sockaddr} at an address; the result is zero. */
+  boolean connect(
+      int descriptor, long socketAddress, int length, Completion completion, long context);
+
   /**
-   * Ends the pending accept of a socket with ECANCELED, unless a connection comes first; the socket
-   * goes on listening.
+   * Ends the pending accept or connect of a socket with ECANCELED, unless it ends by itself first;
+   * a socket that listens goes on listening.
    */
-  boolean cancelAccept(int descriptor, Completion completion, long context);
+  boolean cancel(int descriptor, Completion completion, long context);
 
   /** Receives up to {@code length} bytes; the result is the count, 0 at the end of the stream. */
   boolean receive(int descriptor, long address, int length, Completion completion, long context);

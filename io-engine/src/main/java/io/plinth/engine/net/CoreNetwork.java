@@ -3,8 +3,10 @@ package io.plinth.engine.net;
 import io.plinth.engine.api.Acceptor;
 import io.plinth.engine.api.Completion;
 import io.plinth.engine.api.ConnectionHandler;
+import io.plinth.engine.api.Connector;
 import io.plinth.engine.api.Core;
 import io.plinth.engine.api.CycleTask;
+import io.plinth.engine.api.Dialler;
 import io.plinth.engine.api.Listener;
 import io.plinth.engine.api.Status;
 import io.plinth.engine.api.TlsEngine;
@@ -12,6 +14,7 @@ import io.plinth.engine.core.EngineCore;
 import io.plinth.engine.core.IoDriver;
 import io.plinth.engine.memory.Posix;
 import java.nio.ByteBuffer;
+import java.util.ArrayList;
 import java.util.function.IntFunction;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -20,7 +23,7 @@ import org.slf4j.LoggerFactory;
  * All sockets of one core. Connections that have something to do are queued and served at the end
  * of the duty cycle.
  */
-public final class CoreNetwork implements CycleTask, Completion {
+public final class CoreNetwork implements Dialler, CycleTask, Completion {
   private static final Logger LOG = LoggerFactory.getLogger(CoreNetwork.class);
   private static final int OPERATION_BITS = 2;
   private static final int BACKLOG = 1024;
@@ -38,6 +41,7 @@ public final class CoreNetwork implements CycleTask, Completion {
   private final ByteBuffer plain = ByteBuffer.allocate(TlsEngine.MIN_ROOM_BYTES);
   private final ByteBuffer record = ByteBuffer.allocate(TlsEngine.MIN_ROOM_BYTES);
   private final StreamConnection[] connections;
+  private final ArrayList<ConnectAttempt> attempts = new ArrayList<>();
   private StreamConnection[] scheduled;
   private StreamConnection[] serving;
   private int scheduledCount;
@@ -146,9 +150,62 @@ public final class CoreNetwork implements CycleTask, Completion {
           "can't listen on " + address + ": the address is in use by another process";
       case Status.EACCES -> "can't listen on " + address + ": no permission";
       case Status.ENOENT -> "can't listen on " + address + ": the folder does not exist";
-      case -99 -> "can't listen on " + address + ": this machine has no such address";
+      case Status.EADDRNOTAVAIL ->
+          "can't listen on " + address + ": this machine has no such address";
       default -> "can't listen on " + address + ": " + Status.name(result);
     };
+  }
+
+  @Override
+  public boolean connect(String address, Connector connector) {
+    int block = memory.acquire();
+    if (block < 0) {
+      return false;
+    }
+    int status = begin(address, connector, block);
+    if (status == Status.OK) {
+      return true;
+    }
+    memory.release(block);
+    if (status != Status.EAGAIN) {
+      core.timers().schedule(core.clock().nowNs(), now -> connector.onConnectFailed(status));
+    }
+    return status != Status.EAGAIN;
+  }
+
+  /** Returns OK when the attempt is under way, EAGAIN when there is no slot for it. */
+  private int begin(String address, Connector connector, int block) {
+    byte[] sockaddr;
+    try {
+      sockaddr = SocketAddresses.encodeLiteral(address);
+    } catch (IllegalArgumentException e) {
+      LOG.warn("core {}: can't connect: {}", core.id(), e.getMessage());
+      return Status.EINVAL;
+    }
+    int descriptor = Posix.streamSocket(SocketAddresses.family(sockaddr));
+    if (descriptor < 0) {
+      return descriptor;
+    }
+    ConnectAttempt attempt = new ConnectAttempt(this, descriptor, block, connector);
+    if (!attempt.begin(sockaddr)) {
+      Posix.close(descriptor);
+      return Status.EAGAIN;
+    }
+    attempts.add(attempt);
+    return Status.OK;
+  }
+
+  /** An attempt has made a connection, or none. */
+  void ended(ConnectAttempt attempt, int status) {
+    boolean _ = attempts.remove(attempt);
+    if (status != Status.OK) {
+      memory.release(attempt.block());
+      Posix.close(attempt.descriptor());
+      attempt.connector().onConnectFailed(status);
+      return;
+    }
+    StreamConnection connection = establish(attempt.descriptor(), attempt.block());
+    open(connection, attempt.connector().onConnected(connection));
   }
 
   private static String localAddress(int descriptor) {
@@ -177,7 +234,7 @@ public final class CoreNetwork implements CycleTask, Completion {
     return record;
   }
 
-  /** Returns how many connections this core owns. */
+  /** Returns how many connections this core owns, those among them that are being made. */
   public int connectionCount() {
     return memory.inUse();
   }
@@ -196,6 +253,11 @@ public final class CoreNetwork implements CycleTask, Completion {
       Posix.close(descriptor);
       return;
     }
+    StreamConnection connection = establish(descriptor, block);
+    open(connection, acceptor.onAccept(connection));
+  }
+
+  private StreamConnection establish(int descriptor, int block) {
     byte[] sockaddr = new byte[128];
     int length = Posix.peerName(descriptor, sockaddr);
     String peer = length < 0 ? "gone" : SocketAddresses.decode(sockaddr, length);
@@ -205,12 +267,15 @@ public final class CoreNetwork implements CycleTask, Completion {
     }
     StreamConnection connection = new StreamConnection(this, descriptor, nextId++, peer, block);
     connections[block] = connection;
-    ConnectionHandler handler = acceptor.onAccept(connection);
+    return connection;
+  }
+
+  private static void open(StreamConnection connection, ConnectionHandler handler) {
     if (handler == null) {
       connection.close();
-      return;
+    } else {
+      connection.open(handler);
     }
-    connection.open(handler);
   }
 
   /** Takes over a connection from another core. */
@@ -324,8 +389,11 @@ public final class CoreNetwork implements CycleTask, Completion {
     return work;
   }
 
-  /** Closes all connections, as for a shutdown. On the core's thread. */
+  /** Closes all connections and ends attempts, as for a shutdown. On the core's thread. */
   public void closeAll() {
+    for (ConnectAttempt attempt : attempts) {
+      attempt.giveUp(Status.ESHUTDOWN);
+    }
     for (StreamConnection connection : connections) {
       if (connection != null) {
         connection.close(Status.ESHUTDOWN);

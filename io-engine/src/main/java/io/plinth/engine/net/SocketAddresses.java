@@ -25,11 +25,35 @@ public final class SocketAddresses {
   }
 
   /**
-   * Encodes an address.
+   * Encodes an address. Waits while a host's name is looked up: not on a core's thread.
    *
    * @throws IllegalArgumentException with one line that names what is wrong with it
    */
   public static byte[] encode(String address) {
+    return encode(address, true);
+  }
+
+  /**
+   * Encodes an address whose host is no name, so that nothing is looked up.
+   *
+   * @throws IllegalArgumentException with one line that names what is wrong with it
+   */
+  static byte[] encodeLiteral(String address) {
+    return encode(address, false);
+  }
+
+  /**
+   * Returns an address with the host's name looked up, as a {@link io.plinth.engine.api.Dialler}
+   * wants it. Waits: not on a core's thread.
+   *
+   * @throws IllegalArgumentException with one line that names what is wrong with it
+   */
+  public static String resolve(String address) {
+    byte[] sockaddr = encode(address, true);
+    return decode(sockaddr, sockaddr.length);
+  }
+
+  private static byte[] encode(String address, boolean byName) {
     if (address.startsWith("unix:")) {
       return encodeUnix(address.substring("unix:".length()));
     }
@@ -52,6 +76,9 @@ public final class SocketAddresses {
     String host = address.substring(0, colon);
     if (host.startsWith("[") && host.endsWith("]")) {
       host = host.substring(1, host.length() - 1);
+    }
+    if (!byName) {
+      return encodeInternet(literal(address, host), port);
     }
     try {
       return encodeInternet(InetAddress.getByName(host), port);
@@ -81,6 +108,16 @@ public final class SocketAddresses {
           : host.getHostAddress() + ":" + port;
     } catch (UnknownHostException e) {
       throw new IllegalStateException("four or sixteen bytes are an address", e);
+    }
+  }
+
+  private static InetAddress literal(String address, String host) {
+    try {
+      return InetAddress.ofLiteral(host);
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException(
+          "bad address \"" + address + "\": the host is not a number, and names are not looked up",
+          e);
     }
   }
 

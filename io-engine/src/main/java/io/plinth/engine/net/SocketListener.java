@@ -65,7 +65,7 @@ final class SocketListener implements Listener, Completion {
     if (!accepting) {
       Posix.close(descriptor);
     } else if (lent) {
-      network.driver().cancelAccept(descriptor, this, SHUTDOWN);
+      network.driver().cancel(descriptor, this, SHUTDOWN);
     } else {
       // Ends the pending accept, whose completion closes the socket.
       network.driver().shutdown(descriptor, this, SHUTDOWN);

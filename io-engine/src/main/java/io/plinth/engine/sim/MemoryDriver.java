@@ -35,8 +35,9 @@ public final class MemoryDriver implements IoDriver {
   private static final int PUNCH_HOLE = 7;
   private static final int SHUTDOWN = 8;
   private static final int CLOSE = 9;
-  private static final int CANCEL_ACCEPT = 10;
+  private static final int CANCEL = 10;
   private static final int SHUTDOWN_OUTPUT = 11;
+  private static final int CONNECT = 12;
 
   /** Result of an attempt after which the operation goes on waiting. */
   private static final int PENDING = Integer.MIN_VALUE;
@@ -91,8 +92,14 @@ public final class MemoryDriver implements IoDriver {
   }
 
   @Override
-  public boolean cancelAccept(int descriptor, Completion completion, long context) {
-    return submit(CANCEL_ACCEPT, descriptor, 0, 0, 0, completion, context);
+  public boolean connect(
+      int descriptor, long socketAddress, int length, Completion completion, long context) {
+    return submit(CONNECT, descriptor, socketAddress, length, 0, completion, context);
+  }
+
+  @Override
+  public boolean cancel(int descriptor, Completion completion, long context) {
+    return submit(CANCEL, descriptor, 0, 0, 0, completion, context);
   }
 
   @Override
@@ -279,7 +286,8 @@ public final class MemoryDriver implements IoDriver {
       case SEND, SEND_MESSAGE -> send(operation);
       case SHUTDOWN -> shutdown(operation.descriptor);
       case SHUTDOWN_OUTPUT -> shutdownOutput(operation.descriptor);
-      case CANCEL_ACCEPT -> cancelAccept(operation.descriptor);
+      case CANCEL -> cancel(operation.descriptor);
+      case CONNECT -> connect(operation.descriptor);
       case CLOSE -> machine.closeDescriptor(operation.descriptor);
       default -> file(operation);
     };
@@ -294,7 +302,17 @@ public final class MemoryDriver implements IoDriver {
     return stream == null ? PENDING : machine.register(stream);
   }
 
-  private int cancelAccept(int descriptor) {
+  /** Addresses mean nothing here: see {@link Machine#connect()}. */
+  private int connect(int descriptor) {
+    if (machine.listeners.isEmpty()) {
+      return Status.ECONNREFUSED;
+    }
+    machine.streams.put(descriptor, machine.dial(machine.listeners.lastKey()));
+    return Status.OK;
+  }
+
+  /** Only an accept can be pending: a connect never waits. */
+  private int cancel(int descriptor) {
     for (Operation other : pending) {
       if (other.kind == ACCEPT && other.descriptor == descriptor) {
         pending.remove(other);
@@ -456,13 +474,23 @@ public final class MemoryDriver implements IoDriver {
 
     /** Connects to a listening socket; returns the other end. */
     public synchronized Endpoint connect(int listener) {
+      Stream here = dial(listener);
+      notifyAll();
+      return new Endpoint(this, here);
+    }
+
+    /** Makes a socket that is to be connected; returns its descriptor. */
+    public synchronized int socket() {
+      return nextDescriptor++;
+    }
+
+    private Stream dial(int listener) {
       Stream here = new Stream(STREAM_BYTES);
       Stream there = new Stream(STREAM_BYTES);
       here.peer = there;
       there.peer = here;
       listeners.get(listener).add(there);
-      notifyAll();
-      return new Endpoint(this, here);
+      return here;
     }
 
     private int register(Stream stream) {

@@ -25,7 +25,9 @@ public final class SimHost implements Dialler {
   private final Map<String, Acceptor> listeners = new TreeMap<>();
   private final ArrayDeque<Arrival> arrivals = new ArrayDeque<>();
 
-  private record Arrival(long dueNs, SimConnection connection, Runnable what) {}
+  /** Something to come: one end of a connection, or the end of an attempt of {@code connector}. */
+  private record Arrival(
+      long dueNs, SimConnection connection, Connector connector, Runnable what) {}
 
   SimHost(SimNetwork network, int number, SimCore core) {
     this.network = network;
@@ -46,9 +48,13 @@ public final class SimHost implements Dialler {
     return core;
   }
 
-  /** Returns how many connections there are. */
+  /** Returns how many connections there are, those among them that are being made. */
   public int connectionCount() {
-    return connections.size();
+    int count = connections.size();
+    for (Arrival arrival : arrivals) {
+      count += arrival.connector == null ? 0 : 1;
+    }
+    return count;
   }
 
   /** Listens on an address, which is any text that no other listener of the network has. */
@@ -73,8 +79,20 @@ public final class SimHost implements Dialler {
     return true;
   }
 
-  /** Ends all connections, as for a shutdown. */
+  /** Ends all connections and attempts, as for a shutdown. */
   public void closeAll() {
+    for (int i = arrivals.size(); i > 0; i--) {
+      Arrival arrival = arrivals.remove();
+      if (arrival.connector == null) {
+        arrivals.add(arrival);
+        continue;
+      }
+      if (arrival.connection != null) {
+        arrival.connection.vanish();
+        tellOfEnd(arrival.connection);
+      }
+      connectFailed(arrival.connector, Status.ESHUTDOWN, network.nowNs());
+    }
     for (SimConnection connection : connections) {
       connection.close(Status.ESHUTDOWN);
     }
@@ -97,13 +115,17 @@ public final class SimHost implements Dialler {
     for (SimConnection connection : connections) {
       connection.vanish();
       if (!silent) {
-        connection
-            .other()
-            .resetAt(network.arrival(number, connection.remoteHost(), 0), Status.ECONNRESET);
+        tellOfEnd(connection);
       }
     }
     connections.clear();
     network.remove(this);
+  }
+
+  private void tellOfEnd(SimConnection connection) {
+    connection
+        .other()
+        .resetAt(network.arrival(number, connection.remoteHost(), 0), Status.ECONNRESET);
   }
 
   boolean listensOn(String address) {
@@ -116,6 +138,7 @@ public final class SimHost implements Dialler {
         new Arrival(
             dueNs,
             connection,
+            null,
             () -> {
               Acceptor acceptor = listeners.get(address);
               enter(connection, acceptor == null ? null : acceptor.onAccept(connection));
@@ -124,11 +147,15 @@ public final class SimHost implements Dialler {
 
   void connected(Connector connector, SimConnection connection, long dueNs) {
     arrivals.add(
-        new Arrival(dueNs, connection, () -> enter(connection, connector.onConnected(connection))));
+        new Arrival(
+            dueNs,
+            connection,
+            connector,
+            () -> enter(connection, connector.onConnected(connection))));
   }
 
   void connectFailed(Connector connector, int status, long dueNs) {
-    arrivals.add(new Arrival(dueNs, null, () -> connector.onConnectFailed(status)));
+    arrivals.add(new Arrival(dueNs, null, connector, () -> connector.onConnectFailed(status)));
   }
 
   private void enter(SimConnection connection, ConnectionHandler handler) {

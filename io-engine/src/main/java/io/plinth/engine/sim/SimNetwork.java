@@ -2,12 +2,12 @@ package io.plinth.engine.sim;
 
 import io.plinth.engine.api.Connector;
 import io.plinth.engine.api.Core;
+import io.plinth.engine.api.Dialler;
 import io.plinth.engine.api.Status;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
-import java.util.concurrent.TimeUnit;
 
 /**
  * Machines and the connections between them. A connection keeps its order, as TCP does: what is
@@ -17,8 +17,6 @@ import java.util.concurrent.TimeUnit;
  * <p>Time is the network's own, moved on by whoever simulates: the machines' clocks may drift.
  */
 public final class SimNetwork {
-  private static final long CONNECT_TIMEOUT_NS = TimeUnit.MILLISECONDS.toNanos(500);
-
   private final SimRandom random;
   private final List<SimHost> hosts = new ArrayList<>();
   private final Map<Long, Link> links = new TreeMap<>();
@@ -156,7 +154,7 @@ public final class SimNetwork {
       return;
     }
     if (!reaches(from.number(), target.number()) || !reaches(target.number(), from.number())) {
-      from.connectFailed(connector, Status.ETIMEDOUT, nowNs + CONNECT_TIMEOUT_NS);
+      from.connectFailed(connector, Status.ETIMEDOUT, nowNs + Dialler.CONNECT_TIMEOUT_NS);
       return;
     }
     SimLink there = new SimLink();

@@ -35,6 +35,7 @@ public final class UringDriver implements IoDriver, IoUringIoHandle {
   private static final byte OP_SENDMSG = 9;
   private static final byte OP_ACCEPT = 13;
   private static final byte OP_ASYNC_CANCEL = 14;
+  private static final byte OP_CONNECT = 16;
   private static final byte OP_FALLOCATE = 17;
   private static final byte OP_CLOSE = 19;
   private static final byte OP_READ = 22;
@@ -67,8 +68,8 @@ public final class UringDriver implements IoDriver, IoUringIoHandle {
   private final int[] freeSlots;
   private final int[] completed;
 
-  /** What the ring knows the newest accept of each descriptor by. */
-  private final Long2LongHashMap acceptTokens = new Long2LongHashMap(0);
+  /** What the ring knows the newest accept or connect of each descriptor by. */
+  private final Long2LongHashMap waitTokens = new Long2LongHashMap(0);
 
   private long lastToken;
   private int freeCount;
@@ -148,14 +149,26 @@ public final class UringDriver implements IoDriver, IoUringIoHandle {
   public boolean accept(int descriptor, Completion completion, long context) {
     boolean accepted = submit(OP_ACCEPT, descriptor, 0, 0, 0, SOCK_CLOEXEC, completion, context);
     if (accepted) {
-      acceptTokens.put(descriptor, lastToken);
+      waitTokens.put(descriptor, lastToken);
     }
     return accepted;
   }
 
   @Override
-  public boolean cancelAccept(int descriptor, Completion completion, long context) {
-    long token = acceptTokens.get(descriptor);
+  public boolean connect(
+      int descriptor, long socketAddress, int length, Completion completion, long context) {
+    // For CONNECT the length of the address travels as the offset.
+    boolean accepted =
+        submit(OP_CONNECT, descriptor, length, socketAddress, 0, 0, completion, context);
+    if (accepted) {
+      waitTokens.put(descriptor, lastToken);
+    }
+    return accepted;
+  }
+
+  @Override
+  public boolean cancel(int descriptor, Completion completion, long context) {
+    long token = waitTokens.get(descriptor);
     return submit(OP_ASYNC_CANCEL, -1, 0, token, 0, 0, completion, context);
   }
 

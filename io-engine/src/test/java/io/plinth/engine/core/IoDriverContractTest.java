@@ -56,6 +56,12 @@ public abstract class IoDriverContractTest {
   /** Connects to a listening socket. */
   protected abstract Peer connect(int listener) throws Exception;
 
+  /** Makes a socket that is not connected; returns its descriptor. */
+  protected abstract int socket() throws Exception;
+
+  /** Returns the encoded address of a listening socket. */
+  protected abstract byte[] addressOf(int listener) throws Exception;
+
   @BeforeEach
   void open() throws Exception {
     driver = createDriver();
@@ -240,7 +246,7 @@ public abstract class IoDriverContractTest {
     int listener = listen();
     assertThat(driver.accept(listener, completion, 1)).isTrue();
     driver.poll(0);
-    assertThat(driver.cancelAccept(listener, completion, 2)).isTrue();
+    assertThat(driver.cancel(listener, completion, 2)).isTrue();
     awaitResults(2);
     assertThat(results.get(1L)).containsExactly(Status.ECANCELED);
     assertThat(results.get(2L)).containsExactly(0);
@@ -248,6 +254,38 @@ public abstract class IoDriverContractTest {
     Peer peer = connect(listener);
     assertThat(accept(listener)).isNotNegative();
     peer.close();
+  }
+
+  @Test
+  void aConnectReachesWhoListens() throws Exception {
+    int listener = listen();
+    int near = socket();
+    byte[] name = addressOf(listener);
+    buffer.putBytes(0, name);
+
+    assertThat(run(() -> driver.connect(near, address, name.length, completion, 1)))
+        .isEqualTo(Status.OK);
+    int far = accept(listener);
+
+    buffer.putBytes(0, bytes("hello"));
+    assertThat(run(() -> driver.send(near, address, 5, completion, 2))).isEqualTo(5);
+    assertThat(run(() -> driver.receive(far, address + 64, 100, completion, 3))).isEqualTo(5);
+    assertThat(text(64, 5)).isEqualTo("hello");
+    assertThat(run(() -> driver.close(far, completion, 4))).isEqualTo(Status.OK);
+    assertThat(run(() -> driver.receive(near, address, 100, completion, 5))).isZero();
+    assertThat(run(() -> driver.close(near, completion, 6))).isEqualTo(Status.OK);
+  }
+
+  @Test
+  void aConnectIsRefusedWhereNobodyListens() throws Exception {
+    int listener = listen();
+    byte[] name = addressOf(listener);
+    buffer.putBytes(0, name);
+    assertThat(run(() -> driver.close(listener, completion, 1))).isEqualTo(Status.OK);
+    int near = socket();
+
+    assertThat(run(() -> driver.connect(near, address, name.length, completion, 2)))
+        .isEqualTo(Status.ECONNREFUSED);
   }
 
   @Test

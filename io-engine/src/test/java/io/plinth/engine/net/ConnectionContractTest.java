@@ -5,7 +5,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.plinth.engine.api.Acceptor;
 import io.plinth.engine.api.Connection;
 import io.plinth.engine.api.ConnectionHandler;
+import io.plinth.engine.api.Connector;
 import io.plinth.engine.api.Core;
+import io.plinth.engine.api.Dialler;
 import io.plinth.engine.api.Listener;
 import io.plinth.engine.api.Releasable;
 import io.plinth.engine.api.Status;
@@ -117,6 +119,9 @@ abstract class ConnectionContractTest {
   interface Cores {
     Listener listen(Acceptor acceptor) throws Exception;
 
+    /** Returns what dials from core 0. */
+    Dialler dialler();
+
     Core core(int id);
 
     /** Runs something on a core and waits for it. */
@@ -156,17 +161,39 @@ abstract class ConnectionContractTest {
   @BeforeEach
   void start() throws Exception {
     cores = startCores();
-    listener =
-        cores.listen(connection -> {
-          Session session = nextSession;
-          session.connection.set(connection);
-          onAccept(connection);
-          accepted.add(session);
-          return session;
-        });
+    listener = cores.listen(this::begin);
     for (int i = 0; i < MEMORY_BYTES; i += 8) {
       buffer.putLong(i, i * 0x9E3779B97F4A7C15L);
     }
+  }
+
+  private Session begin(Connection connection) {
+    Session session = nextSession;
+    session.connection.set(connection);
+    onAccept(connection);
+    accepted.add(session);
+    return session;
+  }
+
+  /** Lets core 0 connect to the client; its session is the next one. */
+  final void dial(String address) throws Exception {
+    onCore(
+        0,
+        () -> {
+          Connector connector =
+              new Connector() {
+                @Override
+                public ConnectionHandler onConnected(Connection connection) {
+                  return begin(connection);
+                }
+
+                @Override
+                public void onConnectFailed(int status) {
+                  failures.add(new AssertionError("connect: " + Status.name(status)));
+                }
+              };
+          assertThat(cores.dialler().connect(address, connector)).isTrue();
+        });
   }
 
   @AfterEach
@@ -588,6 +615,11 @@ abstract class ConnectionContractTest {
     @Override
     public Listener listen(Acceptor acceptor) throws Exception {
       return engine.callOn(0, () -> engine.network(0).listen("127.0.0.1:0", acceptor));
+    }
+
+    @Override
+    public Dialler dialler() {
+      return engine.network(0);
     }
 
     @Override

@@ -5,6 +5,7 @@ import io.plinth.engine.api.Connection;
 import io.plinth.engine.api.ConnectionHandler;
 import io.plinth.engine.api.Connector;
 import io.plinth.engine.api.Core;
+import io.plinth.engine.api.Dialler;
 import io.plinth.engine.api.Listener;
 import io.plinth.engine.core.DriverFactory;
 import io.plinth.engine.sim.SimCore;
@@ -56,6 +57,11 @@ class SimConnectionContractTest extends ConnectionContractTest {
       @Override
       public Listener listen(Acceptor acceptor) {
         return hosts.get(0).listen("server", acceptor);
+      }
+
+      @Override
+      public Dialler dialler() {
+        return hosts.get(0);
       }
 
       @Override
@@ -189,6 +195,16 @@ class SimConnectionContractTest extends ConnectionContractTest {
     public void reset() {
       network.reset(SERVER, CLIENT);
     }
+  }
+
+  /** Returns a client that is connected to instead of connecting. */
+  final Peer awaitDial(String address) throws Exception {
+    Client client = new Client();
+    Listener listener = hosts.get(2).listen(address, client::onConnected);
+    dial(address);
+    stepUntil(() -> client.connection != null);
+    listener.close();
+    return client;
   }
 
   @Override

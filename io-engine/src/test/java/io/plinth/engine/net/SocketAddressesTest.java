@@ -39,6 +39,18 @@ class SocketAddressesTest {
   }
 
   @Test
+  void aHostIsANumberWhereNothingMayBeLookedUp() {
+    for (String address : new String[] {"127.0.0.1:1", "[::1]:2", "::1:2", "unix:/x"}) {
+      assertThat(SocketAddresses.encodeLiteral(address)).isEqualTo(SocketAddresses.encode(address));
+    }
+    assertThatThrownBy(() -> SocketAddresses.encodeLiteral("localhost:1"))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage(
+            "bad address \"localhost:1\": the host is not a number, and names are not looked up");
+    assertThat(SocketAddresses.resolve("localhost:1")).isEqualTo("127.0.0.1:1");
+  }
+
+  @Test
   void anInternetAddressIsEncodedAsTheKernelWantsIt() {
     assertThat(SocketAddresses.encode("1.2.3.4:258"))
         .containsExactly(2, 0, 1, 2, 1, 2, 3, 4, 0, 0, 0, 0, 0, 0, 0, 0);

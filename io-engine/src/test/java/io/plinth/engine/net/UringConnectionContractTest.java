@@ -15,7 +15,10 @@ class UringConnectionContractTest extends ConnectionContractTest {
   @Override
   protected Peer connect(String address) throws IOException {
     int port = Integer.parseInt(address.substring(address.lastIndexOf(':') + 1));
-    Socket socket = new Socket(InetAddress.getLoopbackAddress(), port);
+    return peer(new Socket(InetAddress.getLoopbackAddress(), port));
+  }
+
+  static Peer peer(Socket socket) throws IOException {
     socket.setTcpNoDelay(true);
     return new Peer() {
       @Override

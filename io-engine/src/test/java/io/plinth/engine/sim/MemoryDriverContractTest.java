@@ -28,6 +28,16 @@ class MemoryDriverContractTest extends IoDriverContractTest {
   }
 
   @Override
+  protected int socket() {
+    return machine.socket();
+  }
+
+  @Override
+  protected byte[] addressOf(int listener) {
+    return new byte[16];
+  }
+
+  @Override
   protected Peer connect(int listener) {
     MemoryDriver.Endpoint endpoint = machine.connect(listener);
     return new Peer() {

@@ -60,9 +60,22 @@ class UringDriverContractTest extends IoDriverContractTest {
   }
 
   @Override
-  protected Peer connect(int listener) throws IOException {
+  protected int socket() {
+    int descriptor = Posix.streamSocket(AF_INET);
+    descriptors.add(descriptor);
+    return descriptor;
+  }
+
+  @Override
+  protected byte[] addressOf(int listener) {
     byte[] name = new byte[16];
     Posix.localName(listener, name);
+    return name;
+  }
+
+  @Override
+  protected Peer connect(int listener) throws IOException {
+    byte[] name = addressOf(listener);
     int port = (name[2] & 0xFF) << 8 | (name[3] & 0xFF);
     Socket socket = new Socket(InetAddress.getLoopbackAddress(), port);
     sockets.add(socket);

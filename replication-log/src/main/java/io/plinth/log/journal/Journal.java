@@ -618,6 +618,15 @@ public final class Journal implements CycleTask, Completion, Releasable {
         .read(address, blocks * BLOCK, (long) blockInSegment(place) * BLOCK, completion, context);
   }
 
+  /** Reads as {@link #read} does, but never copies on this thread. */
+  public boolean readAside(
+      long place, int blocks, long address, Completion completion, long context) {
+    return segments[slot(place)]
+        .file()
+        .readAside(
+            address, blocks * BLOCK, (long) blockInSegment(place) * BLOCK, completion, context);
+  }
+
   /** Returns whether two places are neighbours in one segment. */
   public boolean areNeighbours(long place, long following) {
     return following == place + 1 && blockInSegment(following) != 0;

@@ -121,18 +121,19 @@ final class EntryRecords implements EntrySource {
   @Override
   public boolean describe(long index, EntryBody entry) {
     long position = places.position(index);
+    EntryBody _ = entry.clear();
+    entry.position = position;
+    entry.place = places.payloadPlace(index);
     long block = journal.residentAddress(position / LogFormat.BLOCK_BYTES);
     if (block == 0) {
       return false;
     }
     record.wrap(block + position % LogFormat.BLOCK_BYTES, RecordHeader.BYTES);
-    EntryBody _ = entry.clear();
     entry.type = record.type();
     entry.flags = record.flags();
     entry.firstBlock = record.firstBlock();
     entry.count = record.blockCount();
     entry.trailerAddress = record.checksumAddress();
-    entry.place = places.payloadPlace(index);
     if (entry.payloadBytes() > 0) {
       entry.payloadAddress = journal.residentAddress(entry.place);
       entry.region = (int) (entry.place / journal.blocksPerSegment());

@@ -38,6 +38,7 @@ final class PeerLink implements Connector {
   private final int node;
   private final int core;
   private final String address;
+  private final CatchUp catchUp;
   private final Message[] waiting = new Message[MAX_WAITING];
   private final Replica[] waitingFor = new Replica[MAX_WAITING];
   private int first;
@@ -59,6 +60,7 @@ final class PeerLink implements Connector {
     this.node = node;
     this.core = core;
     this.address = address;
+    this.catchUp = new CatchUp(replicator, node);
     for (int i = 0; i < MAX_WAITING; i++) {
       waiting[i] = new Message();
     }
@@ -80,6 +82,10 @@ final class PeerLink implements Connector {
   /** Returns how many messages found no room. */
   long dropped() {
     return dropped;
+  }
+
+  CatchUp catchUp() {
+    return catchUp;
   }
 
   /** Returns why the peer is not welcome, or null. */
@@ -144,16 +150,15 @@ final class PeerLink implements Connector {
     }
   }
 
-  /** Makes one APPEND of two that follow each other. */
   private boolean extendsLast(Replica replica, Message message) {
-    if (count == 0) {
-      return false;
-    }
     int slot = (first + count - 1) % MAX_WAITING;
-    Message last = waiting[slot];
+    return count > 0 && waitingFor[slot] == replica && extend(waiting[slot], message);
+  }
+
+  /** Makes one APPEND of two of a replica that follow each other. */
+  static boolean extend(Message last, Message message) {
     boolean follows =
-        waitingFor[slot] == replica
-            && message.entryCount > 0
+        message.entryCount > 0
             && last.entryCount > 0
             && last.term == message.term
             && last.index + last.entryCount == message.index
@@ -199,21 +204,29 @@ final class PeerLink implements Connector {
     if (!replica.isCurrent(message)) {
       return true;
     }
+    if (catchUp.has(replica)) {
+      return leaveToCatchUp(replica, message);
+    }
     do {
       int sent = channel.append(replica.group(), message, sentOfFirst, replica.source());
       if (sent == FrameWriter.NO_ROOM) {
         return false;
       }
       if (sent == FrameWriter.NOT_IN_MEMORY) {
-        dropped++;
-        return true;
+        return leaveToCatchUp(replica, message);
       }
       sentOfFirst += sent;
     } while (sentOfFirst < message.entryCount);
     return true;
   }
 
+  private boolean leaveToCatchUp(Replica replica, Message message) {
+    dropped += catchUp.take(replica, message, sentOfFirst) ? 0 : 1;
+    return true;
+  }
+
   private void forgetWaiting() {
+    catchUp.forget();
     while (count > 0) {
       waitingFor[first] = null;
       first = (first + 1) % MAX_WAITING;
@@ -242,6 +255,10 @@ final class PeerLink implements Connector {
 
   /** Dials, listens for silence, offers again what was held; returns how much was done. */
   int work(long nowNs) {
+    return catchUp.work(channel, nowNs) + workOnChannel(nowNs);
+  }
+
+  private int workOnChannel(long nowNs) {
     if (channel == null) {
       if (replicator.self().node() < node && !dialling && nowNs >= retryAtNs) {
         dialling = replicator.dialler().connect(address, this);

@@ -16,5 +16,11 @@ public enum ReplicationBug {
   /** Recovery keeps an entry where a later record of the log replaced it. */
   KEEP_CONFLICT,
   /** A follower stores payload without the checksums that came with it. */
-  DROP_CHECKSUMS
+  DROP_CHECKSUMS,
+  /** What is read from the disk for a peer is sent as it is. */
+  UNCHECKED_READ,
+  /** The rules are given one tick for all the time that the core has slept. */
+  SLEEP_NOT_COUNTED,
+  /** Who was handed leadership asks for votes as if it stood by itself. */
+  TRANSFER_NOT_TOLD
 }

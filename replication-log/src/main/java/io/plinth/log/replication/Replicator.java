@@ -150,6 +150,43 @@ public final class Replicator implements PeerListener {
     return dropped;
   }
 
+  /** Returns how many entries were read from the disk for peers that were far behind. */
+  public long entriesFromDisk() {
+    long entries = 0;
+    for (int i = 0; i < peers.size(); i++) {
+      entries += peers.get(i).catchUp().sentEntries();
+    }
+    return entries;
+  }
+
+  /** Returns how often an entry was not sent because the disk holds something else. */
+  public long damagedEntries() {
+    long entries = 0;
+    for (int i = 0; i < peers.size(); i++) {
+      entries += peers.get(i).catchUp().damagedEntries();
+    }
+    return entries;
+  }
+
+  /**
+   * Returns how much memory holds what is read for peers that are far behind: for each at most
+   * {@link ReadWindow#WINDOW_BYTES}, or one entry if that is larger.
+   */
+  public long readAheadBytes() {
+    long bytes = 0;
+    for (int i = 0; i < peers.size(); i++) {
+      bytes += peers.get(i).catchUp().heldBytes();
+    }
+    return bytes;
+  }
+
+  /** Frees what is left, once the core does nothing any more. */
+  public void free() {
+    for (int i = 0; i < peers.size(); i++) {
+      peers.get(i).catchUp().free();
+    }
+  }
+
   // Told by the owner, from the journal's listener.
 
   /** See {@link io.plinth.log.journal.JournalListener#onAppended}. */
@@ -254,7 +291,7 @@ public final class Replicator implements PeerListener {
     }
     passing = true;
     while (nowNs - lastTickNs >= tickNs) {
-      lastTickNs += tickNs;
+      lastTickNs = has(ReplicationBug.SLEEP_NOT_COUNTED) ? nowNs : lastTickNs + tickNs;
       for (int i = 0; i < all.size(); i++) {
         all.get(i).tick();
       }
@@ -272,6 +309,9 @@ public final class Replicator implements PeerListener {
 
   void send(Replica replica, Message message) {
     PeerLink link = link(message.to);
+    if (has(ReplicationBug.TRANSFER_NOT_TOLD)) {
+      message.transfer = false;
+    }
     if (link != null) {
       link.send(replica, message);
     }

@@ -32,6 +32,9 @@ public final class EntryBody {
   /** Place of the payload in the log of the sender, in blocks. */
   public long place;
 
+  /** Where the header of the entry's record is in the log of the sender, in bytes. */
+  public long position;
+
   /** Creates an empty one. */
   public EntryBody() {}
 
@@ -45,6 +48,7 @@ public final class EntryBody {
     payloadAddress = 0;
     region = 0;
     place = 0;
+    position = 0;
     return this;
   }
 

@@ -9,7 +9,7 @@ public interface EntrySource extends Releasable {
    *
    * @param index the entry's index
    * @param body to be filled; its memory stays valid until the end of the duty cycle
-   * @return false when the entry is not in memory
+   * @return false when the entry is not in memory: only its places are told
    */
   boolean describe(long index, EntryBody body);
 

@@ -65,6 +65,10 @@ final class GroupNode implements JournalListener {
   boolean up;
   int life;
   int slowSyncNs;
+  int slowReadNs;
+  private long pausedNs;
+  private long sleptNs;
+  long residentBytes = 1 << 30;
 
   GroupNode(
       int number,
@@ -90,6 +94,7 @@ final class GroupNode implements JournalListener {
     host = network.attach(number, core);
     storage = new SimLogStorage(disk, core, random);
     storage.slowSyncs(slowSyncNs);
+    storage.slowReads(slowReadNs);
     superblocks = new SuperblockStore(storage);
     String name = "node-" + number;
 
@@ -120,7 +125,7 @@ final class GroupNode implements JournalListener {
             (int) before.starts() + 1,
             recovered,
             clean,
-            1 << 30,
+            residentBytes,
             2,
             this,
             Set.of());
@@ -181,20 +186,40 @@ final class GroupNode implements JournalListener {
 
   private void down() {
     up = false;
+    pausedNs = 0;
+    sleptNs = 0;
     replica = null;
+    replicator.free();
     superblocks.close();
   }
 
   void free() {
     if (up) {
       superblocks.close();
+      replicator.free();
     }
     disk.close();
   }
 
+  /** Lets the core not run for a while; its clock goes on. */
+  void pause(long durationNs) {
+    pausedNs = durationNs;
+  }
+
+  boolean isPaused() {
+    return pausedNs > 0;
+  }
+
   void cycle(long stepNs) {
-    if (up) {
-      core.cycle(stepNs);
+    if (!up) {
+      pausedNs = 0;
+      sleptNs = 0;
+    } else if (pausedNs > 0) {
+      pausedNs -= stepNs;
+      sleptNs += stepNs;
+    } else {
+      core.cycle(stepNs + sleptNs);
+      sleptNs = 0;
     }
   }
 
@@ -233,7 +258,7 @@ final class GroupNode implements JournalListener {
   String content(long index) {
     EntryBody body = new EntryBody();
     if (!replica.describe(index, body)) {
-      throw new IllegalStateException("entry " + index + " is not in memory");
+      readFromDisk(body);
     }
     String kind = replica.entryTerm(index) + " " + replica.entryKind(index);
     return switch (body.type) {
@@ -248,6 +273,54 @@ final class GroupNode implements JournalListener {
       case RecordHeader.UNMAP -> kind + " unmap " + body.firstBlock + " " + body.count;
       default -> kind;
     };
+  }
+
+  private void readFromDisk(EntryBody body) {
+    RecordHeader record =
+        new RecordHeader().wrap(contentAddress(body.position), RecordHeader.BYTES);
+    body.type = record.type();
+    body.firstBlock = record.firstBlock();
+    body.count = record.blockCount();
+    body.trailerAddress = record.checksumAddress();
+    body.payloadAddress = contentAddress(body.place * LogFormat.BLOCK_BYTES);
+  }
+
+  private long contentAddress(long position) {
+    return disk.content((int) (position / SEGMENT_BYTES)).address() + position % SEGMENT_BYTES;
+  }
+
+  /** Returns whether an entry is in memory; tells where it is. */
+  boolean isInMemory(long index, EntryBody body) {
+    return replica.describe(index, body);
+  }
+
+  /** One bit on the disk, by its place in the log. */
+  record Bit(long position, int bit) {}
+
+  /** Flips a bit of an entry that is not in memory: of what the caller wrote, or of its payload. */
+  Bit rot(long index) {
+    EntryBody body = new EntryBody();
+    if (isInMemory(index, body)) {
+      throw new IllegalStateException("the memory would hide it");
+    }
+    readFromDisk(body);
+    // In front of the number of the proposal, or that number.
+    long position =
+        body.type == RecordHeader.COMMAND
+            ? body.position + RecordHeader.BYTES + random.nextInt(8)
+            : body.position + 24 + random.nextInt(8);
+    if (body.type == RecordHeader.WRITE && random.oneIn(2)) {
+      position =
+          body.place * LogFormat.BLOCK_BYTES + random.nextInt(body.count * LogFormat.BLOCK_BYTES);
+    }
+    Bit bit = new Bit(position, random.nextInt(8));
+    disk.rotBit((int) (position / SEGMENT_BYTES), (int) (position % SEGMENT_BYTES), bit.bit);
+    return bit;
+  }
+
+  void mend(Bit bit) {
+    disk.mendBit(
+        (int) (bit.position / SEGMENT_BYTES), (int) (bit.position % SEGMENT_BYTES), bit.bit);
   }
 
   private String payload(EntryBody body) {

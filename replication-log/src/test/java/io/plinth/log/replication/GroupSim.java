@@ -16,21 +16,21 @@ import java.util.function.BooleanSupplier;
 
 /**
  * A group of replicas on simulated machines, from one seed: proposals, deaths of processes and
- * machines, partitions, lost connections, slow ways and devices; then all faults stop. Checked from
- * outside:
+ * machines, pauses, partitions, lost connections, slow ways and devices, transfers of leadership;
+ * then all faults stop. Checked from outside:
  *
  * <ul>
  *   <li>one history: what any replica tells as committed at an index, every other tells too;
  *   <li>nothing that was acknowledged is lost, unless more machines lost their power than the
  *       policy promises to survive, and then it is told, and nothing that was flushed is lost;
+ *   <li>a read that is granted sees all that had been acknowledged when it was asked for;
  *   <li>two leaders are never in one term;
  *   <li>when faults stop the group commits, and all replicas have the same log, also after all
- *       machines lose their power.
+ *       machines lose their power; and leadership is handed over without an election timeout.
  * </ul>
  */
 final class GroupSim implements ReplicaListener {
   private static final long STEP_NS = 50_000;
-  private static final long STORM_STEP_NS = 250_000;
   private static final long MS = 1_000_000;
 
   /** A run has found something that may not be. */
@@ -50,7 +50,9 @@ final class GroupSim implements ReplicaListener {
   final AckPolicy policy;
   final List<GroupNode> nodes = new ArrayList<>();
   private boolean calm;
-  private boolean storming;
+
+  /** How long some syncs of some nodes take. */
+  int maxSlowSyncNs = 5_000_000;
 
   // What the checks know.
   private final TreeMap<Long, Integer> leaders = new TreeMap<>();
@@ -59,13 +61,20 @@ final class GroupSim implements ReplicaListener {
   private final TreeMap<Long, Long> acknowledged = new TreeMap<>();
   private long flushed;
   private long epochTerm;
+  private final ReadCheck reads = new ReadCheck();
   private long nextId = 1;
+  int transfers;
   int acknowledgements;
   int flushes;
   int raisedEpochs;
   int powerCuts;
 
   GroupSim(long seed, int members, AckPolicy policy, Set<ReplicationBug> bugs) {
+    this(seed, members, policy, bugs, 1 << 30);
+  }
+
+  /** Creates a group whose nodes keep so much of their logs in memory. */
+  GroupSim(long seed, int members, AckPolicy policy, Set<ReplicationBug> bugs, long residentBytes) {
     this.seed = seed;
     this.policy = policy;
     random = new SimRandom(seed);
@@ -78,6 +87,7 @@ final class GroupSim implements ReplicaListener {
     for (int number : numbers) {
       nodes.add(new GroupNode(number, network, random, config, numbers, this, bugs));
     }
+    nodes.forEach(node -> node.residentBytes = residentBytes);
     nodes.forEach(this::start);
   }
 
@@ -87,8 +97,7 @@ final class GroupSim implements ReplicaListener {
 
   void start(GroupNode node) {
     try {
-      int slowNs = storming ? 30_000_000 : 5_000_000;
-      node.slowSyncNs = random.oneIn(3) ? slowNs : 0;
+      node.slowSyncNs = random.oneIn(3) ? maxSlowSyncNs : 0;
       node.start();
     } catch (RecoveryException e) {
       throw violation("node " + node.number + " does not start: " + e.getMessage());
@@ -104,11 +113,51 @@ final class GroupSim implements ReplicaListener {
       if (random.oneIn(10)) {
         propose();
       }
+      if (random.oneIn(20)) {
+        read();
+      }
       if (network.nowNs() >= nextTrouble) {
         trouble();
         nextTrouble = network.nowNs() + (5L + random.nextInt(120)) * MS;
       }
     }
+    finish();
+    checkTransfer();
+  }
+
+  int grantedReads() {
+    return reads.granted;
+  }
+
+  /** Asks whoever thinks that it leads, also if it sleeps and is asked when it wakes up. */
+  private void read() {
+    reads.forgetDead();
+    for (GroupNode node : nodes) {
+      boolean leads = node.up && node.replica != null && node.replica.role() == Role.LEADER;
+      if (leads && reads.pending() < 64) {
+        reads.ask(node, acknowledged.isEmpty() ? 0 : acknowledged.lastKey());
+      }
+    }
+  }
+
+  /** Nobody waits for an election when leadership is handed over. */
+  private void checkTransfer() {
+    nodes.forEach(node -> node.storage.slowSyncs(0));
+    GroupNode leader = leader();
+    GroupNode target = nodes.get(leader.number % nodes.size());
+    boolean done =
+        leader.replica.transferLeadership(target.number)
+            && runUntil(() -> target.replica.role() == Role.LEADER, GroupNode.TICK_NS * 8);
+    if (!done) {
+      throw violation("leadership is not handed over: " + describe());
+    }
+    transfers++;
+  }
+
+  /**
+   * Lets faults stop, and checks the end, and that it is still so after all have lost their power.
+   */
+  void finish() {
     calmDown();
     checkConvergence();
     for (GroupNode node : nodes) {
@@ -119,73 +168,13 @@ final class GroupSim implements ReplicaListener {
     checkConvergence();
   }
 
-  /**
-   * Elections, one upon another: machines die while they vote, and votes are late. What a replica
-   * forgets of its promises shows as two leaders of one term.
-   */
-  void storm(long durationNs) {
-    long end = network.nowNs() + durationNs;
-    storming = true;
-    while (network.nowNs() < end) {
-      network.advance(STORM_STEP_NS);
-      for (GroupNode node : nodes) {
-        node.cycle(STORM_STEP_NS);
-      }
-      if (random.oneIn(200)) {
-        propose();
-      }
-      if (random.oneIn(120)) {
-        stormTrouble();
-      }
-      if (random.oneIn(8)) {
-        killVoter();
-      }
-    }
-  }
-
-  /** While one stands for election, another, who may just have voted, is started anew. */
-  private void killVoter() {
-    GroupNode voter = nodes.get(random.nextInt(nodes.size()));
-    for (GroupNode node : nodes) {
-      boolean stands = node.replica != null && node.replica.role() == Role.CANDIDATE;
-      if (stands && node != voter && voter.replica != null) {
-        if (random.oneIn(3)) {
-          voter.kill();
-        } else {
-          voter.losePower();
-        }
-        start(voter);
-        return;
-      }
-    }
-  }
-
-  private void stormTrouble() {
-    GroupNode node = nodes.get(random.nextInt(nodes.size()));
-    GroupNode other = nodes.get(random.nextInt(nodes.size()));
-    GroupNode leader = leader();
-    switch (random.nextInt(6)) {
-      case 0 -> network.heal();
-      case 1, 2 -> network.slow(node.number, other.number, (15L + random.nextInt(25)) * MS, 0);
-      default -> {
-        // Who has just voted, and who leads.
-        GroupNode victim = leader != null && random.oneIn(2) ? leader : node;
-        if (random.oneIn(3)) {
-          victim.kill();
-        } else {
-          victim.losePower();
-        }
-        start(victim);
-      }
-    }
-  }
-
   void calmDown() {
     calm = true;
     network.heal();
     network.lose(0);
     network.late(0, 0);
     for (GroupNode node : nodes) {
+      node.pause(0);
       if (!node.up) {
         start(node);
       }
@@ -226,7 +215,10 @@ final class GroupSim implements ReplicaListener {
   /** Lets whoever thinks that it leads take some proposals, and sometimes flush. */
   void propose() {
     for (GroupNode node : nodes) {
-      if (!node.up || node.replica == null || node.replica.role() != Role.LEADER) {
+      if (!node.up
+          || node.isPaused()
+          || node.replica == null
+          || node.replica.role() != Role.LEADER) {
         continue;
       }
       for (int i = random.nextInt(5); i >= 0; i--) {
@@ -252,7 +244,7 @@ final class GroupSim implements ReplicaListener {
   private void trouble() {
     GroupNode node = nodes.get(random.nextInt(nodes.size()));
     GroupNode other = nodes.get(random.nextInt(nodes.size()));
-    switch (random.nextInt(12)) {
+    switch (random.nextInt(15)) {
       case 0 -> network.block(node.number, other.number);
       case 1 -> {
         for (GroupNode peer : nodes) {
@@ -284,6 +276,17 @@ final class GroupSim implements ReplicaListener {
               powerCuts++;
             }
           }
+        }
+      }
+      case 11 -> {
+        // Who leads is asked by its clients while it sleeps.
+        GroupNode sleeper = leader() == null ? node : leader();
+        sleeper.pause((5L + random.nextInt(120)) * MS);
+      }
+      case 12 -> {
+        GroupNode leader = leader();
+        if (leader != null && !leader.isPaused()) {
+          boolean _ = leader.replica.transferLeadership(other.number);
         }
       }
       default -> network.reset(node.number, other.number);
@@ -415,6 +418,7 @@ final class GroupSim implements ReplicaListener {
     }
     history.subList(kept, history.size()).clear();
     acknowledged.tailMap((long) kept, false).clear();
+    reads.lost(kept);
   }
 
   @Override
@@ -466,10 +470,17 @@ final class GroupSim implements ReplicaListener {
   }
 
   @Override
-  public void onReadGranted(Replica replica, long id, long index) {}
+  public void onReadGranted(Replica replica, long id, long index) {
+    String wrong = reads.granted(id, index);
+    if (wrong != null && replica.epoch() >= epochTerm) {
+      throw violation(wrong);
+    }
+  }
 
   @Override
-  public void onReadRefused(Replica replica, long id) {}
+  public void onReadRefused(Replica replica, long id) {
+    reads.refused(id);
+  }
 
   @Override
   public void onCommittedLost(Replica replica, long index) {

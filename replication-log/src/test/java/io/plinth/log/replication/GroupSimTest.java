@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.fail;
 
 import io.plinth.raft.core.AckPolicy;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -32,21 +34,24 @@ class GroupSimTest {
     int flushes = 0;
     int raisedEpochs = 0;
     int powerCuts = 0;
+    int reads = 0;
     for (int seed = first; seed < first + count; seed++) {
       GroupSim sim = run(seed, policy(seed), Set.of());
       acknowledgements += sim.acknowledgements;
       flushes += sim.flushes;
       raisedEpochs += sim.raisedEpochs;
       powerCuts += sim.powerCuts;
+      reads += sim.grantedReads();
     }
     System.out.printf(
-        "%d seeds: %d acknowledged, %d flushes, %d epochs raised, %d power cuts%n",
-        count, acknowledgements, flushes, raisedEpochs, powerCuts);
+        "%d seeds: %d acknowledged, %d flushes, %d epochs raised, %d power cuts, %d reads%n",
+        count, acknowledgements, flushes, raisedEpochs, powerCuts, reads);
     if (count >= 8) {
       assertThat(acknowledgements).isGreaterThan(count * 50);
       assertThat(flushes).isGreaterThan(count);
       assertThat(raisedEpochs).isPositive();
       assertThat(powerCuts).isGreaterThan(count);
+      assertThat(reads).isGreaterThan(count * 50);
     }
   }
 
@@ -58,6 +63,8 @@ class GroupSimTest {
       try {
         if (bug == ReplicationBug.STATE_NOT_SYNCED) {
           storm(seed, Set.of(bug));
+        } else if (bug == ReplicationBug.UNCHECKED_READ) {
+          CatchUpSim _ = catchUp(seed, Set.of(bug));
         } else {
           GroupSim _ = run(seed, policy(seed), Set.of(bug));
         }
@@ -76,12 +83,68 @@ class GroupSimTest {
     }
   }
 
-  private static void storm(int seed, Set<ReplicationBug> bugs) {
-    GroupSim sim = new GroupSim(seed, 3, policy(seed), bugs);
+  @Test
+  void whoWasAwayGetsFromTheDiskWhatWasWrittenAndNothingElse() {
+    int first = Integer.getInteger("plinth.group.seed", 1);
+    int count =
+        System.getProperty("plinth.group.seed") == null
+            ? Integer.getInteger("plinth.group.catch-ups", 12)
+            : 1;
+    long fromDisk = 0;
+    long damaged = 0;
+    int rotten = 0;
+    for (int seed = first; seed < first + count; seed++) {
+      CatchUpSim run = catchUp(seed, Set.of());
+      fromDisk += run.fromDisk;
+      damaged += run.damaged;
+      rotten += run.rottenEntries;
+      assertThat(run.rottenEntries == 0 && run.damaged > 0).as("damage of seed %d", seed).isFalse();
+    }
+    System.out.printf(
+        "%d seeds: %d entries read for peers, %d rotten, found %d times%n",
+        count, fromDisk, rotten, damaged);
+    if (count >= 12) {
+      assertThat(fromDisk).isGreaterThan(count * 10L);
+      assertThat(rotten).isPositive();
+      assertThat(damaged).isPositive();
+    }
+  }
+
+  @Test
+  void theSameSeedGivesTheSameRun() {
+    for (int seed = 1; seed <= 3; seed++) {
+      assertThat(fingerprint(seed)).isEqualTo(fingerprint(seed));
+    }
+  }
+
+  private static List<Long> fingerprint(int seed) {
+    CatchUpSim run = new CatchUpSim(seed, policy(seed), Set.of());
     try {
-      sim.storm(STORM_NS);
+      run.run();
+      List<Long> all = new ArrayList<>(List.of(run.sim.network.nowNs(), run.fromDisk, run.damaged));
+      run.sim.nodes.forEach(node -> all.add((long) node.disk.checksum()));
+      return all;
     } finally {
-      sim.free();
+      run.sim.free();
+    }
+  }
+
+  private static CatchUpSim catchUp(int seed, Set<ReplicationBug> bugs) {
+    CatchUpSim run = new CatchUpSim(seed, policy(seed), bugs);
+    try {
+      run.run();
+    } finally {
+      run.sim.free();
+    }
+    return run;
+  }
+
+  private static void storm(int seed, Set<ReplicationBug> bugs) {
+    ElectionStorm storm = new ElectionStorm(seed, policy(seed), bugs);
+    try {
+      storm.run(STORM_NS);
+    } finally {
+      storm.sim.free();
     }
   }
 
