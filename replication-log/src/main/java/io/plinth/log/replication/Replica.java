@@ -21,10 +21,10 @@ import io.plinth.raft.core.Role;
  * has no peers.
  *
  * <p>The order that keeps promises true: what the replica starts from is durable before it takes
- * part. An entry's record is in the journal before the rules hear that it is appended, and a sync
- * that began after it has ended before they hear that it is durable. Term and vote are in a record
- * STATE, and that is durable, before any message tells them: the rules hold messages back until
- * then. If the node dies in between, nobody was told.
+ * part, unless it is alone. An entry's record is in the journal before the rules hear that it is
+ * appended, and a sync that began after it has ended before they hear that it is durable. Term and
+ * vote are in a record STATE, and that is durable, before any message tells them: the rules hold
+ * messages back until then. If the node dies in between, nobody was told.
  */
 public final class Replica {
   /** A proposal was refused by the journal: {@link Journal#refusal} says why. */

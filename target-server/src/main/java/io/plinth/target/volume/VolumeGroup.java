@@ -106,16 +106,21 @@ public final class VolumeGroup implements ReplicaListener {
     return command != null && !command.applied;
   }
 
-  /** Completes a request once all that was acknowledged before it is durable. */
+  /**
+   * Completes a request once all that was acknowledged before it is durable, and with that all
+   * batches of this log up to now: a position that was told before a flush names no other batch
+   * after it.
+   */
   void flush(VolumeRequest request) {
-    awaitDurable(request, replica.committedIndex());
+    awaitDurable(request, replica.committedIndex(), store.journal().sealedSequence());
   }
 
-  private void awaitDurable(VolumeRequest request, long index) {
+  private void awaitDurable(VolumeRequest request, long index, long position) {
+    request.awaitedPosition = position;
     if (replica.isStopped()) {
       store.complete(request, Status.EIO);
     } else if (replica.flush(index)) {
-      store.complete(request, Status.OK);
+      store.completeDurable(request);
     } else {
       request.awaitedIndex = index;
       undurable.add(request);
@@ -143,7 +148,7 @@ public final class VolumeGroup implements ReplicaListener {
       volume.apply(request);
       request.applied = true;
       if ((request.fua || volume.flushPolicy() == FlushPolicy.ALWAYS) && !acksFuaEarly) {
-        awaitDurable(request, request.groupIndex);
+        awaitDurable(request, request.groupIndex, 0);
       } else if (!acksBeforeAppend) {
         store.complete(request, Status.OK);
       }
@@ -155,7 +160,7 @@ public final class VolumeGroup implements ReplicaListener {
   @Override
   public void onFlushed(Replica source, long index) {
     while (!undurable.isEmpty() && undurable.peek().awaitedIndex <= index) {
-      store.complete(undurable.poll(), Status.OK);
+      store.completeDurable(undurable.poll());
     }
   }
 

@@ -52,6 +52,9 @@ public abstract class VolumeRequest {
   /** Index of the entry of the group that has to be durable before the request completes. */
   long awaitedIndex;
 
+  /** Sequence of the batch that has to be durable here before the request completes. */
+  long awaitedPosition;
+
   /** Whether the request is in the index, or never will be. */
   boolean applied;
 

@@ -56,6 +56,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
   private final IndexSpace space;
   private final long blocksPerSegment;
   private final Int2ObjectHashMap<LogVolume> volumes = new Int2ObjectHashMap<>();
+  private final RequestQueue undurable = new RequestQueue();
   private final GroupRecovery groups = new GroupRecovery(NODE, Membership.of(NODE), Set.of());
   private final ArrayDeque<Volume.ReadyListener> waiting = new ArrayDeque<>();
   private final BufferPool readBuffers = new BufferPool(READ_BUFFER_BYTES, READ_BUFFERS);
@@ -606,6 +607,9 @@ public final class VolumeStore implements JournalListener, CycleTask {
   @Override
   public void onDurable(long sequence) {
     replicator.onDurable(sequence);
+    while (!undurable.isEmpty() && undurable.peek().awaitedPosition <= sequence) {
+      complete(undurable.poll(), Status.OK);
+    }
     if (!durableTasks.isEmpty()) {
       List<DurableTask> due =
           durableTasks.stream().filter(task -> task.sequence <= sequence).toList();
@@ -628,6 +632,9 @@ public final class VolumeStore implements JournalListener, CycleTask {
   public void onFailed(int status, long sequence) {
     holdsBack = false;
     replicator.onFailed(journal.name() + ": " + Status.name(status));
+    while (!undurable.isEmpty()) {
+      complete(undurable.poll(), Status.EIO);
+    }
     List<DurableTask> failed = List.copyOf(durableTasks);
     durableTasks.clear();
     failed.forEach(task -> task.task.accept(status));
@@ -702,6 +709,16 @@ public final class VolumeStore implements JournalListener, CycleTask {
   /** Returns the checksum of a block in a region. */
   int checksum(NativeMemory region, long address) {
     return region.crc32c(crc, address, Volume.BLOCK_BYTES);
+  }
+
+  /** Completes a request whose entries are durable, once the batch that it names is so too. */
+  void completeDurable(VolumeRequest request) {
+    if (journal.durableSequence() >= request.awaitedPosition) {
+      complete(request, Status.OK);
+    } else {
+      undurable.add(request);
+      journal.requestSync();
+    }
   }
 
   void complete(VolumeRequest request, int status) {
