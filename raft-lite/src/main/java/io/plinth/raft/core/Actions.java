@@ -9,6 +9,7 @@ import java.util.ArrayList;
 public final class Actions {
   private final ArrayList<Action> pool = new ArrayList<>();
   private int size;
+  private int taken;
 
   Actions() {}
 
@@ -22,12 +23,19 @@ public final class Actions {
     if (i >= size) {
       throw new IndexOutOfBoundsException("i=" + i + " size=" + size);
     }
+    taken = Math.max(taken, i + 1);
     return pool.get(i);
+  }
+
+  /** Returns the newest action if nobody has seen it yet, so that it may grow; else null. */
+  Action lastUntaken() {
+    return size > taken ? pool.get(size - 1) : null;
   }
 
   /** Forgets all actions: they are carried out. */
   public void clear() {
     size = 0;
+    taken = 0;
   }
 
   Action add(Action.Kind kind) {

@@ -17,6 +17,11 @@ final class Election {
 
   /** Asks whether an election would succeed. */
   void startPreVote() {
+    if (core.isAlone()) {
+      core.enterTerm(core.term + 1, core.self);
+      core.becomeLeader(false);
+      return;
+    }
     core.becomeRole(Role.PRE_CANDIDATE, RaftCore.NO_NODE);
     core.resetElectionTimer();
     beginRound();

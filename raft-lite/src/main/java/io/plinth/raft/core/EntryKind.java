@@ -15,7 +15,8 @@ public enum EntryKind {
   /** Membership: the subject is no member any more. */
   REMOVE;
 
-  boolean changesMembership() {
+  /** Returns whether members change with such an entry. */
+  public boolean changesMembership() {
     return this == ADD_LEARNER || this == PROMOTE || this == REMOVE;
   }
 }

@@ -31,7 +31,25 @@ final class Leadership {
     readRounds = new long[config.maxPendingReads()];
   }
 
+  /** Leads from the next entry on: there is nothing before it that is not committed. */
+  void beginAlone() {
+    prepare();
+    firstIndexOfTerm = core.log.lastIndex();
+    updateCommit();
+  }
+
   void begin(boolean epochRaised) {
+    prepare();
+    firstIndexOfTerm =
+        core.appendOwn(
+            epochRaised ? EntryKind.EPOCH : EntryKind.NO_OP,
+            RaftCore.NO_NODE,
+            EntryLog.NO_PLACE,
+            0);
+    replicate();
+  }
+
+  private void prepare() {
     transferTarget = RaftCore.NO_NODE;
     leaseGivenUp = false;
     sinceHeartbeat = 0;
@@ -40,13 +58,6 @@ final class Leadership {
     for (int i = 0; i < core.peers.size(); i++) {
       core.peers.get(i).restart(core.log.lastIndex(), core.now);
     }
-    firstIndexOfTerm =
-        core.appendOwn(
-            epochRaised ? EntryKind.EPOCH : EntryKind.NO_OP,
-            RaftCore.NO_NODE,
-            EntryLog.NO_PLACE,
-            0);
-    replicate();
   }
 
   void end() {
@@ -139,9 +150,12 @@ final class Leadership {
 
   void updateCommit() {
     long index = Math.min(quorum(config.ackPolicy()), core.log.lastIndex());
-    // Figure 8: entries of earlier terms are committed only by one of this term.
+    // Figure 8: entries of earlier terms are committed only by one of this term, where there is
+    // anybody who could have others.
     if (index > core.commit
-        && (core.log.term(index) == core.term || core.flaw == Flaw.COMMIT_EARLIER_TERM)) {
+        && (core.isAlone()
+            || core.log.term(index) == core.term
+            || core.flaw == Flaw.COMMIT_EARLIER_TERM)) {
       core.advanceCommit(index);
       if (core.role != Role.LEADER) {
         return;
@@ -149,8 +163,8 @@ final class Leadership {
     }
     long newFlushed = Math.min(quorum(AckPolicy.DURABLE), core.commit);
     if (newFlushed > flushed
-        && newFlushed >= core.log.baseIndex()
-        && core.log.term(newFlushed) == core.term) {
+        && (core.isAlone()
+            || (newFlushed >= core.log.baseIndex() && core.log.term(newFlushed) == core.term))) {
       flushed = newFlushed;
       core.actions.add(Action.Kind.FLUSHED).index = flushed;
     }

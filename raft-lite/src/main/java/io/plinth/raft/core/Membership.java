@@ -24,6 +24,22 @@ public final class Membership {
     return new Membership(sorted, new int[0]);
   }
 
+  /**
+   * Returns a group of these voters and learners.
+   *
+   * @throws IllegalArgumentException when a number is there twice, or negative
+   */
+  public static Membership of(int[] voters, int[] learners) {
+    Membership result = of(voters);
+    for (int learner : learners) {
+      if (!result.allows(EntryKind.ADD_LEARNER, learner)) {
+        throw new IllegalArgumentException("learners=" + Arrays.toString(learners));
+      }
+      result = result.with(EntryKind.ADD_LEARNER, learner);
+    }
+    return result;
+  }
+
   /** Returns how many voters there are. */
   public int voterCount() {
     return voters.length;
@@ -47,6 +63,11 @@ public final class Membership {
   /** Returns whether {@code node} votes. */
   public boolean isVoter(int node) {
     return Arrays.binarySearch(voters, node) >= 0;
+  }
+
+  /** Returns whether {@code node} is the only member. */
+  public boolean isOnly(int node) {
+    return voters.length == 1 && voters[0] == node && learners.length == 0;
   }
 
   /** Returns whether {@code node} is a learner. */

@@ -5,7 +5,7 @@ import java.util.ArrayList;
 /**
  * Messages on their way out. Every message tells the term, many tell the vote: while the newest
  * term and vote are not durable, all of them wait here. If the node dies meanwhile, nobody has seen
- * what it forgot.
+ * what it forgot. Who is alone has nobody to tell: it makes them durable when that changes.
  */
 final class Outbox {
   /** Messages may be lost: what does not fit any more is. */
@@ -17,6 +17,7 @@ final class Outbox {
   private final Message overflow = new Message();
   private int heldCount;
   private boolean pending;
+  private boolean untold;
 
   Outbox(RaftCore core, Actions actions) {
     this.core = core;
@@ -24,6 +25,9 @@ final class Outbox {
   }
 
   Message add(MessageType type, int to) {
+    if (untold) {
+      persistNow();
+    }
     Message message;
     boolean mayGo =
         !pending
@@ -48,6 +52,15 @@ final class Outbox {
 
   /** The hard state changed: it is to be made durable, and until then nothing is sent. */
   void persist() {
+    if (core.isAlone()) {
+      untold = true;
+    } else {
+      persistNow();
+    }
+  }
+
+  private void persistNow() {
+    untold = false;
     pending = true;
     Action action = actions.add(Action.Kind.PERSIST_HARD_STATE);
     action.term = core.term;

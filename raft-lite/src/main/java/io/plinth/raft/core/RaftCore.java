@@ -64,6 +64,7 @@ public final class RaftCore {
   // A start counts as hearing a leader: what was promised before a crash still holds.
   private long sinceLeader;
   private boolean wasLeader;
+  private boolean alone;
 
   // Of the present term's leader.
   private long matched;
@@ -136,6 +137,11 @@ public final class RaftCore {
     return term;
   }
 
+  /** Returns the vote in this term, or {@link #NO_NODE}. */
+  public int vote() {
+    return vote;
+  }
+
   /** Returns the leader of this term, or {@link #NO_NODE}. */
   public int leader() {
     return leader;
@@ -161,6 +167,16 @@ public final class RaftCore {
   /** Returns the present members: a change counts as soon as it is in the log. */
   public Membership membership() {
     return memberships.get(memberships.size() - 1);
+  }
+
+  /**
+   * Returns whether this replica is the only member, and nobody learns from it. It leads as soon as
+   * it is asked to: all that its log holds is committed, and nobody can have heard of a term that
+   * it forgets. So its term begins without an entry, and is made durable before the first message
+   * that tells it.
+   */
+  public boolean isAlone() {
+    return alone;
   }
 
   /** Lets one unit of time pass. */
@@ -189,17 +205,17 @@ public final class RaftCore {
   }
 
   /**
-   * Returns what {@link #propose} would refuse with now, or 0: for who must do something before
-   * that can't be taken back.
+   * Returns what {@link #propose} would refuse one of so many entries with now, or 0: for who must
+   * do something before that can't be taken back.
    */
-  public long refusal() {
+  public long refusal(int entries) {
     if (role != Role.LEADER) {
       return NOT_LEADER;
     }
     if (leadership.refusesProposals()) {
       return TRANSFERRING;
     }
-    return log.lastIndex() - commit >= config.maxUncommittedEntries() ? BUSY : 0;
+    return log.lastIndex() - commit + entries > config.maxUncommittedEntries() ? BUSY : 0;
   }
 
   /**
@@ -210,7 +226,7 @@ public final class RaftCore {
    * @return its index, or one of the negative constants
    */
   public long propose(long place, int lengthBytes) {
-    long refusal = refusal();
+    long refusal = refusal(1);
     if (refusal != 0) {
       return refusal;
     }
@@ -272,12 +288,15 @@ public final class RaftCore {
     return role == Role.LEADER && leadership.transfer(target);
   }
 
-  /** Forgets entries up to {@code index}, committed and applied: their terms are not needed. */
+  /**
+   * Forgets entries up to {@code index}, committed and applied: their terms are not needed. They
+   * are durable too, unless this replica is alone: then nobody will ask for them.
+   */
   public void compact(long index) {
     if (index <= log.baseIndex()) {
       return;
     }
-    if (index > commit || index > durable) {
+    if (index > commit || (index > durable && !alone)) {
       throw new IllegalArgumentException(
           "index=" + index + " commit=" + commit + " durable=" + durable);
     }
@@ -538,8 +557,14 @@ public final class RaftCore {
   }
 
   private void emitAppend(long firstIndex) {
-    Action action = actions.add(Action.Kind.APPEND);
-    action.firstIndex = firstIndex;
+    Action action = actions.lastUntaken();
+    if (action == null
+        || action.kind != Action.Kind.APPEND
+        || action.index != firstIndex - 1
+        || firstIndex != log.lastIndex()) {
+      action = actions.add(Action.Kind.APPEND);
+      action.firstIndex = firstIndex;
+    }
     action.index = log.lastIndex();
     action.ticket = ++lastTicket;
   }
@@ -588,6 +613,7 @@ public final class RaftCore {
       peer.member = member;
       peer.voter = members.isVoter(peer.node);
     }
+    alone = members.isOnly(self);
     leadership.onMembers();
   }
 
@@ -642,11 +668,15 @@ public final class RaftCore {
     becomeRole(Role.LEADER, self);
     wasLeader = true;
     if (recovering) {
-      // What it has is the truth of the new epoch.
+      // What it has is the truth of the new epoch, or of a group of one.
       recovering = false;
       outbox.persist();
     }
-    leadership.begin(epochRaised);
+    if (alone) {
+      leadership.beginAlone();
+    } else {
+      leadership.begin(epochRaised);
+    }
   }
 
   /** Whether a vote now could break the promise that a leader's lease relies on. */

@@ -75,6 +75,11 @@ final class ScriptGroup {
               node(a), node(a).core.proposeChange(EntryKind.valueOf(words[2]), number(words[3])));
       case "read" -> result(node(a), node(a).core.read(b));
       case "transfer" -> result(node(a), node(a).core.transferLeadership(b) ? 0 : -1);
+      case "campaign" -> {
+        node(a).core.campaign();
+        drain(node(a));
+      }
+      case "refusal" -> out.add("= " + node(a).core.refusal(b));
       case "compact" -> node(a).core.compact(b);
       case "kill" -> {
         node(a).up = false;

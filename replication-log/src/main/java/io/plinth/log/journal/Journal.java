@@ -14,7 +14,6 @@ import io.plinth.log.format.RecordHeader;
 import io.plinth.log.format.SegmentHeader;
 import io.plinth.log.format.Superblock;
 import io.plinth.log.recovery.RecoveredLog;
-import io.plinth.log.replication.ReplicaGroup;
 import io.plinth.log.segment.Segment;
 import java.lang.invoke.VarHandle;
 import java.util.ArrayDeque;
@@ -399,15 +398,6 @@ public final class Journal implements CycleTask, Completion, Releasable {
    * @return true when begun; false when not: nothing has happened, {@link #refusal()} says why, and
    *     after EAGAIN {@link JournalListener#onReady} tells when to try again
    */
-  public boolean begin(int type, int flags, ReplicaGroup group, long firstBlock, int count) {
-    if (!admit(type, count)) {
-      return false;
-    }
-    encode(type, flags, group.id(), group.term(), group.propose(), firstBlock, count);
-    return true;
-  }
-
-  /** Begins a record whose group, term and index somebody else decides, as {@link #begin} does. */
   public boolean begin(
       int type, int flags, int group, long term, long index, long firstBlock, int count) {
     if (!admit(type, count)) {

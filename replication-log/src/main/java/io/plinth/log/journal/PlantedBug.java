@@ -48,5 +48,7 @@ public enum PlantedBug {
   /** Changed settings of a volume are answered before they are durable. */
   SETTINGS_BEFORE_DURABLE,
   /** A checkpoint leaves the settings of volumes out. */
-  CHECKPOINT_FORGETS_SETTINGS
+  CHECKPOINT_FORGETS_SETTINGS,
+  /** A checkpoint leaves out which entries of each group it has. */
+  CHECKPOINT_FORGETS_BASE
 }

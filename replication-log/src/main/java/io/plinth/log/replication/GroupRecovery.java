@@ -6,6 +6,7 @@ import io.plinth.log.recovery.RecoveryVisitor;
 import io.plinth.log.wire.EntryBody;
 import io.plinth.log.wire.WireFormat;
 import io.plinth.raft.core.EntryKind;
+import io.plinth.raft.core.Membership;
 import io.plinth.raft.core.RaftCore;
 import java.util.Set;
 import java.util.TreeMap;
@@ -13,26 +14,33 @@ import java.util.TreeMap;
 /** Collects what a log holds of each group while the log is recovered. */
 public final class GroupRecovery implements RecoveryVisitor {
   private final TreeMap<Integer, RecoveredGroup> groups = new TreeMap<>();
+  private final int self;
+  private final Membership first;
   private final Set<ReplicationBug> bugs;
   private long position;
 
   /**
    * Creates an empty collection.
    *
+   * @param self this node
+   * @param first the members of a group before its first entry
    * @param bugs empty except in tests
    */
-  public GroupRecovery(Set<ReplicationBug> bugs) {
+  public GroupRecovery(int self, Membership first, Set<ReplicationBug> bugs) {
+    this.self = self;
+    this.first = first;
     this.bugs = bugs;
   }
 
   /** Takes a group of which the owner's state has the entries up to some base. */
-  public void expect(int group, RecoveredGroup base) {
-    groups.put(group, base);
+  public void expect(GroupState base) {
+    groups.put(base.group(), new RecoveredGroup(base, self));
   }
 
   /** Returns what was found of a group, perhaps nothing. */
   public RecoveredGroup group(int group) {
-    return groups.computeIfAbsent(group, number -> new RecoveredGroup(number, 0, 0, 0));
+    return groups.computeIfAbsent(
+        group, number -> new RecoveredGroup(GroupState.first(number, first), self));
   }
 
   @Override

@@ -54,6 +54,11 @@ final class Progress {
     return news;
   }
 
+  /** Returns whether an append waits for the end of its batch. */
+  boolean hasUnappended() {
+    return appended < tail;
+  }
+
   /** Returns the ticket that was moved to. */
   long ticket() {
     return ticket;

@@ -39,8 +39,9 @@ final class Promises {
     term = found.term();
     vote = found.vote();
     recovering = found.isRecovering() || lostTail;
-    // Before anything is promised under this boot id, the log says that it was this one.
-    wanted = !found.hasState() || found.isOfAnotherBoot(bootId);
+    // Before anything is promised under this boot id, the log says that it was this one. Who is
+    // alone promises nothing to anybody, and must be able to start in a log that is full.
+    wanted = !found.isAlone() && (!found.hasState() || found.isOfAnotherBoot(bootId));
     sequence = journal.pendingSequence();
   }
 
@@ -75,11 +76,6 @@ final class Promises {
     written = false;
   }
 
-  /** Wants the same promises in a new record. */
-  void wantAgain() {
-    wanted = true;
-  }
-
   /** Writes the record and asks for a sync, if one is wanted and the journal has room. */
   void write() {
     int flags = recovering ? RecordHeader.RECOVERING : 0;
@@ -89,6 +85,11 @@ final class Promises {
       sequence = journal.openSequence();
       journal.requestSync();
     }
+  }
+
+  /** Returns the batch that these promises, or what the journal held at the start, are in. */
+  long sequence() {
+    return sequence;
   }
 
   /** Returns whether all promises are durable, with what the journal held before them. */

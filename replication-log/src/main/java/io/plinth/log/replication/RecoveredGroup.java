@@ -3,41 +3,50 @@ package io.plinth.log.replication;
 import io.plinth.log.recovery.RecoveryException;
 import io.plinth.raft.core.EntryKind;
 import io.plinth.raft.core.EntryLog;
+import io.plinth.raft.core.Membership;
 import io.plinth.raft.core.RaftCore;
 import java.util.ArrayList;
 
 /**
  * What the log holds of one group: the newest promises, and the entries. An entry at an index that
- * was there before replaces that one and all after it, as it did when it was written.
+ * was there before replaces that one and all after it, as it did when it was written. As long as
+ * this node is the only member, entries are committed, and only the newest one is remembered.
  */
 public final class RecoveredGroup {
   private record Entry(
       long term, EntryKind kind, int subject, int lengthBytes, long position, long payloadPlace) {}
 
   private final int group;
-  private final long baseIndex;
-  private final long baseTerm;
-  private final long baseEpoch;
+  private final Membership membership;
+  private long baseIndex;
+  private long baseTerm;
+  private long baseEpoch;
   private final ArrayList<Entry> entries = new ArrayList<>();
   private long term;
   private int vote = RaftCore.NO_NODE;
   private boolean recovering;
   private boolean hasState;
   private long bootId;
+  private boolean alone;
 
   /**
    * Creates a group whose entries up to a base are in the owner's state already.
    *
-   * @param group its number
-   * @param baseIndex the index of the last such entry, 0 if none
-   * @param baseTerm its term
-   * @param baseEpoch the epoch as of it
+   * @param base the group as of there
+   * @param self this node
    */
-  public RecoveredGroup(int group, long baseIndex, long baseTerm, long baseEpoch) {
-    this.group = group;
-    this.baseIndex = baseIndex;
-    this.baseTerm = baseTerm;
-    this.baseEpoch = baseEpoch;
+  public RecoveredGroup(GroupState base, int self) {
+    group = base.group();
+    baseIndex = base.index();
+    baseTerm = base.entryTerm();
+    baseEpoch = base.epoch();
+    membership = base.membership();
+    term = base.term();
+    vote = base.vote();
+    recovering = base.recovering();
+    bootId = base.bootId();
+    hasState = term > 0;
+    alone = membership.isOnly(self);
   }
 
   /** Takes note of promises. */
@@ -63,10 +72,10 @@ public final class RecoveredGroup {
       long position,
       long payloadPlace)
       throws RecoveryException {
-    if (index <= baseIndex) {
+    if (index <= baseIndex && !alone) {
       return;
     }
-    if (index > lastIndex() + 1) {
+    if (index > lastIndex() + 1 || index <= baseIndex) {
       throw new RecoveryException(
           "group " + group + ": entry " + index + " of the log follows entry " + lastIndex());
     }
@@ -84,12 +93,29 @@ public final class RecoveredGroup {
               + " follows one of term "
               + before);
     }
+    alone &= !kind.changesMembership();
+    if (alone) {
+      baseIndex = index;
+      baseTerm = entryTerm;
+      baseEpoch = kind == EntryKind.EPOCH ? entryTerm : baseEpoch;
+      return;
+    }
     entries.add(new Entry(entryTerm, kind, subject, lengthBytes, position, payloadPlace));
   }
 
   /** Returns the index of the newest entry. */
   public long lastIndex() {
     return baseIndex + entries.size();
+  }
+
+  /** Returns the members as of the base. */
+  public Membership membership() {
+    return membership;
+  }
+
+  /** Returns whether this node is the only member: then all that was found is committed. */
+  boolean isAlone() {
+    return alone;
   }
 
   long baseIndex() {

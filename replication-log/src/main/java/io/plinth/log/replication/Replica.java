@@ -21,10 +21,10 @@ import io.plinth.raft.core.Role;
  * has no peers.
  *
  * <p>The order that keeps promises true: what the replica starts from is durable before it takes
- * part. An entry's record is in the journal before the rules hear that it is appended, and a sync
- * that began after it has ended before they hear that it is durable. Term and vote are in a record
- * STATE, and that is durable, before any message tells them: the rules hold messages back until
- * then. If the node dies in between, nobody was told.
+ * part, unless it is alone. An entry's record is in the journal before the rules hear that it is
+ * appended, and a sync that began after it has ended before they hear that it is durable. Term and
+ * vote are in a record STATE, and that is durable, before any message tells them: the rules hold
+ * messages back until then. If the node dies in between, nobody was told.
  */
 public final class Replica {
   /** A proposal was refused by the journal: {@link Journal#refusal} says why. */
@@ -35,6 +35,9 @@ public final class Replica {
 
   /** So many batches that are not durable are enough. */
   private static final int MAX_UNSYNCED = 1024;
+
+  /** The same where nobody waits for it: what was written is remembered in a ring of this size. */
+  private static final int MAX_UNSYNCED_ALONE = 32_000;
 
   private final int group;
   private final Replicator replicator;
@@ -47,8 +50,12 @@ public final class Replica {
   private final Message report = new Message();
   private RaftCore core;
   private boolean stopped;
-  private boolean scheduled;
   private boolean draining;
+
+  // In which of the replicator's lists this is.
+  boolean isScheduled;
+  boolean awaitsAppend;
+  boolean awaitsSync;
 
   /** The frame whose entries the rules are taking. */
   private AppendFrame frame;
@@ -146,7 +153,7 @@ public final class Replica {
 
   /** Returns the present members. */
   public Membership membership() {
-    return core == null ? start.membership() : core.membership();
+    return core == null ? start.recovered().membership() : core.membership();
   }
 
   /** Returns where the payload of an entry is in the log, in blocks. */
@@ -163,16 +170,9 @@ public final class Replica {
    * @return its index, {@link #NO_ROOM}, {@link #NOT_RUNNING}, or a constant of {@link RaftCore}
    */
   public long propose(int type, int flags, long firstBlock, int count) {
-    if (!isRunning()) {
-      return NOT_RUNNING;
-    }
-    replicator.passTime();
-    long refusal = core.refusal();
+    long refusal = refusal(1);
     if (refusal != 0) {
       return refusal;
-    }
-    if (hasUnwritten()) {
-      return RaftCore.BUSY;
     }
     long index = core.log().lastIndex() + 1;
     if (!records.begin(type, flags, core.term(), index, firstBlock, count)) {
@@ -184,6 +184,19 @@ public final class Replica {
     }
     replicator.schedule(this);
     return index;
+  }
+
+  /**
+   * Returns what {@link #propose} would refuse one of so many entries with now, or 0: for entries
+   * that must all be taken. Whether the journal has room for them is not asked.
+   */
+  public long refusal(int entries) {
+    if (!isRunning()) {
+      return NOT_RUNNING;
+    }
+    replicator.passTime();
+    long refusal = core.refusal(entries);
+    return refusal == 0 && hasUnwritten() ? RaftCore.BUSY : refusal;
   }
 
   /**
@@ -236,8 +249,13 @@ public final class Replica {
    *     replica loses its part before
    */
   public boolean flush() {
-    if (!isRunning() || core.log().lastIndex() > flushed) {
-      flushWanted = lastIndex();
+    return flush(lastIndex());
+  }
+
+  /** Asks the same for entries up to an index. */
+  public boolean flush(long index) {
+    if (!isRunning() || index > flushed) {
+      flushWanted = Math.max(flushWanted, index);
       journal.requestSync();
       replicator.sendSync(this, flushWanted);
       return false;
@@ -251,20 +269,73 @@ public final class Replica {
     records.places().compact(core.log().baseIndex());
   }
 
-  /** Writes the promises anew, so that the log before does not hold the only ones. */
-  public void writeState() {
-    promises.wantAgain();
-    writePromises();
+  /**
+   * The owner's state has all committed entries up to {@code index}. Without other members nobody
+   * will ask for them again; else they stay until {@link #compact} is told.
+   */
+  public void applied(long index) {
+    if (core.isAlone()) {
+      compact(index);
+    }
+  }
+
+  /** Returns whether {@link #state} has all that the log holds of this group. */
+  public boolean isSettled() {
+    return core != null && !hasUnwritten() && committed == core.log().lastIndex();
+  }
+
+  /**
+   * Returns what a checkpoint has to keep of the group, when its owner has applied all that is
+   * committed and the replica {@link #isSettled}.
+   */
+  public GroupState state() {
+    if (!isSettled()) {
+      throw new IllegalStateException("group " + group + " has entries that are not committed");
+    }
+    return new GroupState(
+        group,
+        committed,
+        core.log().term(committed),
+        core.epoch(),
+        core.membership(),
+        core.term(),
+        core.vote(),
+        core.isRecovering(),
+        replicator.bootId());
   }
 
   // What the replicator tells.
 
+  /**
+   * Begins at once if this is the only member, without writing anything: what it leads with is not
+   * durable, and nobody can have heard of it. Returns whether it does.
+   */
+  boolean beginAlone() {
+    if (!start.recovered().isAlone()) {
+      return false;
+    }
+    boolean durable = promises.isDurable(journal.durableSequence());
+    long last = start.recovered().lastIndex();
+    begin(durable ? last : 0);
+    if (!durable) {
+      // Found in the log, and not known to be durable: the next sync tells.
+      progress.add(promises.sequence(), 0, last);
+      boolean _ = progress.advanceAppended(promises.sequence());
+      replicator.awaitSync(this);
+    }
+    return true;
+  }
+
   /** Begins to take part once all that was found, and written since, is durable. */
-  void onDurableAtStart(long sequence) {
+  private void onDurableAtStart(long sequence) {
     if (core != null || stopped || !promises.isDurable(sequence)) {
       return;
     }
     boolean _ = promises.advanceDurable(sequence);
+    begin(start.recovered().lastIndex());
+  }
+
+  private void begin(long durableIndex) {
     EntryLog log = start.recovered().entryLog(records.places());
     records.recoveredUpTo(log.lastIndex());
     core =
@@ -277,9 +348,9 @@ public final class Replica {
                 promises.vote(),
                 promises.isRecovering(),
                 false,
-                start.membership(),
+                start.recovered().membership(),
                 log,
-                log.lastIndex()),
+                durableIndex),
             replicator.chance());
     committed = log.baseIndex();
     drain();
@@ -376,6 +447,11 @@ public final class Replica {
     }
   }
 
+  /** Stops for good without a word: the owner has no use for it any more. */
+  void leave() {
+    stopped = true;
+  }
+
   /** Stops for good: nothing is promised or acknowledged any more. */
   void stop(String why) {
     if (!stopped) {
@@ -396,20 +472,14 @@ public final class Replica {
     }
   }
 
-  /** Marks it as one that has something to do; returns whether it was none. */
-  boolean scheduled() {
-    boolean before = scheduled;
-    scheduled = true;
-    return !before;
-  }
-
-  void unscheduled() {
-    scheduled = false;
-  }
-
   /** Returns whether something waits for room in the journal. */
   boolean isWaiting() {
     return !stopped && (promises.isWanted() || (core != null && hasUnwritten()));
+  }
+
+  /** Returns whether entries wait for the end of their batch. */
+  boolean isUnappended() {
+    return !stopped && progress.hasUnappended();
   }
 
   /** Returns whether appends are on their way to the device. */
@@ -432,7 +502,7 @@ public final class Replica {
     actions.clear();
     draining = false;
     writePromises();
-    if (isUnsettled() || isWaiting()) {
+    if (isWaiting()) {
       replicator.schedule(this);
     }
   }
@@ -484,7 +554,9 @@ public final class Replica {
 
   private void onWritten(long ticket, long index) {
     progress.add(records.lastSequence(), ticket, index);
-    if (start.config().ackPolicy() == AckPolicy.DURABLE || progress.size() > MAX_UNSYNCED) {
+    replicator.written(this, records.lastSequence());
+    int enough = core.isAlone() ? MAX_UNSYNCED_ALONE : MAX_UNSYNCED;
+    if (start.config().ackPolicy() == AckPolicy.DURABLE || progress.size() > enough) {
       journal.requestSync();
     }
   }
@@ -510,7 +582,10 @@ public final class Replica {
   private void writePromises() {
     if (promises.isWanted() && !stopped) {
       promises.write();
-      replicator.schedule(this);
+      replicator.written(this, promises.sequence());
+      if (promises.isWanted()) {
+        replicator.schedule(this);
+      }
     }
   }
 

@@ -12,6 +12,8 @@ import io.plinth.log.wire.PeerListener;
 import io.plinth.raft.core.Membership;
 import io.plinth.raft.core.Message;
 import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
 import java.util.Set;
 import java.util.function.LongSupplier;
 import org.agrona.collections.Int2ObjectHashMap;
@@ -46,14 +48,18 @@ public final class Replicator implements PeerListener {
   private final ArrayList<PeerLink> peers = new ArrayList<>();
   // Connections whose other side has not said who it is.
   private final ArrayList<PeerChannel> strangers = new ArrayList<>();
-  // Replicas that have something to do, or to hear from the journal.
+  // Replicas that have something to do before the next seal.
   private ArrayList<Replica> busy = new ArrayList<>();
   private ArrayList<Replica> atWork = new ArrayList<>();
+  // Replicas that wait for the end of a batch, and for its way to the device.
+  private final ArrayList<Replica> unappended = new ArrayList<>();
+  private final ArrayList<Replica> unsynced = new ArrayList<>();
   private long lastTickNs;
   private long appendedSequence;
   private long durableSequence;
   private boolean appendedNews;
   private boolean durableNews;
+  private boolean telling;
   private boolean failed;
   private boolean stopped;
   private boolean passing;
@@ -101,7 +107,10 @@ public final class Replicator implements PeerListener {
     return channel;
   }
 
-  /** Adds a replica. It takes part once what it starts from is durable. */
+  /**
+   * Adds a replica. It takes part once what it starts from is durable; the only member of a group
+   * does so, and leads, when this returns.
+   */
   public Replica add(int group, ReplicaStart start, ReplicaListener listener) {
     if (replicas.containsKey(group)) {
       throw new IllegalArgumentException("group " + group + " is here already");
@@ -109,15 +118,32 @@ public final class Replicator implements PeerListener {
     Replica replica = new Replica(group, this, start, listener);
     replicas.put(group, replica);
     all.add(replica);
-    schedule(replica);
-    journal.requestSync();
+    if (!replica.beginAlone()) {
+      schedule(replica);
+      awaitSync(replica);
+      journal.requestSync();
+    }
     return replica;
   }
 
-  /** Begins to let time pass. */
+  /** Lets a replica go; its listener hears nothing more. */
+  public void remove(Replica replica) {
+    replica.leave();
+    Replica _ = replicas.remove(replica.group());
+    boolean _ = all.remove(replica);
+  }
+
+  /** Returns all replicas in the order in which they were added. */
+  public List<Replica> replicas() {
+    return Collections.unmodifiableList(all);
+  }
+
+  /** Begins to let time pass, if there is anybody to wait for. Peers are known before. */
   public void start() {
-    lastTickNs = core.clock().nowNs();
-    scheduleTick();
+    if (!peers.isEmpty()) {
+      lastTickNs = core.clock().nowNs();
+      scheduleTick();
+    }
   }
 
   /** Ends all connections; nothing is sent or taken any more. */
@@ -231,39 +257,95 @@ public final class Replicator implements PeerListener {
     atWork = list;
     for (int i = 0; i < list.size(); i++) {
       Replica replica = list.get(i);
-      replica.unscheduled();
+      replica.isScheduled = false;
       replica.work();
-      if (replica.isWaiting() || replica.isUnsettled()) {
+      if (replica.isWaiting()) {
         schedule(replica);
       }
     }
     list.clear();
     flushPeers();
-    // What waits for the device needs no cycle of its own.
+    // What waits for room needs no cycle of its own.
     return work - busy.size() > 0 ? work : 0;
   }
 
   /** Tells the rules what the journal has done. */
   public int afterSeal(long nowNs) {
-    if (failed || stopped || !(appendedNews || durableNews)) {
-      flushPeers();
+    int work = tell();
+    flushPeers();
+    return work;
+  }
+
+  /**
+   * Seals what is open and tells the rules at once, so that what was proposed in groups without
+   * other members is committed when this returns; not if it is called while something is being
+   * told.
+   */
+  public void settle() {
+    if (failed || stopped || telling) {
+      return;
+    }
+    for (int i = 0; i < busy.size(); i++) {
+      busy.get(i).work();
+    }
+    journal.seal();
+    int _ = tell();
+  }
+
+  private int tell() {
+    if (failed || stopped || telling || !(appendedNews || durableNews)) {
       return 0;
     }
-    boolean appended = appendedNews;
-    boolean durable = durableNews;
-    appendedNews = false;
-    durableNews = false;
-    // Replicas that have something on its way are all in the list; it may grow meanwhile.
-    for (int i = 0; i < busy.size(); i++) {
-      if (appended) {
-        busy.get(i).onAppended(appendedSequence);
-      }
-      if (durable) {
-        busy.get(i).onDurable(durableSequence);
+    telling = true;
+    if (appendedNews) {
+      appendedNews = false;
+      tellAppended();
+    }
+    if (durableNews) {
+      durableNews = false;
+      tellDurable();
+    }
+    telling = false;
+    return 1;
+  }
+
+  // Both lists may grow at their ends meanwhile.
+
+  private void tellAppended() {
+    int kept = 0;
+    for (int i = 0; i < unappended.size(); i++) {
+      Replica replica = unappended.get(i);
+      replica.onAppended(appendedSequence);
+      if (replica.isUnappended()) {
+        Replica _ = unappended.set(kept++, replica);
+      } else {
+        replica.awaitsAppend = false;
+        if (replica.isUnsettled()) {
+          awaitSync(replica);
+        }
       }
     }
-    flushPeers();
-    return 1;
+    cut(unappended, kept);
+  }
+
+  private void tellDurable() {
+    int kept = 0;
+    for (int i = 0; i < unsynced.size(); i++) {
+      Replica replica = unsynced.get(i);
+      replica.onDurable(durableSequence);
+      if (replica.isUnsettled()) {
+        Replica _ = unsynced.set(kept++, replica);
+      } else {
+        replica.awaitsSync = false;
+      }
+    }
+    cut(unsynced, kept);
+  }
+
+  private static void cut(List<Replica> list, int size) {
+    for (int i = list.size() - 1; i >= size; i--) {
+      Replica _ = list.remove(i);
+    }
   }
 
   private void flushPeers() {
@@ -286,7 +368,7 @@ public final class Replicator implements PeerListener {
   /** Gives the rules the ticks that have passed, also those that this core slept through. */
   void passTime() {
     long nowNs = core.clock().nowNs();
-    if (passing) {
+    if (passing || peers.isEmpty()) {
       return;
     }
     passing = true;
@@ -302,8 +384,30 @@ public final class Replicator implements PeerListener {
   // For replicas and links.
 
   void schedule(Replica replica) {
-    if (replica.scheduled()) {
+    if (!replica.isScheduled) {
+      replica.isScheduled = true;
       busy.add(replica);
+    }
+  }
+
+  /**
+   * A replica has written something that is in a batch, which may have been sealed meanwhile, and
+   * even be durable.
+   */
+  void written(Replica replica, long sequence) {
+    appendedNews |= sequence <= appendedSequence;
+    durableNews |= sequence <= durableSequence;
+    if (!replica.awaitsAppend) {
+      replica.awaitsAppend = true;
+      unappended.add(replica);
+    }
+  }
+
+  /** A replica wants to hear of syncs. */
+  void awaitSync(Replica replica) {
+    if (!replica.awaitsSync) {
+      replica.awaitsSync = true;
+      unsynced.add(replica);
     }
   }
 

@@ -7,7 +7,6 @@ import io.plinth.engine.sim.SimCore;
 import io.plinth.log.format.LogFormat;
 import io.plinth.log.format.RecordHeader;
 import io.plinth.log.recovery.RecoveredLog;
-import io.plinth.log.replication.ReplicaGroup;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -22,7 +21,7 @@ class JournalWaitTest {
 
   private final SimCore core = new SimCore(0, 0);
   private final ManualLogStorage storage = new ManualLogStorage(SEGMENT_BYTES, INITIAL_BYTES);
-  private final ReplicaGroup group = new ReplicaGroup(5);
+  private long lastIndex;
   private final Journal journal =
       new Journal(
           "log",
@@ -155,7 +154,8 @@ class JournalWaitTest {
   }
 
   private boolean begin(int sizeMiB) {
-    return journal.begin(RecordHeader.WRITE, 0, group, 0, sizeMiB * (MIB / LogFormat.BLOCK_BYTES));
+    int blocks = sizeMiB * (MIB / LogFormat.BLOCK_BYTES);
+    return journal.begin(RecordHeader.WRITE, 0, 5, 1, ++lastIndex, 0, blocks);
   }
 
   private void assertTaken(int sizeMiB) {

@@ -15,7 +15,6 @@ import io.plinth.log.format.SegmentHeader;
 import io.plinth.log.format.Superblock;
 import io.plinth.log.journal.Journal;
 import io.plinth.log.journal.JournalListener;
-import io.plinth.log.replication.ReplicaGroup;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
@@ -37,7 +36,7 @@ class LogRecoveryTest {
   private final SimCore core = new SimCore(0, 0);
   private final SimDisk disk = new SimDisk(SEGMENT_BYTES, 16);
   private final SimLogStorage storage = new SimLogStorage(disk, core, random);
-  private final ReplicaGroup group = new ReplicaGroup(5);
+  private long lastIndex;
   private final List<Long> visited = new ArrayList<>();
   private long durable;
   private Journal journal;
@@ -260,7 +259,8 @@ class LogRecoveryTest {
   }
 
   private void append(long block) {
-    while (!journal.begin(RecordHeader.WRITE, 0, group, block, 1)) {
+    lastIndex++;
+    while (!journal.begin(RecordHeader.WRITE, 0, 5, 1, lastIndex, block, 1)) {
       assertThat(journal.refusal()).isEqualTo(Status.EAGAIN);
       core.cycle(100_000);
     }

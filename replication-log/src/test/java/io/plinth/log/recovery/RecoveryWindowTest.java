@@ -14,7 +14,6 @@ import io.plinth.log.format.RecordHeader;
 import io.plinth.log.format.Superblock;
 import io.plinth.log.journal.Journal;
 import io.plinth.log.journal.JournalListener;
-import io.plinth.log.replication.ReplicaGroup;
 import java.lang.reflect.InvocationHandler;
 import java.lang.reflect.Proxy;
 import java.util.ArrayList;
@@ -46,7 +45,6 @@ class RecoveryWindowTest {
   private final SimCore core = new SimCore(0, 0);
   private final SimDisk disk = new SimDisk(SEGMENT_BYTES, 4);
   private final SimLogStorage storage = new SimLogStorage(disk, core, new SimRandom(7));
-  private final ReplicaGroup group = new ReplicaGroup(5);
   private final List<Long> visited = new ArrayList<>();
 
   /** Where the payload of each batch is, in blocks of the log. */
@@ -137,7 +135,7 @@ class RecoveryWindowTest {
     core.addCycleTask(journal);
     for (int i = 0; i < BATCHES; i++) {
       int blocks = blocksOf(i);
-      while (!journal.begin(RecordHeader.WRITE, 0, group, i, blocks)) {
+      while (!journal.begin(RecordHeader.WRITE, 0, 5, 1, i + 1, i, blocks)) {
         assertThat(journal.refusal()).isEqualTo(Status.EAGAIN);
         core.cycle(100_000);
       }

@@ -113,7 +113,7 @@ final class GroupNode implements JournalListener {
               Superblock.CheckpointPlace.NONE,
               true);
     }
-    GroupRecovery groups = new GroupRecovery(bugs);
+    GroupRecovery groups = new GroupRecovery(number, Membership.of(members), bugs);
     RecoveredLog recovered = LogRecovery.recover(name, storage, before, bootId, Set.of(), groups);
     boolean clean = before.clean() && recovered.nextSequence() - 1 == before.durableSequence();
     journal =
@@ -165,9 +165,7 @@ final class GroupNode implements JournalListener {
     if (Status.isError(result)) {
       throw new IllegalStateException("superblock: " + result);
     }
-    replica =
-        replicator.add(
-            GROUP, new ReplicaStart(config, Membership.of(members), group, clean), listener);
+    replica = replicator.add(GROUP, new ReplicaStart(config, group, clean), listener);
     replicator.start();
     host.listen("node-" + number, replicator::accept);
   }

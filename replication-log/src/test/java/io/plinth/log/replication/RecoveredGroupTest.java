@@ -6,12 +6,15 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.plinth.log.recovery.RecoveryException;
 import io.plinth.raft.core.EntryKind;
 import io.plinth.raft.core.EntryLog;
+import io.plinth.raft.core.Membership;
 import io.plinth.raft.core.RaftCore;
 import org.junit.jupiter.api.Test;
 
 /** What recovery makes of the records of one group. */
 class RecoveredGroupTest {
-  private final RecoveredGroup group = new RecoveredGroup(3, 10, 2, 1);
+  private final RecoveredGroup group =
+      new RecoveredGroup(
+          new GroupState(3, 10, 2, 1, Membership.of(1, 2, 3), 0, RaftCore.NO_NODE, false, 0), 1);
   private final EntryPlaces places = new EntryPlaces(10);
 
   private void entry(long index, long term, EntryKind kind, long position)
@@ -68,6 +71,36 @@ class RecoveredGroupTest {
     assertThatThrownBy(() -> entry(11, 1, EntryKind.PAYLOAD, 1))
         .isInstanceOf(RecoveryException.class)
         .hasMessage("group 3: entry 11 of term 1 follows one of term 2");
+  }
+
+  @Test
+  void ofAGroupWithoutOthersOnlyTheNewestEntryIsRemembered() throws RecoveryException {
+    RecoveredGroup alone = new RecoveredGroup(GroupState.first(4, Membership.of(1)), 1);
+    alone.entry(1, 1, EntryKind.PAYLOAD, RaftCore.NO_NODE, 100, 8192, 2);
+    alone.entry(2, 3, EntryKind.EPOCH, RaftCore.NO_NODE, 0, 8192, 2);
+    assertThat(alone.isAlone()).isTrue();
+    EntryLog log = alone.entryLog(new EntryPlaces(2));
+    assertThat(log.baseIndex()).isEqualTo(2);
+    assertThat(log.lastIndex()).isEqualTo(2);
+    assertThat(log.lastTerm()).isEqualTo(3);
+    assertThat(log.epoch()).isEqualTo(3);
+    assertThatThrownBy(() -> alone.entry(2, 3, EntryKind.PAYLOAD, RaftCore.NO_NODE, 100, 12288, 3))
+        .hasMessage("group 4: entry 2 of the log follows entry 2");
+    assertThatThrownBy(() -> alone.entry(4, 3, EntryKind.PAYLOAD, RaftCore.NO_NODE, 100, 12288, 3))
+        .hasMessage("group 4: entry 4 of the log follows entry 2");
+  }
+
+  @Test
+  void entriesAreRememberedFromTheChangeOnThatAddsAMember() throws RecoveryException {
+    RecoveredGroup alone = new RecoveredGroup(GroupState.first(4, Membership.of(1)), 1);
+    alone.entry(1, 1, EntryKind.PAYLOAD, RaftCore.NO_NODE, 100, 8192, 2);
+    alone.entry(2, 1, EntryKind.ADD_LEARNER, 2, 0, 12288, 0);
+    alone.entry(3, 1, EntryKind.PAYLOAD, RaftCore.NO_NODE, 100, 16384, 4);
+    assertThat(alone.isAlone()).isFalse();
+    EntryLog log = alone.entryLog(places);
+    assertThat(log.baseIndex()).isEqualTo(1);
+    assertThat(log.lastIndex()).isEqualTo(3);
+    assertThat(log.subject(2)).isEqualTo(2);
   }
 
   @Test

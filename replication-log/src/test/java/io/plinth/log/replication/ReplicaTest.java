@@ -1,6 +1,7 @@
 package io.plinth.log.replication;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.plinth.engine.api.Connection;
 import io.plinth.engine.api.ConnectionHandler;
@@ -77,6 +78,16 @@ class ReplicaTest implements ReplicaListener {
     assertThat(condition.getAsBoolean()).isTrue();
   }
 
+  /** Writes as soon as the journal has room. */
+  private long writeSoon(GroupNode node, long block, int blocks) {
+    long index = node.write(block, blocks);
+    for (int i = 0; i < 100_000 && index == Replica.NO_ROOM; i++) {
+      step();
+      index = node.write(block, blocks);
+    }
+    return index;
+  }
+
   private GroupNode leader() {
     for (GroupNode node : nodes) {
       if (node.up && node.replica != null && node.replica.role() == Role.LEADER) {
@@ -100,24 +111,83 @@ class ReplicaTest implements ReplicaListener {
   void aGroupOfOneLeadsAtOnceAndCommitsWhatItAppends() throws RecoveryException {
     group(1, AckPolicy.APPENDED);
     GroupNode node = nodes.get(0);
-    await(() -> node.replica != null && node.replica.role() == Role.LEADER);
+    await(() -> node.replica != null);
+    assertThat(node.replica.role()).isEqualTo(Role.LEADER);
+    await(() -> node.journal.isReady());
     assertThat(network.nowNs()).as("without an election timeout").isLessThan(10 * MS);
+    assertThat(node.journal.counters().records()).as("nor a record").isZero();
     long index = node.write(5, 2);
-    assertThat(index).isEqualTo(2);
+    assertThat(index).isEqualTo(1);
+    assertThat(node.content(1)).isEqualTo("1 PAYLOAD write 5 of 2");
+    assertThat(node.replica.committedIndex()).isZero();
     step();
-    assertThat(node.replica.committedIndex()).isEqualTo(2);
+    assertThat(node.replica.committedIndex()).isEqualTo(1);
     node.kill();
     node.start();
-    await(() -> node.replica != null && node.replica.committedIndex() == 3);
-    assertThat(node.content(2)).isEqualTo("1 PAYLOAD write 5 of 2");
+    await(() -> node.replica != null);
+    assertThat(node.replica.committedIndex()).isEqualTo(1);
     assertThat(node.replica.term()).isEqualTo(2);
+    assertThat(writeSoon(node, 6, 1)).isEqualTo(2);
+    node.replicator.settle();
+    assertThat(node.replica.committedIndex()).as("told at once").isEqualTo(2);
+    node.losePower();
+    node.start();
+    await(() -> node.replica != null);
+    assertThat(node.replica.role()).isEqualTo(Role.LEADER);
+    assertThat(node.replica.isRecovering()).isFalse();
+  }
+
+  /** A log that is full, or whose device is slow, still starts; what is flushed waits for it. */
+  @Test
+  void aGroupOfOneLeadsBeforeWhatItHasFoundIsDurable() throws RecoveryException {
+    group(1, AckPolicy.APPENDED);
+    GroupNode node = nodes.get(0);
+    await(() -> node.replica != null);
+    assertThat(writeSoon(node, 5, 2)).isEqualTo(1);
+    step();
+    node.kill();
+    node.start();
+    node.storage.holdSyncs();
+    await(() -> node.replica != null);
+    assertThat(node.replica.role()).isEqualTo(Role.LEADER);
+    assertThat(node.replica.flush()).isFalse();
+    assertThat(writeSoon(node, 6, 1)).isEqualTo(2);
+    step();
+    assertThat(node.replica.committedIndex()).isEqualTo(2);
+    assertThat(flushed).isZero();
+    assertThat(node.replica.flush()).isFalse();
+    node.storage.releaseSyncs();
+    await(() -> flushed == 2);
+    assertThat(node.replica.flush()).isTrue();
+  }
+
+  /** What the log before a checkpoint may have held alone. */
+  @Test
+  void theStateOfAGroupIsWhatAnotherStartBeginsFrom() throws RecoveryException {
+    group(1, AckPolicy.APPENDED);
+    GroupNode node = nodes.get(0);
+    await(() -> node.replica != null);
+    assertThat(writeSoon(node, 5, 2)).isEqualTo(1);
+    assertThat(node.replica.isSettled()).isFalse();
+    assertThatThrownBy(node.replica::state).isInstanceOf(IllegalStateException.class);
+    step();
+    GroupState state = node.replica.state();
+    assertThat(state.index()).isEqualTo(1);
+    assertThat(state.entryTerm()).isEqualTo(1);
+    assertThat(state.term()).isEqualTo(1);
+    assertThat(state.vote()).isEqualTo(1);
+    assertThat(state.recovering()).isFalse();
+    RecoveredGroup again = new RecoveredGroup(state, 1);
+    assertThat(again.lastIndex()).isEqualTo(1);
+    assertThat(again.hasState()).isTrue();
+    assertThat(again.isOfAnotherBoot(state.bootId())).isFalse();
+    assertThat(again.isOfAnotherBoot(state.bootId() + 1)).isTrue();
   }
 
   @Test
   void nothingIsToldBeforeWhatAStartHasFoundIsDurable() throws RecoveryException {
-    group(1, AckPolicy.DURABLE);
-    GroupNode node = nodes.get(0);
-    await(() -> node.replica != null && node.replica.role() == Role.LEADER);
+    group(3, AckPolicy.DURABLE);
+    GroupNode node = awaitLeader();
     node.kill();
     node.start();
     node.storage.holdSyncs();

@@ -6,13 +6,18 @@ import io.plinth.log.format.RecordHeader;
 import io.plinth.log.journal.Journal;
 import io.plinth.log.journal.PlantedBug;
 import io.plinth.log.recovery.RecoveryException;
-import io.plinth.log.replication.ReplicaGroup;
+import io.plinth.log.replication.RecoveredGroup;
+import io.plinth.log.replication.Replica;
+import io.plinth.log.replication.ReplicaListener;
+import io.plinth.log.replication.ReplicaStart;
+import io.plinth.log.replication.Replicator;
+import io.plinth.raft.core.Role;
 import io.plinth.target.cluster.Catalogue;
 import io.plinth.target.volume.LogVolume;
 import io.plinth.target.volume.Volume;
+import io.plinth.target.volume.VolumeGroup;
 import io.plinth.target.volume.VolumeSettings;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
+import java.util.ArrayDeque;
 import java.util.Collection;
 import java.util.Set;
 import java.util.TreeSet;
@@ -23,19 +28,31 @@ import java.util.function.IntConsumer;
  * Group 0, whose log is log 0: which volumes there are. Everything here belongs to the core of that
  * log, where each change of a volume begins and, if the catalogue has to know of it, ends.
  */
-final class NodeCatalogue {
+final class NodeCatalogue implements ReplicaListener {
   private final NodeLogs logs;
   private final Catalogue catalogue;
-  private final ReplicaGroup group = new ReplicaGroup(Catalogue.GROUP);
+  private Replica replica;
 
   /** Of volumes that are being created or changed. */
   private final Set<String> names = new TreeSet<>();
 
   /** Commands that are in the log and not yet in the catalogue. */
-  private int undurableCommands;
+  private final ArrayDeque<Proposal> proposals = new ArrayDeque<>();
 
   /** What changes that are not in the catalogue yet add to the settings of all volumes. */
   private int promisedSettingsBytes;
+
+  private static final class Proposal {
+    private final long index;
+    private final byte[] command;
+    private final IntConsumer done;
+
+    Proposal(long index, byte[] command, IntConsumer done) {
+      this.index = index;
+      this.command = command;
+      this.done = done;
+    }
+  }
 
   NodeCatalogue(NodeLogs logs, Set<PlantedBug> plantedBugs) {
     this.logs = logs;
@@ -46,15 +63,8 @@ final class NodeCatalogue {
 
   /** Takes back what {@link #encode} gave to a checkpoint. */
   void restore(byte[] extension) throws RecoveryException {
-    ByteBuffer buffer = ByteBuffer.wrap(extension).order(ByteOrder.LITTLE_ENDIAN);
-    if (buffer.remaining() < 2 * Long.BYTES) {
-      throw new RecoveryException("log-0: the catalogue in the checkpoint is cut short");
-    }
-    group.recovered(buffer.getLong(), buffer.getLong());
-    byte[] state = new byte[buffer.remaining()];
-    buffer.get(state);
     try {
-      catalogue.restore(state);
+      catalogue.restore(extension);
     } catch (IllegalArgumentException e) {
       throw new RecoveryException("log-0: " + e.getMessage());
     }
@@ -62,7 +72,9 @@ final class NodeCatalogue {
 
   /** Applies a command that recovery has found. */
   void recover(RecordHeader record) throws RecoveryException {
-    group.recovered(record.term(), record.index());
+    if (record.type() != RecordHeader.COMMAND) {
+      return;
+    }
     try {
       Catalogue.Entry _ = catalogue.apply(record.command());
     } catch (IllegalArgumentException e) {
@@ -70,9 +82,14 @@ final class NodeCatalogue {
     }
   }
 
+  /** Log 0 is open. */
+  void start(Replicator replicator, RecoveredGroup recovered, boolean clean) {
+    ReplicaStart start = new ReplicaStart(VolumeGroup.CONFIG, recovered, clean);
+    replica = replicator.add(Catalogue.GROUP, start, this);
+  }
+
   /** All logs are open: commands can follow. */
   void lead() throws RecoveryException {
-    group.lead();
     for (Catalogue.Entry entry : catalogue.entries()) {
       if (entry.log() >= logs.count()) {
         throw new RecoveryException(
@@ -86,18 +103,12 @@ final class NodeCatalogue {
 
   /** Returns whether {@link #encode} has the effect of all commands that were appended. */
   boolean isSettled() {
-    return undurableCommands == 0;
+    return proposals.isEmpty();
   }
 
   /** Encodes the state for a checkpoint. */
   byte[] encode() {
-    byte[] state = catalogue.encode();
-    return ByteBuffer.allocate(2 * Long.BYTES + state.length)
-        .order(ByteOrder.LITTLE_ENDIAN)
-        .putLong(group.term())
-        .putLong(group.lastIndex())
-        .put(state)
-        .array();
+    return catalogue.encode();
   }
 
   // Volumes.
@@ -217,26 +228,78 @@ final class NodeCatalogue {
     boolean hasRoom =
         command.length <= Volume.BLOCK_BYTES
             || journal.reserve(RecordHeader.encodedBytes(RecordHeader.COMMAND, command.length), 0);
-    if (!hasRoom || !journal.begin(RecordHeader.COMMAND, 0, group, 0, command.length)) {
-      if (journal.refusal() == Status.EAGAIN) {
-        log.store().awaitReady(() -> propose(command, done));
-      } else {
-        done.accept(journal.refusal());
-      }
-      return;
+    long index =
+        hasRoom ? replica.propose(RecordHeader.COMMAND, 0, 0, command.length) : Replica.NO_ROOM;
+    if (index > 0) {
+      journal.command(command);
+      proposals.add(new Proposal(index, command, done));
+      boolean _ = replica.flush(index);
+    } else if (replica.isStopped()) {
+      done.accept(Status.EIO);
+    } else if (index == Replica.NO_ROOM && journal.refusal() != Status.EAGAIN) {
+      done.accept(journal.refusal());
+    } else {
+      log.store().awaitReady(() -> propose(command, done));
     }
-    journal.command(command);
-    undurableCommands++;
-    log.store()
-        .whenDurable(status -> {
-          undurableCommands--;
-          if (status != Status.OK) {
-            done.accept(status);
-            return;
-          }
-          group.appended(group.lastIndex());
-          catalogue.apply(command);
-          done.accept(Status.OK);
-        });
+  }
+
+  // What the replica tells.
+
+  @Override
+  public void onCommitted(Replica source, long from, long to) {
+    source.applied(to);
+  }
+
+  /** A command counts when it is durable: what it makes possible is not taken back by power. */
+  @Override
+  public void onFlushed(Replica source, long index) {
+    while (!proposals.isEmpty() && proposals.peek().index <= index) {
+      Proposal proposal = proposals.remove();
+      catalogue.apply(proposal.command);
+      proposal.done.accept(Status.OK);
+    }
+  }
+
+  @Override
+  public void onRole(Replica source, Role role, long term, int leader) {
+    if (role != Role.LEADER) {
+      fail();
+    }
+  }
+
+  @Override
+  public void onStopped(Replica source, String why) {
+    fail();
+  }
+
+  private void fail() {
+    while (!proposals.isEmpty()) {
+      proposals.remove().done.accept(Status.EIO);
+    }
+  }
+
+  @Override
+  public void onReadGranted(Replica source, long id, long index) {
+    throw new IllegalStateException("no read was asked for");
+  }
+
+  @Override
+  public void onReadRefused(Replica source, long id) {
+    throw new IllegalStateException("no read was asked for");
+  }
+
+  @Override
+  public void onCommittedLost(Replica source, long index) {
+    throw new IllegalStateException("the catalogue has no other members yet");
+  }
+
+  @Override
+  public void onEpochRaised(Replica source, long epoch) {
+    // Nobody reads the catalogue but this node.
+  }
+
+  @Override
+  public void onResyncNeeded(Replica source, int node) {
+    throw new IllegalStateException("the catalogue has no other members yet");
   }
 }

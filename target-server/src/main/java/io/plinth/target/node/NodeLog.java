@@ -14,6 +14,8 @@ import io.plinth.log.recovery.RecoveredLog;
 import io.plinth.log.recovery.RecoveryException;
 import io.plinth.log.recovery.RecoveryVisitor;
 import io.plinth.log.recovery.SuperblockStore;
+import io.plinth.log.replication.Replicator;
+import io.plinth.log.wire.PeerIdentity;
 import io.plinth.target.volume.BackgroundJob;
 import io.plinth.target.volume.Checkpointer;
 import io.plinth.target.volume.Scrubber;
@@ -21,20 +23,26 @@ import io.plinth.target.volume.VolumeStore;
 import java.util.ArrayDeque;
 import java.util.Locale;
 import java.util.Set;
+import java.util.SplittableRandom;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 
 /**
  * One log of a node from opening to closing: superblock, recovery, journal and the volumes on it.
  * On the log's core.
  */
 final class NodeLog implements CycleTask, Checkpointer.Superblocks {
+  /** The unit of time of groups: with the default timeouts they elect within half a second. */
+  private static final long TICK_NS = TimeUnit.MILLISECONDS.toNanos(20);
+
   private final LogResources resources;
   private final VolumeStore store;
   private final SuperblockStore superblocks;
   private final CompletableFuture<Void> opened = new CompletableFuture<>();
   private Superblock.Values superblock;
   private Journal journal;
+  private Replicator replicator;
   private String summary = "";
   private boolean superblockWritten;
   private boolean isNew;
@@ -52,6 +60,9 @@ final class NodeLog implements CycleTask, Checkpointer.Superblocks {
 
     /** All of the log has been seen; before the first client. */
     void onRecovered() throws RecoveryException;
+
+    /** Records can be appended; before the first client. */
+    void onOpened(Replicator replicator, boolean clean);
 
     /** Returns whether {@link #extension} has the effect of all records that were appended. */
     boolean isSettled();
@@ -187,13 +198,39 @@ final class NodeLog implements CycleTask, Checkpointer.Superblocks {
         recovered.segments().stream().mapToLong(RecoveredLog.Segment::usedBytes).sum();
     store.checkpointer().recovered(found.start(), replayedBytes);
     store.retention().configure(settings.retentionMs());
-    store.start(journal, this);
+    replicator = replicator(settings, random);
+    store.start(journal, replicator, clean, this);
+    content.onOpened(replicator, clean);
     store.scrubber().configure(settings.scrubPerLog());
-    // The journal seals before the store looks for work; both before replies are sent.
+    // What the journal has sealed is committed before the store looks for work; all before replies
+    // are sent.
+    resources.core().addCycleTask(replicator::beforeSeal);
     resources.core().addCycleTask(journal);
+    resources.core().addCycleTask(replicator::afterSeal);
     resources.core().addCycleTask(store);
     resources.core().addCycleTask(this);
     return opened;
+  }
+
+  /** Returns who speaks for the groups of this log: to nobody as yet. */
+  private Replicator replicator(NodeSettings settings, RandomSource random) {
+    PeerIdentity self =
+        PeerIdentity.of(
+            superblock.nodeId(),
+            VolumeStore.NODE,
+            resources.core().id(),
+            superblock.starts(),
+            settings.bootId());
+    // Of its own, because the node's may be used by any core.
+    SplittableRandom chance = new SplittableRandom(random.nextLong());
+    return new Replicator(
+        resources.core(),
+        journal,
+        (address, connector) -> false,
+        self,
+        chance::nextLong,
+        TICK_NS,
+        Set.of());
   }
 
   /** Stops appending, makes everything durable and notes that the log ends in order. */
@@ -294,6 +331,9 @@ final class NodeLog implements CycleTask, Checkpointer.Superblocks {
 
   /** Frees memory; nothing may be in flight on the core. */
   void free() {
+    if (replicator != null) {
+      replicator.free();
+    }
     store.close();
     superblocks.close();
   }

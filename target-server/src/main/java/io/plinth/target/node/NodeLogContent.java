@@ -3,6 +3,7 @@ package io.plinth.target.node;
 import io.plinth.log.format.BatchHeader;
 import io.plinth.log.format.RecordHeader;
 import io.plinth.log.recovery.RecoveryException;
+import io.plinth.log.replication.Replicator;
 import io.plinth.target.cluster.Catalogue;
 import io.plinth.target.volume.LogVolume;
 import io.plinth.target.volume.VolumeStore;
@@ -53,12 +54,25 @@ final class NodeLogContent implements NodeLog.LogContent {
   }
 
   @Override
+  public void onPosition(long position) {
+    logs.get(number).store().groups().onPosition(position);
+  }
+
+  @Override
   public void onRecord(RecordHeader record, long payloadPlace) throws RecoveryException {
+    logs.get(number).store().groups().onRecord(record, payloadPlace);
     boolean isLocal = record.type() == RecordHeader.META || record.type() == RecordHeader.RELOCATE;
     if (isLocal || record.group() != Catalogue.GROUP) {
       logs.get(number).store().recover(record, payloadPlace);
     } else {
       catalogue.recover(record);
+    }
+  }
+
+  @Override
+  public void onOpened(Replicator replicator, boolean clean) {
+    if (hasCatalogue()) {
+      catalogue.start(replicator, logs.get(number).store().groups().group(Catalogue.GROUP), clean);
     }
   }
 

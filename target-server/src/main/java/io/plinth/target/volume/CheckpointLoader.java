@@ -154,6 +154,7 @@ final class CheckpointLoader {
       store.families().put(pair[0], pair[1]);
     }
     store.noteGroup(root.highestGroup());
+    root.groups().forEach(store.groups()::expect);
     for (CheckpointRoot.VolumeState state : root.volumes()) {
       LogVolume volume =
           store.restore(
@@ -162,7 +163,6 @@ final class CheckpointLoader {
               state.sizeBytes(),
               state.flushPolicy(),
               tree(state.family(), state.tree()));
-      volume.group().recovered(state.term(), state.index());
       volume.beginPoint(state.begin());
       for (CheckpointRoot.SnapshotState snapshot : state.snapshots()) {
         volume.restoreSnapshot(

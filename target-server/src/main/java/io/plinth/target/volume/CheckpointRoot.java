@@ -1,5 +1,9 @@
 package io.plinth.target.volume;
 
+import io.plinth.log.journal.PlantedBug;
+import io.plinth.log.replication.GroupState;
+import io.plinth.log.replication.Replica;
+import io.plinth.raft.core.Membership;
 import java.nio.BufferUnderflowException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -14,9 +18,13 @@ import java.util.zip.CRC32C;
  *
  * <pre>
  *  u64 "PLNCHKPT", u32 version, u32 page limit, u32 table blocks, {u64 place, u32 CRC32C} each,
- *  u32 highest group, u32 groups, {u32 group, u32 family} each,
+ *  u32 highest group, u32 families, {u32 group, u32 family} each,
+ *  u32 groups, each:
+ *    u32 group, u64 index, u64 term of that entry, u64 epoch,
+ *    u64 term, u32 vote, u8 recovering, u64 boot id,
+ *    u32 voters, u32 each, u32 learners, u32 each (see {@link GroupState})
  *  u32 volumes, each:
- *    u32 group, u64 term, u64 index, u8 flushPolicy, u16 length and name, u64 sizeBytes, u32 family, tree, point,
+ *    u32 group, u8 flushPolicy, u16 length and name, u64 sizeBytes, u32 family, tree, point,
  *    u32 snapshots, each: u16 length and name, u64 sizeBytes, u64 epochMs, tree, point
  *  u32 length and bytes of the node's part
  *
@@ -26,16 +34,20 @@ import java.util.zip.CRC32C;
  */
 final class CheckpointRoot {
   private static final long MAGIC = 0x54504b48434e4c50L;
-  private static final int VERSION = 2;
+  private static final int VERSION = 3;
 
-  /** What a volume or a snapshot takes at most. */
+  /** What a volume with its group, or a snapshot, takes at most, if it has less than 10 members. */
   static final int MAX_TREE_BYTES = 256;
+
+  /** What a group takes without its members. */
+  private static final int GROUP_BYTES = 57;
 
   private final int pageLimit;
   private final long[] tablePlaces;
   private final int[] tableChecksums;
   private final int highestGroup;
   private final List<int[]> families;
+  private final List<GroupState> groups;
   private final List<VolumeState> volumes;
   private final byte[] extension;
 
@@ -45,6 +57,7 @@ final class CheckpointRoot {
       int[] tableChecksums,
       int highestGroup,
       List<int[]> families,
+      List<GroupState> groups,
       List<VolumeState> volumes,
       byte[] extension) {
     this.pageLimit = pageLimit;
@@ -52,6 +65,7 @@ final class CheckpointRoot {
     this.tableChecksums = tableChecksums;
     this.highestGroup = highestGroup;
     this.families = families;
+    this.groups = groups;
     this.volumes = volumes;
     this.extension = extension;
   }
@@ -80,6 +94,11 @@ final class CheckpointRoot {
     return families;
   }
 
+  /** Returns the groups that have a replica in this log, in no particular order. */
+  List<GroupState> groups() {
+    return groups;
+  }
+
   List<VolumeState> volumes() {
     return volumes;
   }
@@ -92,8 +111,6 @@ final class CheckpointRoot {
   /** A volume at the cut. */
   record VolumeState(
       int group,
-      long term,
-      long index,
       FlushPolicy flushPolicy,
       String name,
       long sizeBytes,
@@ -125,8 +142,6 @@ final class CheckpointRoot {
       volumes.add(
           new VolumeState(
               volume.group().id(),
-              volume.group().term(),
-              volume.group().lastIndex(),
               volume.flushPolicy(),
               volume.name(),
               volume.sizeBytes(),
@@ -135,8 +150,16 @@ final class CheckpointRoot {
               volume.beginPoint(),
               snapshots));
     }
+    List<GroupState> groups = new ArrayList<>();
+    for (Replica replica : store.replicas()) {
+      GroupState state = replica.state();
+      groups.add(
+          store.isPlanted(PlantedBug.CHECKPOINT_FORGETS_BASE)
+              ? GroupState.first(state.group(), state.membership())
+              : state);
+    }
     return new CheckpointRoot(
-        0, new long[0], new int[0], store.highestGroup(), families, volumes, extension);
+        0, new long[0], new int[0], store.highestGroup(), families, groups, volumes, extension);
   }
 
   /** Encodes this state with the table that belongs to it. */
@@ -148,9 +171,11 @@ final class CheckpointRoot {
     }
     out.putInt(highestGroup).putInt(families.size());
     families.forEach(pair -> out.putInt(pair[0]).putInt(pair[1]));
+    out.putInt(groups.size());
+    groups.forEach(group -> putGroup(out, group));
     out.putInt(volumes.size());
     for (VolumeState volume : volumes) {
-      out.putInt(volume.group).putLong(volume.term).putLong(volume.index);
+      out.putInt(volume.group);
       out.put((byte) (volume.flushPolicy == FlushPolicy.ALWAYS ? 1 : 0));
       putName(out, volume.name);
       out.putLong(volume.sizeBytes).putInt(volume.family);
@@ -173,6 +198,10 @@ final class CheckpointRoot {
   /** An upper bound: names have at most 63 characters, of which each is one byte. */
   private int encodedBytes(PageTable table) {
     int bytes = 64 + 12 * table.blocks() + 8 * families.size() + extension.length;
+    for (GroupState group : groups) {
+      Membership members = group.membership();
+      bytes += GROUP_BYTES + Integer.BYTES * (members.voterCount() + members.learnerCount());
+    }
     for (VolumeState volume : volumes) {
       bytes += MAX_TREE_BYTES * (1 + volume.snapshots.size());
     }
@@ -203,13 +232,18 @@ final class CheckpointRoot {
       for (int i = count(in, 8); i > 0; i--) {
         families.add(new int[] {in.getInt(), in.getInt()});
       }
+      List<GroupState> groups = new ArrayList<>();
+      for (int i = count(in, GROUP_BYTES); i > 0; i--) {
+        groups.add(group(in));
+      }
       List<VolumeState> volumes = new ArrayList<>();
       for (int i = count(in, 64); i > 0; i--) {
         volumes.add(volume(in));
       }
       byte[] extension = new byte[count(in, 1)];
       in.get(extension);
-      return new CheckpointRoot(limit, places, checksums, highest, families, volumes, extension);
+      return new CheckpointRoot(
+          limit, places, checksums, highest, families, groups, volumes, extension);
     } catch (BufferUnderflowException e) {
       throw new IndexException("it is cut short");
     }
@@ -217,8 +251,6 @@ final class CheckpointRoot {
 
   private static VolumeState volume(ByteBuffer in) {
     int group = in.getInt();
-    long term = in.getLong();
-    long index = in.getLong();
     FlushPolicy policy = in.get() == 1 ? FlushPolicy.ALWAYS : FlushPolicy.FLUSH;
     String name = name(in);
     long size = in.getLong();
@@ -229,7 +261,57 @@ final class CheckpointRoot {
     for (int i = count(in, 40); i > 0; i--) {
       snapshots.add(new SnapshotState(name(in), in.getLong(), in.getLong(), tree(in), point(in)));
     }
-    return new VolumeState(group, term, index, policy, name, size, family, tree, begin, snapshots);
+    return new VolumeState(group, policy, name, size, family, tree, begin, snapshots);
+  }
+
+  private static void putGroup(ByteBuffer out, GroupState group) {
+    out.putInt(group.group()).putLong(group.index()).putLong(group.entryTerm());
+    out.putLong(group.epoch()).putLong(group.term()).putInt(group.vote());
+    out.put((byte) (group.recovering() ? 1 : 0)).putLong(group.bootId());
+    Membership members = group.membership();
+    out.putInt(members.voterCount());
+    for (int i = 0; i < members.voterCount(); i++) {
+      out.putInt(members.voter(i));
+    }
+    out.putInt(members.learnerCount());
+    for (int i = 0; i < members.learnerCount(); i++) {
+      out.putInt(members.learner(i));
+    }
+  }
+
+  private static GroupState group(ByteBuffer in) throws IndexException {
+    int group = in.getInt();
+    long index = in.getLong();
+    long entryTerm = in.getLong();
+    long epoch = in.getLong();
+    long term = in.getLong();
+    int vote = in.getInt();
+    boolean recovering = in.get() == 1;
+    long bootId = in.getLong();
+    int[] voters = nodes(in);
+    int[] learners = nodes(in);
+    try {
+      return new GroupState(
+          group,
+          index,
+          entryTerm,
+          epoch,
+          Membership.of(voters, learners),
+          term,
+          vote,
+          recovering,
+          bootId);
+    } catch (IllegalArgumentException e) {
+      throw new IndexException("the members of group " + group + " make no sense");
+    }
+  }
+
+  private static int[] nodes(ByteBuffer in) {
+    int[] nodes = new int[count(in, Integer.BYTES)];
+    for (int i = 0; i < nodes.length; i++) {
+      nodes[i] = in.getInt();
+    }
+    return nodes;
   }
 
   private static int count(ByteBuffer in, int entryBytes) {

@@ -225,12 +225,17 @@ public final class Checkpointer {
       return 0;
     }
     wanted |= appendedBytes() - appendedAtCut >= intervalBytes();
-    if (!wanted || !superblocks.isSettled()) {
+    if (!wanted || !superblocks.isSettled() || !store.beginCheckpointCut()) {
       return 0;
     }
-    wanted = false;
-    begin();
-    return 1;
+    // Who was told of a commit may have begun something there.
+    boolean settled = superblocks.isSettled();
+    if (settled) {
+      wanted = false;
+      begin();
+    }
+    store.endCheckpointCut();
+    return settled ? 1 : 0;
   }
 
   private long appendedBytes() {

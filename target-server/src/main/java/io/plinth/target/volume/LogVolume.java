@@ -6,7 +6,7 @@ import io.plinth.log.format.RecordHeader;
 import io.plinth.log.journal.Journal;
 import io.plinth.log.journal.PlantedBug;
 import io.plinth.log.recovery.RecoveryException;
-import io.plinth.log.replication.ReplicaGroup;
+import io.plinth.log.replication.Replica;
 import java.util.ArrayList;
 import java.util.List;
 import org.agrona.UnsafeApi;
@@ -15,7 +15,7 @@ import org.agrona.UnsafeApi;
 public final class LogVolume extends IndexedVolume {
   private static final int BLOCK = BLOCK_BYTES;
 
-  private final ReplicaGroup group;
+  private final VolumeGroup group;
   private final String name;
   private final FlushPolicy flushPolicy;
   private volatile LogPoint beginPoint = LogPoint.NONE;
@@ -31,10 +31,10 @@ public final class LogVolume extends IndexedVolume {
       FlushPolicy flushPolicy,
       BlockIndex index) {
     super(store, index);
-    this.group = new ReplicaGroup(group);
     this.name = name;
     this.sizeBytes = sizeBytes;
     this.flushPolicy = flushPolicy;
+    this.group = new VolumeGroup(store, this, group);
   }
 
   @Override
@@ -63,7 +63,7 @@ public final class LogVolume extends IndexedVolume {
   }
 
   /** Returns the group whose log this volume's records are; on the core. */
-  public ReplicaGroup group() {
+  public VolumeGroup group() {
     return group;
   }
 
@@ -82,6 +82,13 @@ public final class LogVolume extends IndexedVolume {
     if (request.length == 0 && request.operation != Operation.FLUSH) {
       store.complete(request, Status.OK);
       return true;
+    }
+    boolean changes =
+        request.operation == Operation.WRITE
+            || request.operation == Operation.WRITE_ZEROES
+            || request.operation == Operation.TRIM;
+    if (changes && (group.isHeld() || store.isHoldingBack())) {
+      return store.later();
     }
     if (request.offset + request.length > sizeBytes) {
       // The volume has shrunk since the client attached.
@@ -102,10 +109,6 @@ public final class LogVolume extends IndexedVolume {
       }
       case BLOCK_STATUS -> blockStatus(request);
     };
-  }
-
-  void lead() {
-    group.lead();
   }
 
   /** Returns all snapshots, the oldest first; any thread. */
@@ -129,7 +132,9 @@ public final class LogVolume extends IndexedVolume {
   }
 
   void recover(RecordHeader record, long payloadPlace) throws RecoveryException {
-    group.recovered(record.term(), record.index());
+    if (record.type() == RecordHeader.MARKER || record.type() == RecordHeader.STATE) {
+      return;
+    }
     if (record.type() == RecordHeader.COMMAND) {
       try {
         applyCommand(VolumeCommand.decode(record.command()), record.index());
@@ -234,7 +239,7 @@ public final class LogVolume extends IndexedVolume {
           sizeBytes = snapshot.sizeBytes();
         }
       }
-      case RESIZE -> resize(command.number());
+      case RESIZE -> resize(command.number(), raftIndex);
       case CLONE -> {
         IndexedVolume source = store.source(command);
         if (source != null) {
@@ -246,8 +251,8 @@ public final class LogVolume extends IndexedVolume {
     }
   }
 
-  private void resize(long newBytes) {
-    index.resize((newBytes + BLOCK - 1) / BLOCK, group.lastIndex());
+  private void resize(long newBytes, long raftIndex) {
+    index.resize((newBytes + BLOCK - 1) / BLOCK, raftIndex);
     sizeBytes = newBytes;
   }
 
@@ -265,24 +270,37 @@ public final class LogVolume extends IndexedVolume {
     request.length = Long.MAX_VALUE / 2;
     request.unmapCount = 0;
     request.pieceCount = 0;
-    if (request.command.kind() == VolumeCommand.Kind.CLONE
-        && store.source(request.command) == null) {
-      // Deleted while this waited for room in the log.
-      store.complete(request, Status.ENOENT);
-      return true;
+    if (group.isHeld() || store.isHoldingBack()) {
+      return store.later();
+    }
+    LogVolume origin = null;
+    if (request.command.kind() == VolumeCommand.Kind.CLONE) {
+      origin = store.volume((int) request.command.number());
+      if (store.source(request.command) == null) {
+        // Deleted while this waited for room in the log.
+        store.complete(request, Status.ENOENT);
+        return true;
+      }
+      // What the log has of the source before this is part of the clone, and nothing else.
+      if (origin.group.isHeld() || !store.isApplied(origin)) {
+        return store.later();
+      }
     }
     byte[] bytes = request.command.encode();
-    Journal journal = store.journal();
-    if (!journal.begin(RecordHeader.COMMAND, 0, group, 0, bytes.length)) {
-      return refused(request);
+    long proposed = group.propose(RecordHeader.COMMAND, 0, 0, bytes.length);
+    if (proposed <= 0) {
+      return refused(request, proposed);
     }
-    journal.command(bytes);
-    request.groupIndex = group.lastIndex();
-    store.addBegun(request);
+    store.journal().command(bytes);
+    group.addBegun(request, proposed);
     // Applied before anything that follows is judged: a write to what is cut off, or a clone of
-    // what
-    // is deleted, would be in the log behind the command, and replay could not make sense of it.
-    journal.seal();
+    // what is deleted, would be in the log behind the command, and replay could not make sense of
+    // it.
+    group.holdFor(request);
+    if (origin != null) {
+      origin.group.holdFor(request);
+    }
+    store.settle();
     return true;
   }
 
@@ -318,14 +336,7 @@ public final class LogVolume extends IndexedVolume {
   }
 
   private boolean flush(VolumeRequest request) {
-    // Every write that was acknowledged is in a sealed batch.
-    Journal journal = store.journal();
-    long sealed = journal.sealedSequence();
-    if (journal.durableSequence() >= sealed && journal.failure() == Status.OK) {
-      store.complete(request, Status.OK);
-    } else {
-      store.awaitDurable(request, sealed);
-    }
+    group.flush(request);
     return true;
   }
 
@@ -338,8 +349,8 @@ public final class LogVolume extends IndexedVolume {
     int tail = end == sizeBytes ? 0 : (int) (end % BLOCK);
     boolean mergeHead = head != 0 || (first == last && tail != 0);
     boolean mergeTail = tail != 0 && last != first;
-    if ((mergeHead || mergeTail) && store.isBegun(this, first, last)) {
-      store.journal().seal();
+    if ((mergeHead || mergeTail) && !store.isApplied(this, first, last)) {
+      return false;
     }
     long headBase = mergeHead ? base(first) : 0;
     long tailBase = mergeTail ? base(last) : 0;
@@ -365,8 +376,9 @@ public final class LogVolume extends IndexedVolume {
     if (!store.pace().admit(count)) {
       return false;
     }
-    if (!journal.begin(RecordHeader.WRITE, 0, group, first, count)) {
-      return refused(request);
+    long proposed = group.propose(RecordHeader.WRITE, 0, first, count);
+    if (proposed <= 0) {
+      return refused(request, proposed);
     }
     long target = journal.payloadAddress();
     if (mergeHead) {
@@ -383,8 +395,7 @@ public final class LogVolume extends IndexedVolume {
     NativeMemory.zero(target + head + request.length, tail == 0 ? -end & (BLOCK - 1) : 0);
     addPiece(request, first, count);
     request.unmapCount = 0;
-    request.groupIndex = group.lastIndex();
-    store.addBegun(request);
+    group.addBegun(request, proposed);
     return true;
   }
 
@@ -415,8 +426,12 @@ public final class LogVolume extends IndexedVolume {
   }
 
   /** Returns whether the request is done with: completed with an error, or to be tried again. */
-  private boolean refused(VolumeRequest request) {
-    int refusal = store.journal().refusal();
+  private boolean refused(VolumeRequest request, long proposed) {
+    if (proposed != Replica.NO_ROOM && !group.isStopped()) {
+      // Others wait for their commits, or for a leader.
+      return store.later();
+    }
+    int refusal = group.isStopped() ? Status.EIO : store.journal().refusal();
     if (refusal == Status.EAGAIN) {
       return false;
     }
@@ -480,8 +495,8 @@ public final class LogVolume extends IndexedVolume {
     long end = request.offset + request.length;
     boolean hasHead = headBlock < first;
     boolean hasTail = end > endBlock * BLOCK;
-    if (store.isBegun(this, headBlock, endBlock)) {
-      store.journal().seal();
+    if (!store.isApplied(this, headBlock, endBlock)) {
+      return false;
     }
     long headBase = hasHead ? base(headBlock) : ZeroBlock.ADDRESS;
     long tailBase = hasTail ? base(endBlock) : ZeroBlock.ADDRESS;
@@ -496,60 +511,67 @@ public final class LogVolume extends IndexedVolume {
     int headerBytes =
         2 * RecordHeader.encodedBytes(RecordHeader.WRITE, 1)
             + RecordHeader.encodedBytes(RecordHeader.UNMAP, 1);
-    if (!journal.reserve(headerBytes, 2)
-        || !journal.begin(
-            RecordHeader.UNMAP, unmapFlags(request), group, first, (int) (endBlock - first))) {
-      return refused(request);
+    long proposed = group.refusal(3);
+    if (proposed == 0) {
+      int blocks = (int) (endBlock - first);
+      proposed =
+          journal.reserve(headerBytes, 2)
+              ? group.propose(RecordHeader.UNMAP, unmapFlags(request), first, blocks)
+              : Replica.NO_ROOM;
+    }
+    if (proposed <= 0) {
+      return refused(request, proposed);
     }
     request.unmapFirst = first;
     request.unmapCount = endBlock - first;
     int pieces = 0;
     if (hasHead) {
       int keep = (int) (request.offset % BLOCK);
-      writeEdge(request, pieces++, headBlock, headBase, keep, BLOCK - keep);
+      proposed = writeEdge(request, pieces++, headBlock, headBase, keep, BLOCK - keep);
     }
     if (hasTail) {
-      writeEdge(request, pieces++, endBlock, tailBase, 0, (int) (end % BLOCK));
+      proposed = writeEdge(request, pieces++, endBlock, tailBase, 0, (int) (end % BLOCK));
     }
     request.pieceCount = pieces;
-    request.groupIndex = group.lastIndex();
-    store.addBegun(request);
+    group.addBegun(request, proposed);
     return true;
   }
 
-  private void writeEdge(
+  /** Returns the index of the entry. */
+  private long writeEdge(
       VolumeRequest request, int piece, long block, long base, int from, int zeroes) {
     Journal journal = store.journal();
     if (store.isPlanted(PlantedBug.SPLIT_WRITE)) {
       journal.seal();
     }
-    if (!journal.begin(RecordHeader.WRITE, 0, group, block, 1)) {
+    long proposed = group.propose(RecordHeader.WRITE, 0, block, 1);
+    if (proposed <= 0) {
       throw new IllegalStateException("room was reserved: " + Status.name(journal.refusal()));
     }
     NativeMemory.copy(base, journal.payloadAddress(), BLOCK);
     NativeMemory.zero(journal.payloadAddress() + from, zeroes);
     addPiece(request, piece, block, 1);
+    return proposed;
   }
 
   private boolean unmap(VolumeRequest request, long first, long endBlock) {
     if (first >= endBlock) {
       return nothingToDo(request);
     }
-    if (store.isBegun(this, first, endBlock - 1)) {
-      store.journal().seal();
+    if (!store.isApplied(this, first, endBlock - 1)) {
+      return false;
     }
     if (!request.noHole && !index.anyMapped(first, endBlock - first)) {
       return nothingToDo(request);
     }
-    if (!store
-        .journal()
-        .begin(RecordHeader.UNMAP, unmapFlags(request), group, first, (int) (endBlock - first))) {
-      return refused(request);
+    int blocks = (int) (endBlock - first);
+    long proposed = group.propose(RecordHeader.UNMAP, unmapFlags(request), first, blocks);
+    if (proposed <= 0) {
+      return refused(request, proposed);
     }
     request.unmapFirst = first;
     request.unmapCount = endBlock - first;
-    request.groupIndex = group.lastIndex();
-    store.addBegun(request);
+    group.addBegun(request, proposed);
     return true;
   }
 

@@ -49,8 +49,14 @@ public abstract class VolumeRequest {
   /** Index of the request's last record in its group's log. */
   long groupIndex;
 
-  /** Sequence of the batch that has to be durable before the request completes. */
+  /** Index of the entry of the group that has to be durable before the request completes. */
+  long awaitedIndex;
+
+  /** Sequence of the batch that has to be durable here before the request completes. */
   long awaitedPosition;
+
+  /** Whether the request is in the index, or never will be. */
+  boolean applied;
 
   /** Blocks that read as zeroes once the request is committed. */
   long unmapFirst;

@@ -13,6 +13,10 @@ import io.plinth.log.journal.Journal;
 import io.plinth.log.journal.JournalListener;
 import io.plinth.log.journal.PlantedBug;
 import io.plinth.log.recovery.RecoveryException;
+import io.plinth.log.replication.GroupRecovery;
+import io.plinth.log.replication.Replica;
+import io.plinth.log.replication.Replicator;
+import io.plinth.raft.core.Membership;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -25,14 +29,14 @@ import org.agrona.collections.Int2IntHashMap;
 import org.agrona.collections.Int2ObjectHashMap;
 
 /**
- * The volumes whose replicas share one log: joins their requests to the journal.
- *
- * <p>A writing request goes through three stages: begun in the journal's open batch (queue {@code
- * begun}); appended and committed, which applies it to the index (same queue, from its head); and,
- * where durability is asked for, durable (queue {@code undurable}). Replies leave after the duty
- * cycle's seal, so no client sees data that a crash of the process could take back.
+ * The volumes whose replicas share one log. What writes goes through the volume's group, see {@link
+ * VolumeGroup}; replies leave after the duty cycle's seal, so no client sees data that a crash of
+ * the process could take back.
  */
 public final class VolumeStore implements JournalListener, CycleTask {
+  /** The number of this node, as members of groups have it: as yet it is in no cluster. */
+  public static final int NODE = 0;
+
   private static final int READ_BUFFER_BYTES = 64 * 1024;
   // Two of the largest reads at their worst alignment, and what small reads need besides.
   private static final int READ_BUFFERS = 1280;
@@ -55,12 +59,11 @@ public final class VolumeStore implements JournalListener, CycleTask {
 
   private final Core core;
   private final Set<PlantedBug> plantedBugs;
-  private final boolean acksBeforeAppend;
   private final IndexSpace space;
   private final long blocksPerSegment;
   private final Int2ObjectHashMap<LogVolume> volumes = new Int2ObjectHashMap<>();
-  private final RequestQueue begun = new RequestQueue();
   private final RequestQueue undurable = new RequestQueue();
+  private final GroupRecovery groups = new GroupRecovery(NODE, Membership.of(NODE), Set.of());
   private final ArrayDeque<Volume.ReadyListener> waiting = new ArrayDeque<>();
   private final BufferPool readBuffers = new BufferPool(READ_BUFFER_BYTES, READ_BUFFERS);
   private final BlockReads reads;
@@ -83,6 +86,16 @@ public final class VolumeStore implements JournalListener, CycleTask {
   private int highestGroup;
   private LogPoint recoveredPoint = LogPoint.NONE;
   private Journal journal;
+  private Replicator replicator;
+  private boolean clean;
+
+  /** Requests wait for a commit, and there was one. */
+  private boolean awaitsProgress;
+
+  private boolean progressed;
+
+  /** What is begun has to be applied for a checkpoint; nothing more is. */
+  private boolean holdsBack;
 
   private record DurableTask(long sequence, IntConsumer task) {}
 
@@ -96,7 +109,6 @@ public final class VolumeStore implements JournalListener, CycleTask {
   public VolumeStore(Core core, int segmentBytes, int segments, Set<PlantedBug> plantedBugs) {
     this.core = core;
     this.plantedBugs = plantedBugs;
-    this.acksBeforeAppend = isPlanted(PlantedBug.ACK_BEFORE_APPEND);
     this.blocksPerSegment = segmentBytes / Volume.BLOCK_BYTES;
     this.maxTrees = Math.min(MOST_TREES, segmentBytes / TREES_PART / CheckpointRoot.MAX_TREE_BYTES);
     this.space = new IndexSpace(segments, segmentBytes / Volume.BLOCK_BYTES, plantedBugs);
@@ -217,7 +229,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
     LogVolume volume = new LogVolume(this, group, name, sizeBytes, flushPolicy, index);
     volumes.put(group, volume);
     if (journal != null) {
-      volume.lead();
+      volume.group().start(replicator, groups.group(group), clean);
     }
     return volume;
   }
@@ -236,14 +248,30 @@ public final class VolumeStore implements JournalListener, CycleTask {
     return restore(group, name, sizeBytes, flushPolicy, index);
   }
 
-  /** Begins to serve on top of a journal, which this store must be the listener of. */
-  public void start(Journal openJournal, Checkpointer.Superblocks superblocks) {
+  /** Returns what the log holds of groups, from its checkpoint on; until {@link #start}. */
+  public GroupRecovery groups() {
+    return groups;
+  }
+
+  /**
+   * Begins to serve on top of a journal, which this store must be the listener of.
+   *
+   * @param ofJournal the replicas of the log, told by this store what the journal does
+   * @param closedInOrder whether nothing of the log can be lost
+   */
+  public void start(
+      Journal openJournal,
+      Replicator ofJournal,
+      boolean closedInOrder,
+      Checkpointer.Superblocks superblocks) {
     journal = openJournal;
+    replicator = ofJournal;
+    clean = closedInOrder;
     checkpointer.start(openJournal, superblocks);
     retention.look();
     deadSegments.start(openJournal);
-    for (LogVolume volume : volumes.values()) {
-      volume.lead();
+    for (LogVolume volume : volumes()) {
+      volume.group().start(replicator, groups.group(volume.group().id()), clean);
     }
   }
 
@@ -374,9 +402,10 @@ public final class VolumeStore implements JournalListener, CycleTask {
   }
 
   private void submit(LogVolume volume, CommandRequest request) {
-    if (request.command.kind() == VolumeCommand.Kind.RESIZE && journal.failure() == Status.OK) {
-      // Puts into the index what was begun: it is not cut off unasked either.
-      journal.seal();
+    // What was begun is not cut off unasked either.
+    if (request.command.kind() == VolumeCommand.Kind.RESIZE && !isApplied(volume)) {
+      awaitReady(() -> submit(volume, request));
+      return;
     }
     if (!request.allowed.getAsBoolean()) {
       return;
@@ -411,8 +440,14 @@ public final class VolumeStore implements JournalListener, CycleTask {
    * Forgets a volume and its snapshots; clients are disconnected, and its pages freed bit by bit.
    */
   public void remove(LogVolume volume) {
+    if (replicator != null) {
+      replicator.settle();
+    }
     volumes.remove(volume.group().id());
     volume.close();
+    if (replicator != null) {
+      volume.group().leave(replicator);
+    }
   }
 
   /** Returns the family that a group's blocks belong to, or zero when nothing refers to them. */
@@ -484,6 +519,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
     int work = checkpointer.doWork() + cleaner.doWork(nowNs);
     work += scrubber.doWork(nowNs, completedInCycle > BUSY_REQUESTS);
     completedInCycle = 0;
+    work += offerAgain();
     work += freeSome() + retention.doWork(nowNs);
     if (awaitedReadBuffers > 0 && readBuffers.available() >= awaitedReadBuffers) {
       awaitedReadBuffers = 0;
@@ -491,6 +527,80 @@ public final class VolumeStore implements JournalListener, CycleTask {
       work++;
     }
     return work;
+  }
+
+  private int offerAgain() {
+    if (!progressed) {
+      return 0;
+    }
+    progressed = false;
+    awaitsProgress = false;
+    notifyReady();
+    return 1;
+  }
+
+  /** Lets a request wait for a commit; returns false for the caller's sake. */
+  boolean later() {
+    awaitsProgress = true;
+    return false;
+  }
+
+  /** What was refused because of what is under way may be taken now. */
+  void noteProgress() {
+    progressed |= awaitsProgress;
+  }
+
+  /**
+   * Returns whether nothing that was begun touches these blocks any more. If it takes time until
+   * that is so, the waiting are told then.
+   */
+  boolean isApplied(LogVolume volume, long firstBlock, long lastBlock) {
+    if (!volume.group().isBegun(firstBlock, lastBlock)) {
+      return true;
+    }
+    replicator.settle();
+    return !volume.group().isBegun(firstBlock, lastBlock) || later();
+  }
+
+  /** Returns whether nothing is begun; see the other one. */
+  boolean isApplied(LogVolume volume) {
+    return isApplied(volume, 0, Long.MAX_VALUE);
+  }
+
+  /** Seals and commits what can be committed at once. */
+  void settle() {
+    replicator.settle();
+  }
+
+  /**
+   * Gets all that was begun into the index, and lets nothing more begin until {@link
+   * #endCheckpointCut}: what is before a cut is not replayed.
+   *
+   * @return whether it is so; else to be asked again in the next cycle
+   */
+  boolean beginCheckpointCut() {
+    holdsBack = true;
+    replicator.settle();
+    for (Replica replica : replicator.replicas()) {
+      if (!replica.isSettled()) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  void endCheckpointCut() {
+    holdsBack = false;
+    noteProgress();
+  }
+
+  boolean isHoldingBack() {
+    return holdsBack;
+  }
+
+  /** Returns the replicas of all groups of this log. */
+  List<Replica> replicas() {
+    return replicator.replicas();
   }
 
   private int freeSome() {
@@ -509,26 +619,12 @@ public final class VolumeStore implements JournalListener, CycleTask {
 
   @Override
   public void onAppended(long sequence) {
-    while (!begun.isEmpty()) {
-      VolumeRequest request = begun.peek();
-      LogVolume volume = (LogVolume) request.volume;
-      volume.group().appended(request.groupIndex);
-      if (request.groupIndex > volume.group().committedIndex()) {
-        return;
-      }
-      begun.poll();
-      volume.apply(request);
-      if ((request.fua || volume.flushPolicy() == FlushPolicy.ALWAYS)
-          && !isPlanted(PlantedBug.ACK_FUA_EARLY)) {
-        awaitDurable(request, sequence);
-      } else if (!acksBeforeAppend) {
-        complete(request, Status.OK);
-      }
-    }
+    replicator.onAppended(sequence);
   }
 
   @Override
   public void onDurable(long sequence) {
+    replicator.onDurable(sequence);
     while (!undurable.isEmpty() && undurable.peek().awaitedPosition <= sequence) {
       complete(undurable.poll(), Status.OK);
     }
@@ -552,12 +648,8 @@ public final class VolumeStore implements JournalListener, CycleTask {
 
   @Override
   public void onFailed(int status, long sequence) {
-    while (!begun.isEmpty()) {
-      VolumeRequest request = begun.poll();
-      if (!acksBeforeAppend) {
-        complete(request, Status.EIO);
-      }
-    }
+    holdsBack = false;
+    replicator.onFailed(journal.name() + ": " + Status.name(status));
     while (!undurable.isEmpty()) {
       complete(undurable.poll(), Status.EIO);
     }
@@ -637,40 +729,14 @@ public final class VolumeStore implements JournalListener, CycleTask {
     return region.crc32c(crc, address, Volume.BLOCK_BYTES);
   }
 
-  /**
-   * Queues a request whose record has been begun; it is completed when it is committed, and durable
-   * where asked for.
-   */
-  void addBegun(VolumeRequest request) {
-    begun.add(request);
-    if (acksBeforeAppend
-        && !request.fua
-        && ((LogVolume) request.volume).flushPolicy() == FlushPolicy.FLUSH) {
+  /** Completes a request whose entries are durable, once the batch that it names is so too. */
+  void completeDurable(VolumeRequest request) {
+    if (journal.durableSequence() >= request.awaitedPosition) {
       complete(request, Status.OK);
+    } else {
+      undurable.add(request);
+      journal.requestSync();
     }
-  }
-
-  /** Returns whether a begun request that is not yet applied touches any of these blocks. */
-  boolean isBegun(LogVolume volume, long firstBlock, long lastBlock) {
-    for (VolumeRequest request = begun.peek(); request != null; request = request.next) {
-      if (request.volume.equals(volume)
-          && request.offset / Volume.BLOCK_BYTES <= lastBlock
-          && (request.offset + request.length - 1) / Volume.BLOCK_BYTES >= firstBlock) {
-        return true;
-      }
-    }
-    return false;
-  }
-
-  /** Completes a request once the log is durable up to a sequence. */
-  void awaitDurable(VolumeRequest request, long sequence) {
-    if (journal.failure() != Status.OK) {
-      complete(request, Status.EIO);
-      return;
-    }
-    request.awaitedPosition = sequence;
-    undurable.add(request);
-    journal.requestSync();
   }
 
   void complete(VolumeRequest request, int status) {

@@ -59,6 +59,7 @@ class PlantedBugsSimTest {
       case KEEP_SHARED_TAIL ->
           EnumSet.of(Guarantee.G2, Guarantee.G3, Guarantee.G6, Guarantee.REPLAY);
       case SETTINGS_BEFORE_DURABLE, CHECKPOINT_FORGETS_SETTINGS -> EnumSet.of(Guarantee.SETTINGS);
+      case CHECKPOINT_FORGETS_BASE -> EnumSet.of(Guarantee.G6);
       case KEEP_DELETED_REFERENCES -> EnumSet.of(Guarantee.SPACE);
       default -> EnumSet.allOf(Guarantee.class);
     };
