@@ -8,6 +8,7 @@ import io.plinth.log.wire.WireFormat;
 import io.plinth.raft.core.EntryKind;
 import io.plinth.raft.core.Membership;
 import io.plinth.raft.core.RaftCore;
+import java.util.EnumSet;
 import java.util.Set;
 import java.util.TreeMap;
 
@@ -30,6 +31,11 @@ public final class GroupRecovery implements RecoveryVisitor {
     this.self = self;
     this.first = first;
     this.bugs = bugs;
+  }
+
+  /** Returns an empty collection of groups whose only member is this node. */
+  public static GroupRecovery alone(int self) {
+    return new GroupRecovery(self, Membership.of(self), EnumSet.noneOf(ReplicationBug.class));
   }
 
   /** Takes a group of which the owner's state has the entries up to some base. */

@@ -2,6 +2,8 @@ package io.plinth.log.replication;
 
 import io.plinth.raft.core.Membership;
 import io.plinth.raft.core.RaftCore;
+import java.nio.BufferUnderflowException;
+import java.nio.ByteBuffer;
 
 /**
  * What is to be known of a group when its log is replayed: all that the log before may have held
@@ -30,5 +32,74 @@ public record GroupState(
   /** Returns the state of a group that has no entries. */
   public static GroupState first(int group, Membership membership) {
     return new GroupState(group, 0, 0, 0, membership, 0, RaftCore.NO_NODE, false, 0);
+  }
+
+  /** What {@link #encode} takes for a group without members. */
+  public static final int LEAST_BYTES = 57;
+
+  /** Returns how many bytes {@link #encode} takes. */
+  public int encodedBytes() {
+    return LEAST_BYTES + Integer.BYTES * (membership.voterCount() + membership.learnerCount());
+  }
+
+  /**
+   * Puts the state into a checkpoint:
+   *
+   * <pre>
+   *  u32 group, u64 index, u64 term of that entry, u64 epoch,
+   *  u64 term, u32 vote, u8 recovering, u64 boot id,
+   *  u32 voters, u32 each, u32 learners, u32 each
+   * </pre>
+   */
+  public void encode(ByteBuffer out) {
+    out.putInt(group).putLong(index).putLong(entryTerm);
+    out.putLong(epoch).putLong(term).putInt(vote);
+    out.put((byte) (recovering ? 1 : 0)).putLong(bootId);
+    out.putInt(membership.voterCount());
+    for (int i = 0; i < membership.voterCount(); i++) {
+      out.putInt(membership.voter(i));
+    }
+    out.putInt(membership.learnerCount());
+    for (int i = 0; i < membership.learnerCount(); i++) {
+      out.putInt(membership.learner(i));
+    }
+  }
+
+  /**
+   * Takes back what {@link #encode} has put.
+   *
+   * @throws BufferUnderflowException when it is cut short
+   * @throws IllegalArgumentException when its members make no sense; names the group
+   */
+  public static GroupState decode(ByteBuffer in) {
+    int group = in.getInt();
+    long index = in.getLong();
+    long entryTerm = in.getLong();
+    long epoch = in.getLong();
+    long term = in.getLong();
+    int vote = in.getInt();
+    boolean recovering = in.get() == 1;
+    long bootId = in.getLong();
+    int[] voters = nodes(in);
+    int[] learners = nodes(in);
+    Membership members;
+    try {
+      members = Membership.of(voters, learners);
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException("the members of group " + group + " make no sense", e);
+    }
+    return new GroupState(group, index, entryTerm, epoch, members, term, vote, recovering, bootId);
+  }
+
+  private static int[] nodes(ByteBuffer in) {
+    int count = in.getInt();
+    if (count < 0 || count > in.remaining() / Integer.BYTES) {
+      throw new BufferUnderflowException();
+    }
+    int[] nodes = new int[count];
+    for (int i = 0; i < count; i++) {
+      nodes[i] = in.getInt();
+    }
+    return nodes;
   }
 }

@@ -524,7 +524,7 @@ public final class Replica {
       case ROLE -> {
         flushed = 0;
         flushWanted = 0;
-        listener.onRole(this, action.role(), action.term(), action.node());
+        listener.onRole(this, action.role() == Role.LEADER, action.term(), action.node());
       }
       case READ_GRANTED -> listener.onReadGranted(this, action.id(), action.index());
       case READ_REFUSED -> listener.onReadRefused(this, action.id());

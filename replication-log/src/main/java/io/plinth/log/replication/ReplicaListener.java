@@ -1,11 +1,9 @@
 package io.plinth.log.replication;
 
-import io.plinth.raft.core.Role;
-
 /** Owner of a replica; called on its core. It may propose and read from within these calls. */
 public interface ReplicaListener {
   /** The replica's part in its group has changed. */
-  void onRole(Replica replica, Role role, long term, int leader);
+  void onRole(Replica replica, boolean leads, long term, int leader);
 
   /**
    * Entries after {@code from} up to {@code to} are committed: they may be applied, and those that

@@ -1,5 +1,6 @@
 package io.plinth.log.replication;
 
+import io.plinth.raft.core.AckPolicy;
 import io.plinth.raft.core.RaftConfig;
 
 /**
@@ -9,4 +10,13 @@ import io.plinth.raft.core.RaftConfig;
  * @param recovered what the log holds of the group, which the replica takes over
  * @param clean whether the log was closed in order: then nothing of it can be lost
  */
-public record ReplicaStart(RaftConfig config, RecoveredGroup recovered, boolean clean) {}
+public record ReplicaStart(RaftConfig config, RecoveredGroup recovered, boolean clean) {
+  /** Appended on a majority is committed; what asks for durability waits for that beside it. */
+  private static final RaftConfig DEFAULT =
+      new RaftConfig(10, 2, AckPolicy.APPENDED, 64, 256, 8L << 20, 1 << 16, 16, 20);
+
+  /** Returns a start of a group as nodes have them. */
+  public static ReplicaStart of(RecoveredGroup recovered, boolean clean) {
+    return new ReplicaStart(DEFAULT, recovered, clean);
+  }
+}

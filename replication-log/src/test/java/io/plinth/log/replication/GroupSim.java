@@ -383,8 +383,8 @@ final class GroupSim implements ReplicaListener {
   }
 
   @Override
-  public void onRole(Replica replica, Role role, long term, int leaderNode) {
-    if (role != Role.LEADER) {
+  public void onRole(Replica replica, boolean leads, long term, int leaderNode) {
+    if (!leads) {
       return;
     }
     GroupNode node = node(replica);

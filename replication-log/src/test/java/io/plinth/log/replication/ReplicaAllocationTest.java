@@ -127,7 +127,7 @@ class ReplicaAllocationTest implements JournalListener, ReplicaListener {
   }
 
   @Override
-  public void onRole(Replica replica, Role role, long term, int leader) {}
+  public void onRole(Replica replica, boolean leads, long term, int leader) {}
 
   @Override
   public void onCommitted(Replica replica, long from, long to) {

@@ -510,7 +510,7 @@ class ReplicaTest implements ReplicaListener {
   }
 
   @Override
-  public void onRole(Replica replica, Role role, long term, int leaderNode) {}
+  public void onRole(Replica replica, boolean leads, long term, int leaderNode) {}
 
   @Override
   public void onCommitted(Replica replica, long from, long to) {}

@@ -137,7 +137,9 @@ final class SocketNode implements JournalListener, ReplicaListener {
         replicator.add(
             GROUP,
             new ReplicaStart(
-                config, Membership.of(1, 2, 3), new RecoveredGroup(GROUP, 0, 0, 0), true),
+                config,
+                new RecoveredGroup(GroupState.first(GROUP, Membership.of(1, 2, 3)), number),
+                true),
             this);
     replicator.start();
   }
@@ -273,8 +275,8 @@ final class SocketNode implements JournalListener, ReplicaListener {
   }
 
   @Override
-  public void onRole(Replica told, Role role, long term, int leader) {
-    leads = role == Role.LEADER;
+  public void onRole(Replica told, boolean isLeader, long term, int leader) {
+    leads = isLeader;
     changed.run();
   }
 

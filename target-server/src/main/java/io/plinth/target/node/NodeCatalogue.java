@@ -11,11 +11,9 @@ import io.plinth.log.replication.Replica;
 import io.plinth.log.replication.ReplicaListener;
 import io.plinth.log.replication.ReplicaStart;
 import io.plinth.log.replication.Replicator;
-import io.plinth.raft.core.Role;
 import io.plinth.target.cluster.Catalogue;
 import io.plinth.target.volume.LogVolume;
 import io.plinth.target.volume.Volume;
-import io.plinth.target.volume.VolumeGroup;
 import io.plinth.target.volume.VolumeSettings;
 import java.util.ArrayDeque;
 import java.util.Collection;
@@ -84,7 +82,7 @@ final class NodeCatalogue implements ReplicaListener {
 
   /** Log 0 is open. */
   void start(Replicator replicator, RecoveredGroup recovered, boolean clean) {
-    ReplicaStart start = new ReplicaStart(VolumeGroup.CONFIG, recovered, clean);
+    ReplicaStart start = ReplicaStart.of(recovered, clean);
     replica = replicator.add(Catalogue.GROUP, start, this);
   }
 
@@ -261,8 +259,8 @@ final class NodeCatalogue implements ReplicaListener {
   }
 
   @Override
-  public void onRole(Replica source, Role role, long term, int leader) {
-    if (role != Role.LEADER) {
+  public void onRole(Replica source, boolean leads, long term, int leader) {
+    if (!leads) {
       fail();
     }
   }

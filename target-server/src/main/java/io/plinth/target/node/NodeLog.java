@@ -14,6 +14,7 @@ import io.plinth.log.recovery.RecoveredLog;
 import io.plinth.log.recovery.RecoveryException;
 import io.plinth.log.recovery.RecoveryVisitor;
 import io.plinth.log.recovery.SuperblockStore;
+import io.plinth.log.replication.ReplicationBug;
 import io.plinth.log.replication.Replicator;
 import io.plinth.log.wire.PeerIdentity;
 import io.plinth.target.volume.BackgroundJob;
@@ -21,6 +22,7 @@ import io.plinth.target.volume.Checkpointer;
 import io.plinth.target.volume.Scrubber;
 import io.plinth.target.volume.VolumeStore;
 import java.util.ArrayDeque;
+import java.util.EnumSet;
 import java.util.Locale;
 import java.util.Set;
 import java.util.SplittableRandom;
@@ -230,7 +232,7 @@ final class NodeLog implements CycleTask, Checkpointer.Superblocks {
         self,
         chance::nextLong,
         TICK_NS,
-        Set.of());
+        EnumSet.noneOf(ReplicationBug.class));
   }
 
   /** Stops appending, makes everything durable and notes that the log ends in order. */

@@ -3,7 +3,6 @@ package io.plinth.target.volume;
 import io.plinth.log.journal.PlantedBug;
 import io.plinth.log.replication.GroupState;
 import io.plinth.log.replication.Replica;
-import io.plinth.raft.core.Membership;
 import java.nio.BufferUnderflowException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -19,10 +18,7 @@ import java.util.zip.CRC32C;
  * <pre>
  *  u64 "PLNCHKPT", u32 version, u32 page limit, u32 table blocks, {u64 place, u32 CRC32C} each,
  *  u32 highest group, u32 families, {u32 group, u32 family} each,
- *  u32 groups, each:
- *    u32 group, u64 index, u64 term of that entry, u64 epoch,
- *    u64 term, u32 vote, u8 recovering, u64 boot id,
- *    u32 voters, u32 each, u32 learners, u32 each (see {@link GroupState})
+ *  u32 groups, each as {@link GroupState#encode} has it
  *  u32 volumes, each:
  *    u32 group, u8 flushPolicy, u16 length and name, u64 sizeBytes, u32 family, tree, point,
  *    u32 snapshots, each: u16 length and name, u64 sizeBytes, u64 epochMs, tree, point
@@ -38,9 +34,6 @@ final class CheckpointRoot {
 
   /** What a volume with its group, or a snapshot, takes at most, if it has less than 10 members. */
   static final int MAX_TREE_BYTES = 256;
-
-  /** What a group takes without its members. */
-  private static final int GROUP_BYTES = 57;
 
   private final int pageLimit;
   private final long[] tablePlaces;
@@ -172,7 +165,7 @@ final class CheckpointRoot {
     out.putInt(highestGroup).putInt(families.size());
     families.forEach(pair -> out.putInt(pair[0]).putInt(pair[1]));
     out.putInt(groups.size());
-    groups.forEach(group -> putGroup(out, group));
+    groups.forEach(group -> group.encode(out));
     out.putInt(volumes.size());
     for (VolumeState volume : volumes) {
       out.putInt(volume.group);
@@ -199,8 +192,7 @@ final class CheckpointRoot {
   private int encodedBytes(PageTable table) {
     int bytes = 64 + 12 * table.blocks() + 8 * families.size() + extension.length;
     for (GroupState group : groups) {
-      Membership members = group.membership();
-      bytes += GROUP_BYTES + Integer.BYTES * (members.voterCount() + members.learnerCount());
+      bytes += group.encodedBytes();
     }
     for (VolumeState volume : volumes) {
       bytes += MAX_TREE_BYTES * (1 + volume.snapshots.size());
@@ -233,7 +225,7 @@ final class CheckpointRoot {
         families.add(new int[] {in.getInt(), in.getInt()});
       }
       List<GroupState> groups = new ArrayList<>();
-      for (int i = count(in, GROUP_BYTES); i > 0; i--) {
+      for (int i = count(in, GroupState.LEAST_BYTES); i > 0; i--) {
         groups.add(group(in));
       }
       List<VolumeState> volumes = new ArrayList<>();
@@ -264,54 +256,12 @@ final class CheckpointRoot {
     return new VolumeState(group, policy, name, size, family, tree, begin, snapshots);
   }
 
-  private static void putGroup(ByteBuffer out, GroupState group) {
-    out.putInt(group.group()).putLong(group.index()).putLong(group.entryTerm());
-    out.putLong(group.epoch()).putLong(group.term()).putInt(group.vote());
-    out.put((byte) (group.recovering() ? 1 : 0)).putLong(group.bootId());
-    Membership members = group.membership();
-    out.putInt(members.voterCount());
-    for (int i = 0; i < members.voterCount(); i++) {
-      out.putInt(members.voter(i));
-    }
-    out.putInt(members.learnerCount());
-    for (int i = 0; i < members.learnerCount(); i++) {
-      out.putInt(members.learner(i));
-    }
-  }
-
   private static GroupState group(ByteBuffer in) throws IndexException {
-    int group = in.getInt();
-    long index = in.getLong();
-    long entryTerm = in.getLong();
-    long epoch = in.getLong();
-    long term = in.getLong();
-    int vote = in.getInt();
-    boolean recovering = in.get() == 1;
-    long bootId = in.getLong();
-    int[] voters = nodes(in);
-    int[] learners = nodes(in);
     try {
-      return new GroupState(
-          group,
-          index,
-          entryTerm,
-          epoch,
-          Membership.of(voters, learners),
-          term,
-          vote,
-          recovering,
-          bootId);
+      return GroupState.decode(in);
     } catch (IllegalArgumentException e) {
-      throw new IndexException("the members of group " + group + " make no sense");
+      throw new IndexException(e.getMessage());
     }
-  }
-
-  private static int[] nodes(ByteBuffer in) {
-    int[] nodes = new int[count(in, Integer.BYTES)];
-    for (int i = 0; i < nodes.length; i++) {
-      nodes[i] = in.getInt();
-    }
-    return nodes;
   }
 
   private static int count(ByteBuffer in, int entryBytes) {

@@ -7,9 +7,6 @@ import io.plinth.log.replication.Replica;
 import io.plinth.log.replication.ReplicaListener;
 import io.plinth.log.replication.ReplicaStart;
 import io.plinth.log.replication.Replicator;
-import io.plinth.raft.core.AckPolicy;
-import io.plinth.raft.core.RaftConfig;
-import io.plinth.raft.core.Role;
 
 /**
  * The replica of a volume, and the writing requests that are on their way through it.
@@ -19,10 +16,6 @@ import io.plinth.raft.core.Role;
  * (queue {@code undurable}). A request that is not committed holds up nothing of other volumes.
  */
 public final class VolumeGroup implements ReplicaListener {
-  /** Appended on a majority is committed; what asks for durability waits for that beside it. */
-  public static final RaftConfig CONFIG =
-      new RaftConfig(10, 2, AckPolicy.APPENDED, 64, 256, 8L << 20, 1 << 16, 16, 20);
-
   private final VolumeStore store;
   private final LogVolume volume;
   private final int id;
@@ -49,7 +42,7 @@ public final class VolumeGroup implements ReplicaListener {
   }
 
   void start(Replicator replicator, RecoveredGroup recovered, boolean clean) {
-    replica = replicator.add(id, new ReplicaStart(CONFIG, recovered, clean), this);
+    replica = replicator.add(id, ReplicaStart.of(recovered, clean), this);
   }
 
   /** Leaves the group: who waits is told that the volume is gone. */
@@ -165,8 +158,8 @@ public final class VolumeGroup implements ReplicaListener {
   }
 
   @Override
-  public void onRole(Replica source, Role role, long term, int leader) {
-    if (role != Role.LEADER) {
+  public void onRole(Replica source, boolean leads, long term, int leader) {
+    if (!leads) {
       // Whether they will be committed is not for us to say.
       fail(Status.EIO);
     }

@@ -16,7 +16,6 @@ import io.plinth.log.recovery.RecoveryException;
 import io.plinth.log.replication.GroupRecovery;
 import io.plinth.log.replication.Replica;
 import io.plinth.log.replication.Replicator;
-import io.plinth.raft.core.Membership;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -63,7 +62,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
   private final long blocksPerSegment;
   private final Int2ObjectHashMap<LogVolume> volumes = new Int2ObjectHashMap<>();
   private final RequestQueue undurable = new RequestQueue();
-  private final GroupRecovery groups = new GroupRecovery(NODE, Membership.of(NODE), Set.of());
+  private final GroupRecovery groups = GroupRecovery.alone(NODE);
   private final ArrayDeque<Volume.ReadyListener> waiting = new ArrayDeque<>();
   private final BufferPool readBuffers = new BufferPool(READ_BUFFER_BYTES, READ_BUFFERS);
   private final BlockReads reads;
