@@ -2,6 +2,7 @@ package io.plinth.target.volume;
 
 import io.plinth.engine.api.Status;
 import io.plinth.log.journal.Journal;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
@@ -25,6 +26,7 @@ public final class Retention {
   private static final int PARTS = 4;
 
   private static final int LOOKS_PER_PART = 8;
+  private static final int VOLUMES_PER_CYCLE = 16;
 
   /** None is taken unless one of so many segments is free. */
   private static final int TAKES = 4;
@@ -43,6 +45,9 @@ public final class Retention {
 
   private boolean busy;
   private boolean gaveWay;
+
+  /** Volumes that have not been looked at in this round. */
+  private final ArrayDeque<LogVolume> round = new ArrayDeque<>();
 
   Retention(VolumeStore store) {
     this.store = store;
@@ -111,32 +116,58 @@ public final class Retention {
     return point.index() > 0 && point.segment() >= store.deadSegments().keptFrom();
   }
 
+  /** Begins one command at most; those that are due follow each other without a pause. */
   int doWork(long nowNs) {
-    if (finished || nowNs - lastLookNs < lookNs || busy) {
+    if (busy || finished) {
       return 0;
     }
-    lastLookNs = nowNs;
-    look();
-    long nowMs = store.core().clock().epochMs();
+    if (round.isEmpty()) {
+      if (nowNs - lastLookNs < lookNs) {
+        return 0;
+      }
+      lastLookNs = nowNs;
+      look();
+      round.addAll(store.volumes());
+    }
     if (hasLessThan(GIVES_WAY)) {
+      round.clear();
       return giveWay() ? 1 : 0;
     }
-    boolean takes = retentionMs > 0 && !hasLessThan(TAKES) && store.hasRoomForTree();
-    for (LogVolume volume : store.volumes()) {
-      if (takes && newest(volume).epochMs() <= nowMs - retentionMs / PARTS) {
-        begun();
-        store.snapshot(volume, PREFIX + nowMs, () -> isAllowed(volume), this::ended);
-        return 1;
+    for (int i = 0; i < VOLUMES_PER_CYCLE && !round.isEmpty(); i++) {
+      if (round.peek().isClosed() || !begins(round.peek())) {
+        LogVolume _ = round.remove();
       }
-      SnapshotVolume needless = needless(volume, nowMs - retentionMs);
-      if (needless != null) {
-        delete(needless);
+      if (busy) {
         return 1;
       }
     }
-    gaveWay = false;
-    finished = retentionMs == 0;
-    return 0;
+    if (round.isEmpty()) {
+      gaveWay = false;
+      finished = retentionMs == 0;
+    }
+    return 1;
+  }
+
+  /** Begins what is to be done with a volume; what gives space back goes first. */
+  private boolean begins(LogVolume volume) {
+    long nowMs = store.core().clock().epochMs();
+    SnapshotVolume needless = needless(volume, nowMs - retentionMs);
+    if (needless != null) {
+      delete(needless);
+      return true;
+    }
+    boolean takes = retentionMs > 0 && !hasLessThan(TAKES) && store.treeCount() < mostTrees();
+    if (takes && newest(volume).epochMs() <= nowMs - retentionMs / PARTS) {
+      begun();
+      store.snapshot(volume, PREFIX + nowMs, () -> isAllowed(volume), this::ended);
+      return true;
+    }
+    return false;
+  }
+
+  /** Others need some of what a log can hold. */
+  private int mostTrees() {
+    return store.maxTrees() / 2;
   }
 
   private LogPoint newest(LogVolume volume) {

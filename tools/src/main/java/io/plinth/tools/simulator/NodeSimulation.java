@@ -90,7 +90,7 @@ final class NodeSimulation {
     this.catalogue = new SimCatalogue(random, client, this::note);
     this.flushPerMille = random.oneIn(3) ? 3 : 42;
     // Taken from the seed itself, so that all else is as it would be without.
-    this.retentionMs = seed % 4 == 0 ? 10 + seed % 50 : 0;
+    this.retentionMs = seed % 4 == 0 ? 1 + seed % 60 : 0;
     this.residentBytes = random.oneIn(2) ? (1L + random.nextInt(3)) * SEGMENT_BYTES : 1 << 30;
   }
 

@@ -115,6 +115,32 @@ class RestoreSimTest {
     small.close();
   }
 
+  @Test
+  void historyOfManyVolumesIsTakenAndGivenBackInTime() throws Exception {
+    sim = new SimNode(disk, new SimRandom(4), Set.of());
+    sim.retention(200);
+    sim.start(SimNode.CYCLE_LIMIT);
+    for (int i = 0; i < 40; i++) {
+      await(
+          sim.node()
+              .createVolume(
+                  i == 0 ? "v" : "v" + i, 4096, FlushPolicy.FLUSH, VolumeSettings.DEFAULT));
+    }
+    for (int round = 0; round < 20; round++) {
+      long before = nowMs();
+      sim.await(() -> nowMs() > before + 100);
+      if (round < 3) {
+        continue;
+      }
+      for (LogVolume volume : sim.node().volumes()) {
+        // Four in the time, one from before it, and those that are on their way.
+        assertThat(volume.snapshots()).as("snapshots of %s", volume.name()).hasSizeBetween(4, 7);
+      }
+    }
+    sim.free();
+    disk.close();
+  }
+
   private void run(long seed, Set<PlantedBug> plantedBugs) throws Exception {
     random = new SimRandom(seed);
     sim = new SimNode(disk, random, plantedBugs);
