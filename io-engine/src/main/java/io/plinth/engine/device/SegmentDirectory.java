@@ -93,9 +93,13 @@ public final class SegmentDirectory implements LogStorage {
     if (allocated < 0) {
       Posix.close(superblock);
       throw new IOException(
-          allocated == Status.ENOSPC
-              ? "No space left for " + path
-              : "can't allocate " + path + ": " + Status.name(allocated));
+          switch (allocated) {
+            case Status.ENOSPC -> "No space left for " + path;
+            case Status.ENOTSUP ->
+                "its file system can't allocate the space of files ahead (fallocate); ext4, xfs, btrfs"
+                    + " and tmpfs can";
+            default -> "can't allocate " + path + ": " + Status.name(allocated);
+          });
     }
     helper = new Thread(this::runHelper, "plinth-segments-" + folder.getFileName());
     helper.setDaemon(true);

@@ -20,11 +20,20 @@ final class Mount implements AutoCloseable {
 
   /** Makes an ext4 file system in a file beside the mount point and mounts it by a loop device. */
   static Mount ext4(Path path, long sizeBytes) throws IOException {
+    return inFile(path, sizeBytes, "mkfs.ext4");
+  }
+
+  /** The same with ext2, whose files can't be allocated ahead. */
+  static Mount ext2(Path path, long sizeBytes) throws IOException {
+    return inFile(path, sizeBytes, "mkfs.ext2");
+  }
+
+  private static Mount inFile(Path path, long sizeBytes, String mkfs) throws IOException {
     Path image = path.resolveSibling(path.getFileName() + ".img");
     try (RandomAccessFile file = new RandomAccessFile(image.toFile(), "rw")) {
       file.setLength(sizeBytes);
     }
-    Shell.ok(60, "mkfs.ext4", "-q", "-F", "-m", "0", image.toString());
+    Shell.ok(60, mkfs, "-q", "-F", "-m", "0", image.toString());
     return mount(path, "-o", "loop", image.toString());
   }
 

@@ -115,6 +115,18 @@ class RefusalsIT {
     }
   }
 
+  @Test
+  void aFileSystemThatCannotAllocateAhead() throws Exception {
+    try (Mount mount = Mount.ext2(directory.resolve("mnt"), 200L << 20)) {
+      Path data = mount.path().resolve("data");
+      assertThat(refusalOf(servers.exactly(log(), serve(data))))
+          .isEqualTo(
+              "plinth: can't use data directory %s: its file system can't allocate the space of files"
+                  + " ahead (fallocate); ext4, xfs, btrfs and tmpfs can",
+              data);
+    }
+  }
+
   /** The log has been recovered by then, which a server that starts has a line about. */
   @Test
   void aPortInUse() throws Exception {
