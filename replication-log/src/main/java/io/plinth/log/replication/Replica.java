@@ -1,6 +1,7 @@
 package io.plinth.log.replication;
 
 import io.plinth.engine.api.Status;
+import io.plinth.log.format.LogFormat;
 import io.plinth.log.journal.Journal;
 import io.plinth.log.wire.AppendFrame;
 import io.plinth.log.wire.EntryBody;
@@ -33,6 +34,12 @@ public final class Replica {
   /** A proposal was refused: the replica has not begun, or has stopped. */
   public static final long NOT_RUNNING = -101;
 
+  /** A proposal was refused: another node leads, or none. */
+  public static final long NOT_LEADER = RaftCore.NOT_LEADER;
+
+  /** Nobody. */
+  public static final int NO_NODE = RaftCore.NO_NODE;
+
   /** So many batches that are not durable are enough. */
   private static final int MAX_UNSYNCED = 1024;
 
@@ -63,6 +70,7 @@ public final class Replica {
   private long unwrittenTicket;
 
   private long committed;
+  private long applied;
   private long flushed;
   private long flushWanted;
 
@@ -111,6 +119,11 @@ public final class Replica {
     return core == null ? Role.FOLLOWER : core.role();
   }
 
+  /** Returns whether the replica leads its group, as far as it knows. */
+  public boolean leads() {
+    return isRunning() && core.role() == Role.LEADER;
+  }
+
   /** Returns the term. */
   public long term() {
     return core == null ? promises.term() : core.term();
@@ -126,6 +139,14 @@ public final class Replica {
     return committed;
   }
 
+  /**
+   * Returns the entry that this leader's term began with: whoever has applied it has all that was
+   * acknowledged before.
+   */
+  public long firstIndexOfTerm() {
+    return core.firstIndexOfTerm();
+  }
+
   /** Returns the index of the newest entry. */
   public long lastIndex() {
     return core == null ? start.recovered().lastIndex() : core.log().lastIndex();
@@ -134,6 +155,11 @@ public final class Replica {
   /** Returns the term of an entry that is not compacted. */
   public long entryTerm(long index) {
     return core.log().term(index);
+  }
+
+  /** Returns whether an entry that is not compacted is the owner's, and not one of the rules. */
+  public boolean isPayload(long index) {
+    return core.log().kind(index) == EntryKind.PAYLOAD;
   }
 
   /** Returns the kind of an entry that is not compacted. */
@@ -274,30 +300,82 @@ public final class Replica {
    * will ask for them again; else they stay until {@link #compact} is told.
    */
   public void applied(long index) {
+    applied = index;
     if (core.isAlone()) {
       compact(index);
     }
   }
 
-  /** Returns whether {@link #state} has all that the log holds of this group. */
+  /** Returns whether this node is the only member. */
+  public boolean isAlone() {
+    return core == null ? start.recovered().isAlone() : core.isAlone();
+  }
+
+  /**
+   * Returns whether {@link #state} has all that the log holds of this group. Where there are other
+   * members that is not needed: entries are kept, and replayed into the log.
+   */
   public boolean isSettled() {
     return core != null && !hasUnwritten() && committed == core.log().lastIndex();
   }
 
+  /** Forgets what no other member will want any more, or must do without; at a checkpoint's cut. */
+  public void dropEntries() {
+    if (core != null && !stopped && !core.isAlone()) {
+      long index = KeptEntries.droppable(core, records.places(), journal, applied);
+      if (index > core.log().baseIndex()) {
+        compact(index);
+      }
+    }
+  }
+
   /**
-   * Returns what a checkpoint has to keep of the group, when its owner has applied all that is
-   * committed and the replica {@link #isSettled}.
+   * Returns the same of the oldest entry that would be left after {@link #dropEntries}, as the
+   * sequence of its segment; Long.MAX_VALUE when none would be.
+   */
+  public long oldestKeptSegment() {
+    long position = oldestPosition();
+    if (position >= 0 && core != null && !stopped && !core.isAlone()) {
+      long next = KeptEntries.droppable(core, records.places(), journal, applied) + 1;
+      position = next <= records.lastIndex() ? records.places().position(next) : -1;
+    }
+    return position < 0
+        ? Long.MAX_VALUE
+        : journal.segmentSequence(position / LogFormat.BLOCK_BYTES);
+  }
+
+  /**
+   * Returns where the record of the oldest entry is that is not forgotten, in bytes of the log; -1
+   * when there is none.
+   */
+  public long oldestPosition() {
+    if (core == null) {
+      return start.recovered().oldestPosition();
+    }
+    long oldest = core.log().baseIndex() + 1;
+    return oldest <= records.lastIndex() ? records.places().position(oldest) : -1;
+  }
+
+  /**
+   * Returns what a checkpoint has to keep of the group, beside the entries that are not forgotten.
+   * Without other members there are none, when the replica {@link #isSettled}.
    */
   public GroupState state() {
-    if (!isSettled()) {
+    if (core == null) {
+      return start.recovered().state();
+    }
+    if (core.isAlone() && !isSettled()) {
       throw new IllegalStateException("group " + group + " has entries that are not committed");
     }
+    boolean alone = core.isAlone();
+    EntryLog log = core.log();
     return new GroupState(
         group,
-        committed,
-        core.log().term(committed),
-        core.epoch(),
-        core.membership(),
+        alone ? committed : log.baseIndex(),
+        alone ? committed : applied,
+        alone ? log.term(committed) : log.baseTerm(),
+        alone ? core.epoch() : log.baseEpoch(),
+        alone ? core.membership() : core.baseMembership(),
         core.term(),
         core.vote(),
         core.isRecovering(),
@@ -353,6 +431,7 @@ public final class Replica {
                 durableIndex),
             replicator.chance());
     committed = log.baseIndex();
+    applied = Math.max(committed, start.recovered().appliedIndex());
     drain();
     if (core.membership().voterCount() == 1
         && core.membership().isVoter(replicator.self().node())) {
@@ -452,8 +531,8 @@ public final class Replica {
     stopped = true;
   }
 
-  /** Stops for good: nothing is promised or acknowledged any more. */
-  void stop(String why) {
+  /** Stops for good: nothing is promised or acknowledged any more; the listener is told. */
+  public void stop(String why) {
     if (!stopped) {
       stopped = true;
       listener.onStopped(this, why);
@@ -540,7 +619,14 @@ public final class Replica {
   }
 
   private void append(Action action) {
-    if (frame != null) {
+    if (frame != null && action.firstIndex() <= applied) {
+      stop(
+          "group "
+              + group
+              + ": entry "
+              + action.firstIndex()
+              + " was lost by the group and is in the state of this node: it needs a resync");
+    } else if (frame != null) {
       records.write(frame, action.firstIndex(), action.index());
     } else {
       unwrittenTicket = action.ticket();
@@ -549,7 +635,9 @@ public final class Replica {
         return;
       }
     }
-    onWritten(action.ticket(), action.index());
+    if (!stopped) {
+      onWritten(action.ticket(), action.index());
+    }
   }
 
   private void onWritten(long ticket, long index) {
@@ -601,6 +689,17 @@ public final class Replica {
     return message.index >= log.baseIndex()
         && last <= log.lastIndex()
         && (message.entryCount == 0 || log.term(last) == message.terms[message.entryCount - 1]);
+  }
+
+  /** Adds to a message what the rules know of an entry. */
+  void describeRules(long index, Message message) {
+    EntryLog log = core.log();
+    message.addEntry(
+        log.term(index),
+        log.kind(index),
+        log.subject(index),
+        EntryLog.NO_PLACE,
+        log.lengthBytes(index));
   }
 
   /** Returns the entries for peers. */

@@ -123,7 +123,10 @@ public final class Retention {
     }
     boolean takes = retentionMs > 0 && !hasLessThan(TAKES) && store.hasRoomForTree();
     for (LogVolume volume : store.volumes()) {
-      if (takes && newest(volume).epochMs() <= nowMs - retentionMs / PARTS) {
+      // With other members this log does not tell what a volume was.
+      if (takes
+          && volume.group().isAlone()
+          && newest(volume).epochMs() <= nowMs - retentionMs / PARTS) {
         begun();
         store.snapshot(volume, PREFIX + nowMs, () -> isAllowed(volume), this::ended);
         return 1;

@@ -1,0 +1,263 @@
+package io.plinth.target.node;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.plinth.engine.api.Status;
+import io.plinth.engine.memory.NativeMemory;
+import io.plinth.engine.sim.SimNetwork;
+import io.plinth.engine.sim.SimRandom;
+import io.plinth.log.recovery.RecoveryException;
+import io.plinth.log.replication.Replica;
+import io.plinth.log.wire.EntryBody;
+import io.plinth.target.volume.Operation;
+import io.plinth.target.volume.SnapshotVolume;
+import io.plinth.target.volume.Volume;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+import java.util.function.BooleanSupplier;
+import org.agrona.UnsafeApi;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+/** What three nodes with replicas of a volume do in single situations; by chance: StoreGroupSim. */
+@Timeout(60)
+class StoreGroupTest {
+  private static final long STEP_NS = 100_000;
+  private static final int LIMIT = 100_000;
+  private static final int CELLS_PER_WRITE = 128;
+
+  private final SimRandom random = new SimRandom(7);
+  private final SimNetwork network = new SimNetwork(random);
+  private final List<StoreNode> nodes = new ArrayList<>();
+  private final NativeMemory memory = NativeMemory.reserve(1 << 20);
+  private StoreNode leader;
+  private long nextNumber = 1;
+
+  @BeforeEach
+  void begin() throws RecoveryException {
+    for (int number = 1; number <= StoreNode.NODES; number++) {
+      StoreNode node = new StoreNode(number, network, random, 1, 32, Set.of());
+      node.residentBytes = StoreNode.SEGMENT_BYTES;
+      nodes.add(node);
+      node.start();
+    }
+    awaitLeader();
+  }
+
+  @AfterEach
+  void end() {
+    nodes.forEach(StoreNode::free);
+    memory.close();
+  }
+
+  private void awaitLeader() {
+    leader = null;
+    await(() -> {
+      for (StoreNode node : nodes) {
+        leader = node.isOpen() && node.volume(1).group().leads() ? node : leader;
+      }
+      return leader != null && run(leader, Operation.READ, 0, 1) == Status.OK;
+    });
+  }
+
+  private void step() {
+    network.advance(STEP_NS);
+    nodes.forEach(node -> node.cycle(STEP_NS));
+  }
+
+  private void await(BooleanSupplier condition) {
+    for (int i = 0; i < LIMIT; i++) {
+      if (condition.getAsBoolean()) {
+        return;
+      }
+      step();
+    }
+    throw new AssertionError("what was waited for has not come");
+  }
+
+  private StoreRequest request(StoreNode node, Operation operation, int first, int cells) {
+    CellHistory.Change change = new CellHistory.Change(nextNumber, nextNumber, first, cells, 0);
+    nextNumber++;
+    return new StoreRequest(
+        node, 1, operation, first, cells, change, 0, memory, (done, result) -> {});
+  }
+
+  /** Sends a request and waits; returns its status. */
+  private int run(StoreNode node, Operation operation, int first, int cells) {
+    return run(node, node.volume(1), operation, first, cells);
+  }
+
+  private int run(StoreNode node, Volume volume, Operation operation, int first, int cells) {
+    int[] status = {1};
+    CellHistory.Change change = new CellHistory.Change(nextNumber, nextNumber, first, cells, 0);
+    nextNumber++;
+    StoreRequest request =
+        new StoreRequest(
+            node,
+            1,
+            operation,
+            first,
+            cells,
+            change,
+            0,
+            memory,
+            (done, result) -> {
+              status[0] = result;
+              done.data.releaseAll();
+            });
+    boolean _ = node.core.execute(() -> request.submitTo(volume));
+    await(() -> request.done);
+    return status[0];
+  }
+
+  private StoreNode follower() {
+    return nodes.get(leader.number % nodes.size());
+  }
+
+  private Replica replica(StoreNode node) {
+    return node.volume(1).group().replica();
+  }
+
+  private void awaitApplied(StoreNode node) {
+    await(() ->
+        node.isOpen() && node.volume(1).group().appliedIndex() == replica(leader).lastIndex());
+  }
+
+  private void isolate(StoreNode node) {
+    for (StoreNode peer : nodes) {
+      network.block(node.number, peer.number);
+      network.block(peer.number, node.number);
+    }
+  }
+
+  @Test
+  void whoDoesNotLeadSaysWhoDoesAndThatNothingHasHappened() {
+    StoreNode follower = follower();
+    for (Operation operation : List.of(Operation.WRITE, Operation.READ, Operation.FLUSH)) {
+      assertThat(run(follower, operation, 0, 1)).as("%s", operation).isEqualTo(Status.EREMOTE);
+    }
+    assertThat(follower.volume(1).group().leader()).isEqualTo(leader.number);
+    assertThat(run(leader, Operation.WRITE, 0, 1)).isEqualTo(Status.OK);
+  }
+
+  /** And its requests are not answered as if they had been done. */
+  @Test
+  void whoIsCutOffLeadsNoMoreAndDoesNotKnowWhatBecameOfItsRequests() {
+    isolate(leader);
+    StoreRequest write = request(leader, Operation.WRITE, 0, 1);
+    write.send();
+    StoreNode deposed = leader;
+    await(() -> !deposed.volume(1).group().leads());
+    assertThat(write.done).isTrue();
+    assertThat(deposed.volume(1).group().leader()).isEqualTo(Replica.NO_NODE);
+    assertThat(run(deposed, Operation.READ, 0, 1)).isEqualTo(Status.EREMOTE);
+  }
+
+  /** The cut of a checkpoint waits for nobody; what it does not have is found again. */
+  @Test
+  void aCheckpointDoesNotWaitForCommitsAndLosesNothing() throws RecoveryException {
+    StoreNode follower = follower();
+    for (int i = 0; i < 5; i++) {
+      assertThat(run(leader, Operation.WRITE, i * CELLS_PER_WRITE, CELLS_PER_WRITE))
+          .isEqualTo(Status.OK);
+    }
+    awaitApplied(follower);
+    long last = replica(leader).lastIndex();
+    isolate(leader);
+    StoreRequest write = request(leader, Operation.WRITE, 0, 1);
+    write.send();
+    await(() -> replica(leader).lastIndex() == last + 1);
+    assertThat(leader.volume(1).group().appliedIndex()).isEqualTo(last);
+    int[] status = {1};
+    leader.store().checkpointer().request(result -> status[0] = result);
+    await(() -> status[0] != 1);
+    assertThat(status[0]).isEqualTo(Status.OK);
+    nodes.forEach(StoreNode::kill);
+    leader.start();
+    await(leader::isHealthy);
+    assertThat(leader.volume(1).group().appliedIndex()).isEqualTo(last);
+    assertThat(replica(leader).lastIndex()).isEqualTo(last + 1);
+    network.heal();
+    for (StoreNode node : nodes) {
+      if (!node.up) {
+        node.start();
+      }
+    }
+    awaitLeader();
+    nodes.forEach(this::awaitApplied);
+  }
+
+  /** Its log is whole when it starts, and rots before what it holds is known to be committed. */
+  @Test
+  void aRecordThatRotsBeforeItIsAppliedStopsThatReplicaAndNoOther() throws RecoveryException {
+    StoreNode victim = restartApart();
+    EntryBody body = coldEntry(victim);
+    disk(victim, body.position + 24);
+    network.heal();
+    await(() -> victim.volume(1).group().isStopped());
+    assertThat(run(victim, Operation.READ, 0, 1)).isEqualTo(Status.EIO);
+    assertThat(run(leader, Operation.WRITE, 0, 1)).isEqualTo(Status.OK);
+  }
+
+  @Test
+  void payloadThatRotsBeforeItIsAppliedFailsReads() throws RecoveryException {
+    StoreNode victim = restartApart();
+    EntryBody body = coldEntry(victim);
+    disk(victim, body.place * Volume.BLOCK_BYTES + 99);
+    network.heal();
+    awaitApplied(victim);
+    int[] status = {1};
+    leader.store().snapshot(leader.volume(1), "s", () -> true, result -> status[0] = result);
+    await(() -> status[0] != 1);
+    awaitApplied(victim);
+    SnapshotVolume snapshot = victim.volume(1).snapshot("s");
+    int cell = (int) body.firstBlock * 2;
+    assertThat(run(victim, snapshot, Operation.READ, cell, 1)).isEqualTo(Status.EIO);
+    assertThat(run(victim, snapshot, Operation.READ, 5 * CELLS_PER_WRITE, 1)).isEqualTo(Status.OK);
+  }
+
+  /**
+   * A follower starts again with entries that it does not know to be committed, most of them cold.
+   */
+  private StoreNode restartApart() throws RecoveryException {
+    StoreNode victim = follower();
+    for (int i = 0; i < 12; i++) {
+      int first = i % 6 * CELLS_PER_WRITE;
+      assertThat(run(leader, Operation.WRITE, first, CELLS_PER_WRITE)).isEqualTo(Status.OK);
+    }
+    awaitApplied(victim);
+    victim.kill();
+    isolate(victim);
+    victim.start();
+    await(victim::isHealthy);
+    assertThat(victim.volume(1).group().appliedIndex()).isZero();
+    return victim;
+  }
+
+  /** Returns the record and the payload of the newest entry that is not in memory. */
+  private EntryBody coldEntry(StoreNode node) {
+    EntryBody body = new EntryBody();
+    for (long index = replica(node).lastIndex(); index > 0; index--) {
+      if (!replica(node).describe(index, body) && body.position > 0) {
+        long position = body.position;
+        long place = body.place;
+        long at = position % StoreNode.SEGMENT_BYTES;
+        int slot = (int) (position / StoreNode.SEGMENT_BYTES);
+        long firstBlock = UnsafeApi.getLong(node.disk.content(slot).address() + at + 24);
+        body.place = place;
+        body.firstBlock = firstBlock;
+        return body;
+      }
+    }
+    throw new AssertionError("all is in memory");
+  }
+
+  /** Flips a bit that memory does not hide. */
+  private static void disk(StoreNode node, long position) {
+    node.disk.rotBit(
+        (int) (position / StoreNode.SEGMENT_BYTES), (int) (position % StoreNode.SEGMENT_BYTES), 3);
+  }
+}
