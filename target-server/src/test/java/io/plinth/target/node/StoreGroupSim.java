@@ -90,7 +90,7 @@ final class StoreGroupSim {
     network = new SimNetwork(random);
     volumes = 1 + random.nextInt(2);
     // From so few that the cleaner must work to so many that it need not.
-    int segments = 28 + random.nextInt(20);
+    int segments = 32 + random.nextInt(24);
     int cells = (int) (StoreNode.VOLUME_BYTES / CellHistory.CELL_BYTES);
     for (int i = 0; i < volumes; i++) {
       histories.add(new CellHistory(cells));
@@ -212,7 +212,7 @@ final class StoreGroupSim {
 
   private void act() {
     int group = 1 + random.nextInt(volumes);
-    if (random.oneIn(3) && requests.size() < MAX_REQUESTS) {
+    if (random.oneIn(3)) {
       request(group);
     }
     if (random.oneIn(400)) {
@@ -240,6 +240,11 @@ final class StoreGroupSim {
   private void request(int group) {
     StoreNode node = pick(group);
     if (node == null) {
+      return;
+    }
+    long waiting = requests.stream().filter(request -> request.node.equals(node)).count();
+    // What lies at a sleeper is to be younger than what others do meanwhile.
+    if (waiting >= MAX_REQUESTS || (node.isPaused() && !random.oneIn(40))) {
       return;
     }
     int all = histories.get(group - 1).size();

@@ -87,7 +87,6 @@ class StoreGroupSimTest {
       names = {
         "APPLY_BEFORE_COMMIT",
         "APPLY_SKIPS_ENTRY",
-        "APPLY_TORN_REQUEST",
         "READ_AS_DEPOSED",
         "REPLAY_SKIPS_KEPT",
         "CHECKPOINT_DROPS_KEPT"

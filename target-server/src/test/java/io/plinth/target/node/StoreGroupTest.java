@@ -6,6 +6,7 @@ import io.plinth.engine.api.Status;
 import io.plinth.engine.memory.NativeMemory;
 import io.plinth.engine.sim.SimNetwork;
 import io.plinth.engine.sim.SimRandom;
+import io.plinth.log.journal.PlantedBug;
 import io.plinth.log.recovery.RecoveryException;
 import io.plinth.log.replication.Replica;
 import io.plinth.log.wire.EntryBody;
@@ -38,8 +39,16 @@ class StoreGroupTest {
 
   @BeforeEach
   void begin() throws RecoveryException {
+    begin(Set.of());
+  }
+
+  private void begin(Set<PlantedBug> bugs) throws RecoveryException {
+    nodes.stream().filter(node -> node.up).forEach(StoreNode::kill);
+    nodes.forEach(StoreNode::free);
+    nodes.clear();
+    network.heal();
     for (int number = 1; number <= StoreNode.NODES; number++) {
-      StoreNode node = new StoreNode(number, network, random, 1, 32, Set.of());
+      StoreNode node = new StoreNode(number, network, random, 1, 32, bugs);
       node.residentBytes = StoreNode.SEGMENT_BYTES;
       nodes.add(node);
       node.start();
@@ -141,6 +150,62 @@ class StoreGroupTest {
     }
     assertThat(follower.volume(1).group().leader()).isEqualTo(leader.number);
     assertThat(run(leader, Operation.WRITE, 0, 1)).isEqualTo(Status.OK);
+  }
+
+  /** A leader that dies may leave a part of a request to those who go on. */
+  @Test
+  void aRequestOfWhichANewLeaderHasOnlyAPartHasNoEffect() throws RecoveryException {
+    assertThat(cellsAfterATornRequest(Set.of())).doesNotContain(0L);
+    assertThat(cellsAfterATornRequest(Set.of(PlantedBug.APPLY_TORN_REQUEST))).contains(0L);
+  }
+
+  /** Where a frame ends depends on what else is on its way: tries until that is in the request. */
+  private long[] cellsAfterATornRequest(Set<PlantedBug> bugs) throws RecoveryException {
+    for (int before = 1; before < 200; before++) {
+      begin(bugs);
+      assertThat(run(leader, Operation.WRITE, 0, CELLS_PER_WRITE)).isEqualTo(Status.OK);
+      nodes.forEach(this::awaitApplied);
+      StoreNode heir = follower();
+      if (leavesPart(heir, before)) {
+        leader.kill();
+        network.heal();
+        awaitLeader();
+        assertThat(leader).isSameAs(heir);
+        return cells(heir);
+      }
+    }
+    throw new AssertionError("no request was torn");
+  }
+
+  /** Returns whether one member has some entries of a request and not the others. */
+  private boolean leavesPart(StoreNode heir, int before) {
+    nodes.stream().filter(node -> node != heir && node != leader).forEach(this::isolate);
+    for (int i = 0; i < before; i++) {
+      request(leader, Operation.WRITE, 2 * CELLS_PER_WRITE, 2).send();
+    }
+    request(leader, Operation.WRITE_ZEROES, 21, 18).send();
+    long first = replica(leader).lastIndex() + before + 1;
+    await(() -> replica(heir).lastIndex() >= first);
+    assertThat(replica(leader).lastIndex()).isEqualTo(first + 2);
+    return replica(heir).lastIndex() < first + 2;
+  }
+
+  private long[] cells(StoreNode node) {
+    long[][] values = new long[1][];
+    StoreRequest read =
+        new StoreRequest(
+            node,
+            1,
+            Operation.READ,
+            0,
+            CELLS_PER_WRITE,
+            null,
+            0,
+            memory,
+            (done, status) -> values[0] = done.takeValues());
+    read.send();
+    await(() -> read.done);
+    return values[0];
   }
 
   /** And its requests are not answered as if they had been done. */
