@@ -212,13 +212,13 @@ final class StoreGroupSim {
 
   private void act() {
     int group = 1 + random.nextInt(volumes);
-    if (random.oneIn(3)) {
+    if (random.oneIn(4)) {
       request(group);
     }
     if (random.oneIn(400)) {
       snapshot(group);
     }
-    if (random.oneIn(500)) {
+    if (random.oneIn(1000)) {
       StoreNode node = nodes.get(random.nextInt(nodes.size()));
       if (node.isOpen() && !node.isPaused()) {
         node.store().checkpointer().request(status -> {});
@@ -393,7 +393,7 @@ final class StoreGroupSim {
       default -> network.reset(node.number, other.number);
     }
     for (StoreNode down : nodes) {
-      if (!down.up && random.oneIn(3)) {
+      if (!down.up && random.oneIn(2)) {
         start(down);
       }
     }
