@@ -17,6 +17,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 import java.util.function.BooleanSupplier;
+import java.util.function.Consumer;
+import java.util.function.IntConsumer;
 import org.agrona.UnsafeApi;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -39,16 +41,16 @@ class StoreGroupTest {
 
   @BeforeEach
   void begin() throws RecoveryException {
-    begin(Set.of());
+    begin(32, Set.of());
   }
 
-  private void begin(Set<PlantedBug> bugs) throws RecoveryException {
+  private void begin(int segments, Set<PlantedBug> bugs) throws RecoveryException {
     nodes.stream().filter(node -> node.up).forEach(StoreNode::kill);
     nodes.forEach(StoreNode::free);
     nodes.clear();
     network.heal();
     for (int number = 1; number <= StoreNode.NODES; number++) {
-      StoreNode node = new StoreNode(number, network, random, 1, 32, bugs);
+      StoreNode node = new StoreNode(number, network, random, 1, segments, bugs);
       node.residentBytes = StoreNode.SEGMENT_BYTES;
       nodes.add(node);
       node.start();
@@ -152,6 +154,59 @@ class StoreGroupTest {
     assertThat(run(leader, Operation.WRITE, 0, 1)).isEqualTo(Status.OK);
   }
 
+  /** G8: whatever is kept for a member that is away, and however little room there is. */
+  @Test
+  void aFullLogRefusesDataAndIsFreedByDeletions() throws RecoveryException {
+    begin(14, Set.of());
+    StoreNode away = follower();
+    away.kill();
+    int status = Status.OK;
+    int snapshots = 0;
+    for (int round = 0; status == Status.OK; round++) {
+      assertThat(round).isLessThan(20);
+      for (int i = 0; i < 6 && status == Status.OK; i++) {
+        status = run(leader, Operation.WRITE, i * CELLS_PER_WRITE, CELLS_PER_WRITE);
+      }
+      if (status == Status.OK) {
+        int number = snapshots++;
+        assertThat(
+                command(done ->
+                    leader.store().snapshot(leader.volume(1), "s" + number, () -> true, done)))
+            .isEqualTo(Status.OK);
+      }
+    }
+    assertThat(status).isEqualTo(Status.ENOSPC);
+    assertThat(snapshots).isPositive();
+    assertThat(run(leader, Operation.READ, 0, CELLS_PER_WRITE)).isEqualTo(Status.OK);
+    assertThat(run(leader, Operation.TRIM, 0, CELLS_PER_WRITE)).isEqualTo(Status.OK);
+    assertThat(run(leader, Operation.FLUSH, 0, 0)).isEqualTo(Status.OK);
+    for (int i = 0; i < snapshots; i++) {
+      int number = i;
+      assertThat(
+              command(done ->
+                  leader.store().deleteSnapshot(leader.volume(1), "s" + number, () -> true, done)))
+          .isEqualTo(Status.OK);
+    }
+    for (int i = 0; i < 60; i++) {
+      int first = i % 6 * CELLS_PER_WRITE;
+      assertThat(run(leader, Operation.WRITE, first, CELLS_PER_WRITE))
+          .as("write %d", i)
+          .isEqualTo(Status.OK);
+    }
+    assertThat(leader.store().checkpointer().completed()).isPositive();
+    // So much was written since that nobody keeps what the third one lacks.
+    away.start();
+    await(() -> leader.store().resyncsNeeded() == 1);
+    assertThat(run(leader, Operation.WRITE, 0, 1)).isEqualTo(Status.OK);
+  }
+
+  private int command(Consumer<IntConsumer> begin) {
+    int[] status = {1};
+    begin.accept(result -> status[0] = result);
+    await(() -> status[0] != 1);
+    return status[0];
+  }
+
   /** A leader that dies may leave a part of a request to those who go on. */
   @Test
   void aRequestOfWhichANewLeaderHasOnlyAPartHasNoEffect() throws RecoveryException {
@@ -162,7 +217,7 @@ class StoreGroupTest {
   /** Where a frame ends depends on what else is on its way: tries until that is in the request. */
   private long[] cellsAfterATornRequest(Set<PlantedBug> bugs) throws RecoveryException {
     for (int before = 1; before < 200; before++) {
-      begin(bugs);
+      begin(32, bugs);
       assertThat(run(leader, Operation.WRITE, 0, CELLS_PER_WRITE)).isEqualTo(Status.OK);
       nodes.forEach(this::awaitApplied);
       StoreNode heir = follower();
