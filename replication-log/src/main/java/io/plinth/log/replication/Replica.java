@@ -1,7 +1,6 @@
 package io.plinth.log.replication;
 
 import io.plinth.engine.api.Status;
-import io.plinth.log.format.LogFormat;
 import io.plinth.log.journal.Journal;
 import io.plinth.log.wire.AppendFrame;
 import io.plinth.log.wire.EntryBody;
@@ -53,6 +52,7 @@ public final class Replica {
   private final ReplicaListener listener;
   private final EntryRecords records;
   private final Promises promises;
+  private final KeptEntries kept;
   private final Progress progress = new Progress();
   private final Message report = new Message();
   private RaftCore core;
@@ -97,6 +97,7 @@ public final class Replica {
             replicator.bootId(),
             lostTail,
             replicator.has(ReplicationBug.STATE_NOT_SYNCED));
+    this.kept = new KeptEntries(this, records, journal, recovered, replicator.bootId());
   }
 
   /** Returns the number of the group. */
@@ -312,74 +313,26 @@ public final class Replica {
   }
 
   /**
-   * Returns whether {@link #state} has all that the log holds of this group. Where there are other
-   * members that is not needed: entries are kept, and replayed into the log.
+   * Returns whether {@link KeptEntries#state} has all that the log holds of this group. Where there
+   * are other members that is not needed: entries are kept, and replayed into the log.
    */
   public boolean isSettled() {
     return core != null && !hasUnwritten() && committed == core.log().lastIndex();
   }
 
-  /** Forgets what no other member will want any more, or must do without; at a checkpoint's cut. */
-  public void dropEntries() {
-    if (core != null && !stopped && !core.isAlone()) {
-      long index = KeptEntries.droppable(core, records.places(), journal, applied);
-      if (index > core.log().baseIndex()) {
-        compact(index);
-      }
-    }
+  /** Returns which entries are kept, and what a checkpoint says of this group. */
+  public KeptEntries kept() {
+    return kept;
   }
 
-  /**
-   * Returns the same of the oldest entry that would be left after {@link #dropEntries}, as the
-   * sequence of its segment; Long.MAX_VALUE when none would be.
-   */
-  public long oldestKeptSegment() {
-    long position = oldestPosition();
-    if (position >= 0 && core != null && !stopped && !core.isAlone()) {
-      long next = KeptEntries.droppable(core, records.places(), journal, applied) + 1;
-      position = next <= records.lastIndex() ? records.places().position(next) : -1;
-    }
-    return position < 0
-        ? Long.MAX_VALUE
-        : journal.segmentSequence(position / LogFormat.BLOCK_BYTES);
+  /** Returns the rules; null before the replica has begun. */
+  RaftCore core() {
+    return core;
   }
 
-  /**
-   * Returns where the record of the oldest entry is that is not forgotten, in bytes of the log; -1
-   * when there is none.
-   */
-  public long oldestPosition() {
-    if (core == null) {
-      return start.recovered().oldestPosition();
-    }
-    long oldest = core.log().baseIndex() + 1;
-    return oldest <= records.lastIndex() ? records.places().position(oldest) : -1;
-  }
-
-  /**
-   * Returns what a checkpoint has to keep of the group, beside the entries that are not forgotten.
-   * Without other members there are none, when the replica {@link #isSettled}.
-   */
-  public GroupState state() {
-    if (core == null) {
-      return start.recovered().state();
-    }
-    if (core.isAlone() && !isSettled()) {
-      throw new IllegalStateException("group " + group + " has entries that are not committed");
-    }
-    boolean alone = core.isAlone();
-    EntryLog log = core.log();
-    return new GroupState(
-        group,
-        alone ? committed : log.baseIndex(),
-        alone ? committed : applied,
-        alone ? log.term(committed) : log.baseTerm(),
-        alone ? core.epoch() : log.baseEpoch(),
-        alone ? core.membership() : core.baseMembership(),
-        core.term(),
-        core.vote(),
-        core.isRecovering(),
-        replicator.bootId());
+  /** Returns up to which entry the owner's state has them. */
+  long appliedIndex() {
+    return applied;
   }
 
   // What the replicator tells.

@@ -169,9 +169,9 @@ class ReplicaTest implements ReplicaListener {
     await(() -> node.replica != null);
     assertThat(writeSoon(node, 5, 2)).isEqualTo(1);
     assertThat(node.replica.isSettled()).isFalse();
-    assertThatThrownBy(node.replica::state).isInstanceOf(IllegalStateException.class);
+    assertThatThrownBy(node.replica.kept()::state).isInstanceOf(IllegalStateException.class);
     step();
-    GroupState state = node.replica.state();
+    GroupState state = node.replica.kept().state();
     assertThat(state.index()).isEqualTo(1);
     assertThat(state.entryTerm()).isEqualTo(1);
     assertThat(state.term()).isEqualTo(1);

@@ -157,7 +157,7 @@ final class CheckpointRoot {
     }
     List<GroupState> groups = new ArrayList<>();
     for (Replica replica : store.replicas()) {
-      GroupState state = replica.state();
+      GroupState state = replica.kept().state();
       groups.add(
           store.isPlanted(PlantedBug.CHECKPOINT_FORGETS_BASE)
               ? GroupState.first(state.group(), state.membership())

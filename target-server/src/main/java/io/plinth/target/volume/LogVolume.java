@@ -373,11 +373,21 @@ public final class LogVolume extends IndexedVolume {
     return true;
   }
 
-  @Override
-  void close() {
+  /** Forgets all content. */
+  void clear() {
+    dropSnapshots();
+    index.clear();
+  }
+
+  private void dropSnapshots() {
     snapshots.forEach(SnapshotVolume::close);
     store.countSnapshots(-snapshots.size());
     snapshots = List.of();
+  }
+
+  @Override
+  void close() {
+    dropSnapshots();
     super.close();
   }
 

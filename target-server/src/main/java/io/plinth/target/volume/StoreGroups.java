@@ -192,10 +192,9 @@ final class StoreGroups {
     long oldestPlace = 0;
     if (shared > 0 && !dropsKept) {
       for (Replica replica : replicator.replicas()) {
-        replica.dropEntries();
-        long place = replica.oldestPosition() / Volume.BLOCK_BYTES;
-        long sequence =
-            replica.oldestPosition() < 0 ? Long.MAX_VALUE : journal.segmentSequence(place);
+        replica.kept().drop();
+        long place = replica.kept().oldestPlace();
+        long sequence = place < 0 ? Long.MAX_VALUE : journal.segmentSequence(place);
         if (sequence < oldest) {
           oldest = sequence;
           oldestPlace = place;
@@ -210,7 +209,7 @@ final class StoreGroups {
     long oldest = Long.MAX_VALUE;
     if (shared > 0 && !dropsKept) {
       for (Replica replica : replicator.replicas()) {
-        oldest = Math.min(oldest, replica.oldestKeptSegment());
+        oldest = Math.min(oldest, replica.kept().oldestSegment());
       }
     }
     return oldest;

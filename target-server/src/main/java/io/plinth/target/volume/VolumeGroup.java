@@ -61,6 +61,10 @@ public final class VolumeGroup implements ReplicaListener {
   void start(Replicator replicator, RecoveredGroup recovered, boolean clean) {
     replica = replicator.add(id, ReplicaStart.of(recovered, clean, store.segmentBytes()), this);
     if (!recovered.isAlone()) {
+      if (recovered.appliedIndex() == 0) {
+        // It had stopped: all that it has comes from the log of the group, from its beginning.
+        volume.clear();
+      }
       long applied =
           store.isPlanted(PlantedBug.REPLAY_SKIPS_KEPT)
               ? recovered.lastIndex()

@@ -435,42 +435,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
 
   private void run(
       LogVolume volume, VolumeCommand command, BooleanSupplier allowed, IntConsumer done) {
-    submit(volume, new CommandRequest(command, allowed, done));
-  }
-
-  private void submit(LogVolume volume, CommandRequest request) {
-    // What was begun is not cut off unasked either.
-    if (request.command.kind() == VolumeCommand.Kind.RESIZE && !isApplied(volume)) {
-      awaitReady(() -> submit(volume, request));
-      return;
-    }
-    if (!request.allowed.getAsBoolean()) {
-      return;
-    }
-    if (request.command.kind() == VolumeCommand.Kind.ROLLBACK) {
-      volume.disconnect();
-    }
-    if (!volume.begin(request)) {
-      awaitReady(() -> submit(volume, request));
-    }
-  }
-
-  /** A command on its way through the log. */
-  private static final class CommandRequest extends VolumeRequest {
-    private final BooleanSupplier allowed;
-    private final IntConsumer done;
-
-    CommandRequest(VolumeCommand command, BooleanSupplier allowed, IntConsumer done) {
-      this.command = command;
-      this.allowed = allowed;
-      this.done = done;
-      this.fua = true;
-    }
-
-    @Override
-    protected void onCompleted(int status) {
-      done.accept(status);
-    }
+    new CommandRequest(this, volume, command, allowed, done).submit();
   }
 
   /**
