@@ -55,6 +55,7 @@ public final class Replica {
   private final KeptEntries kept;
   private final Progress progress = new Progress();
   private final Message report = new Message();
+  private final Message withoutEntries = new Message();
   private RaftCore core;
   private boolean stopped;
   private boolean draining;
@@ -423,15 +424,31 @@ public final class Replica {
       return false;
     }
     if (!records.reserve(newFrame)) {
-      // Without hope it is as if it had been lost: the leader sends it again, and perhaps there is
-      // room then.
-      return journal.refusal() != Status.EAGAIN;
+      if (journal.refusal() == Status.EAGAIN) {
+        return false;
+      }
+      onAppendWithoutRoom(newFrame);
+      return true;
     }
     frame = newFrame;
     core.step(newFrame.message());
     drain();
     frame = null;
     return true;
+  }
+
+  /**
+   * There is no room for entries of a peer. They are as if they had been lost: the leader sends
+   * them again. But what the message says besides them counts: what is known to be committed by
+   * that can be applied, and so room may be won.
+   */
+  void onAppendWithoutRoom(AppendFrame newFrame) {
+    if (isRunning() && !hasUnwritten()) {
+      Message _ = withoutEntries.copyFrom(newFrame.message());
+      withoutEntries.entryCount = 0;
+      core.step(withoutEntries);
+      drain();
+    }
   }
 
   /** The leader wants what it has sent to be durable. */

@@ -329,6 +329,26 @@ class ReplicaTest implements ReplicaListener {
     }
   }
 
+  /** What it can apply by that may be what keeps it from having room. */
+  @Test
+  void aFollowerWithoutRoomLearnsWhatIsCommittedOfWhatItHas() throws RecoveryException {
+    group(3, AckPolicy.DURABLE);
+    GroupNode leader = awaitLeader();
+    GroupNode full = followers().get(0);
+    full.storage.limitNewSegments(0);
+    for (int i = 0; i < 40; i++) {
+      long index = writeSoon(leader, i, 20);
+      await(() -> leader.replica.committedIndex() == index);
+    }
+    long last = full.replica.lastIndex();
+    // All of it is within the window of what may be on its way.
+    assertThat(last).isLessThan(32).isLessThan(leader.replica.lastIndex());
+    full.kill();
+    full.start();
+    await(() -> full.replica != null && full.replica.committedIndex() == last);
+    assertThat(full.replica.lastIndex()).isEqualTo(last);
+  }
+
   @Test
   void aLostConnectionIsMadeAnew() throws RecoveryException {
     group(3, AckPolicy.APPENDED);
