@@ -20,6 +20,10 @@ public final class Status {
   public static final int ENFILE = -23;
   public static final int ENOSPC = -28;
   public static final int EPIPE = -32;
+
+  /** What was asked for is elsewhere: another node leads the group. */
+  public static final int EREMOTE = -66;
+
   public static final int EPROTO = -71;
   public static final int EOVERFLOW = -75;
   public static final int ENOTSUP = -95;
@@ -60,6 +64,7 @@ public final class Status {
       case ENFILE -> "ENFILE";
       case ENOSPC -> "ENOSPC";
       case EPIPE -> "EPIPE";
+      case EREMOTE -> "EREMOTE";
       case EPROTO -> "EPROTO";
       case EOVERFLOW -> "EOVERFLOW";
       case ENOTSUP -> "ENOTSUP";

@@ -47,6 +47,16 @@ public final class EntryLog {
     return baseIndex;
   }
 
+  /** Returns the term of the entry before the first one that is here. */
+  public long baseTerm() {
+    return baseTerm;
+  }
+
+  /** Returns the epoch as of the entry before the first one that is here. */
+  public long baseEpoch() {
+    return baseEpoch;
+  }
+
   /** Returns the index of the newest entry, {@link #baseIndex} if there is none. */
   public long lastIndex() {
     return lastIndex;

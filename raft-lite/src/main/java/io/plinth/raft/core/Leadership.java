@@ -121,6 +121,10 @@ final class Leadership {
     return transferTarget != RaftCore.NO_NODE;
   }
 
+  long firstIndexOfTerm() {
+    return firstIndexOfTerm;
+  }
+
   boolean hasCommittedInItsTerm() {
     return core.commit >= firstIndexOfTerm;
   }

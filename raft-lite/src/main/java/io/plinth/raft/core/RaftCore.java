@@ -169,6 +169,37 @@ public final class RaftCore {
     return memberships.get(memberships.size() - 1);
   }
 
+  /** Returns the members as of the base of the log. */
+  public Membership baseMembership() {
+    return memberships.get(0);
+  }
+
+  /** Returns up to which entry all that this replica has is durable. */
+  public long durableIndex() {
+    return durable;
+  }
+
+  /**
+   * Returns the index of the entry that this leader's term began with: once it is committed, so is
+   * all that earlier leaders have committed. Alone, the newest entry that was there before.
+   */
+  public long firstIndexOfTerm() {
+    return leadership.firstIndexOfTerm();
+  }
+
+  /**
+   * Returns up to which entry all other members are known to have the log durably: nobody will ask
+   * for those any more. Of use to the leader.
+   */
+  public long durableEverywhere() {
+    long least = Long.MAX_VALUE;
+    for (int i = 0; i < peers.size(); i++) {
+      Peer peer = peers.get(i);
+      least = peer.member ? Math.min(least, peer.durable) : least;
+    }
+    return least;
+  }
+
   /**
    * Returns whether this replica is the only member, and nobody learns from it. It leads as soon as
    * it is asked to: all that its log holds is committed, and nobody can have heard of a term that
@@ -443,6 +474,11 @@ public final class RaftCore {
     long firstNew = 0;
     for (int i = 0; i < m.entryCount; i++) {
       long index = m.index + 1 + i;
+      if (index == log.baseIndex() && m.terms[i] != log.term(index)) {
+        // What was compacted is in the caller's state: it can't be taken back any more.
+        actions.add(Action.Kind.CONTRADICTION).index = index;
+        return false;
+      }
       boolean same =
           index <= log.baseIndex()
               || log.matches(index, m.terms[i])

@@ -73,6 +73,22 @@ class Figure2Test {
     assertThat(core.commitIndex()).isEqualTo(3);
   }
 
+  /** What was compacted is in the state machine, which can't take it back (section 7). */
+  @Test
+  void anotherTermForTheEntryBeforeTheLogIsAContradiction() {
+    create(5, 1, 1, 3);
+    Message m = append(2, 5, 3, 3);
+    m.commit = 3;
+    step(m);
+    core.compact(2);
+    done.clear();
+    step(append(2, 5, 1, 1, 1, 3));
+    assertThat(done).noneMatch(line -> line.startsWith("contradiction"));
+    step(append(2, 5, 1, 1, 2, 4));
+    assertThat(done).contains("contradiction at 2");
+    assertThat(core.log().term(3)).isEqualTo(3);
+  }
+
   // Receiver implementation of RequestVote.
 
   @Test

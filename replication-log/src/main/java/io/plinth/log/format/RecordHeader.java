@@ -82,6 +82,12 @@ public final class RecordHeader {
   /** Flag of {@link #UNMAP}: the blocks stay allocated. */
   public static final int ALLOCATED = 1;
 
+  /**
+   * Flag of {@link #WRITE} and {@link #UNMAP} in groups with several members: the entry counts only
+   * together with the next one, which has the same term; when that is not there, neither counts.
+   */
+  public static final int PART = 2;
+
   /** Length of the fixed part in bytes. */
   public static final int BYTES = 40;
 

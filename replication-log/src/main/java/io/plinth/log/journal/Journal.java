@@ -176,8 +176,7 @@ public final class Journal implements CycleTask, Completion, Releasable {
 
   private void adopt(RecoveredLog recovered, boolean clean) {
     for (RecoveredLog.Segment found : recovered.older()) {
-      segments[found.slot()] =
-          new Segment(storage.openExisting(found.slot()), found.sequence(), found.usedBytes());
+      segments[found.slot()] = segment(found, storage.openExisting(found.slot()));
       segmentCount++;
     }
     int count = recovered.segments().size();
@@ -188,7 +187,7 @@ public final class Journal implements CycleTask, Completion, Releasable {
           last
               ? storage.openForAppend(found.slot(), recovered.endOffset())
               : storage.openExisting(found.slot());
-      Segment segment = new Segment(file, found.sequence(), found.usedBytes());
+      Segment segment = segment(found, file);
       segments[found.slot()] = segment;
       segmentCount++;
       if (!clean) {
@@ -205,6 +204,11 @@ public final class Journal implements CycleTask, Completion, Releasable {
         residentOrder.add(segment);
       }
     }
+  }
+
+  private static Segment segment(RecoveredLog.Segment found, LogFile file) {
+    return new Segment(
+        file, found.sequence(), found.firstBatch(), found.previousCrc(), found.usedBytes());
   }
 
   /** Returns what to call the log in messages. */
@@ -322,6 +326,20 @@ public final class Journal implements CycleTask, Completion, Releasable {
     return active == null
         ? Superblock.Start.NEW
         : new Superblock.Start(nextSequence, chainCrc, active.sequence(), position);
+  }
+
+  /**
+   * Returns where replay begins that is to see all of the segment with a place, and what follows.
+   */
+  public Superblock.Start startOfSegment(long place) {
+    Segment segment = segments[slot(place)];
+    return new Superblock.Start(
+        segment.firstBatch(), segment.previousCrc(), segment.sequence(), BLOCK);
+  }
+
+  /** Returns the sequence of the segment that a place is in. */
+  public long segmentSequence(long place) {
+    return segments[slot(place)].sequence();
   }
 
   /**
@@ -803,7 +821,7 @@ public final class Journal implements CycleTask, Completion, Releasable {
 
   private void activate(LogFile file) {
     long sequence = active == null ? 1 : active.sequence() + 1;
-    Segment segment = new Segment(file, sequence, BLOCK);
+    Segment segment = new Segment(file, sequence, nextSequence, chainCrc, BLOCK);
     NativeMemory memory = file.memory();
     SegmentHeader header = new SegmentHeader().wrap(memory.address());
     header.encode(segmentBytes, logId, file.slot(), sequence, nextSequence, chainCrc);

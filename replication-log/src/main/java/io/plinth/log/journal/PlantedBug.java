@@ -50,5 +50,17 @@ public enum PlantedBug {
   /** A checkpoint leaves the settings of volumes out. */
   CHECKPOINT_FORGETS_SETTINGS,
   /** A checkpoint leaves out which entries of each group it has. */
-  CHECKPOINT_FORGETS_BASE
+  CHECKPOINT_FORGETS_BASE,
+  /** Entries of a group with several members are applied as soon as they are in the log. */
+  APPLY_BEFORE_COMMIT,
+  /** An entry is left out when it is applied from the log. */
+  APPLY_SKIPS_ENTRY,
+  /** Some entries of a request are applied though the others never came. */
+  APPLY_TORN_REQUEST,
+  /** A replica that has led answers reads without asking whether it still does. */
+  READ_AS_DEPOSED,
+  /** A start takes entries for applied that were kept because they were not. */
+  REPLAY_SKIPS_KEPT,
+  /** A checkpoint gives up the log before its cut, though it holds entries that are kept. */
+  CHECKPOINT_DROPS_KEPT
 }

@@ -172,10 +172,10 @@ public final class LogRecovery {
                 && header.crc() == reader.region().crc32c(crc, address, SegmentHeader.CRC_OFFSET);
       }
       if (ours && header.segmentSequence() >= superblock.start().segmentSequence()) {
-        segments.add(
-            new RecoveredLog.Segment(slot, header.segmentSequence(), LogFormat.BLOCK_BYTES));
+        segments.add(found(slot, header, LogFormat.BLOCK_BYTES));
       } else if (ours) {
-        addOlder(slot, header.segmentSequence());
+        // What it holds is reached through the index only, and nothing in it is replayed.
+        older.add(found(slot, header, storage.segmentBytes()));
       } else {
         unusableSegment(slot);
       }
@@ -216,12 +216,13 @@ public final class LogRecovery {
     return known < superblock.start().sequence();
   }
 
-  /**
-   * A segment from before the checkpoint: what it holds is reached through the index only, and
-   * nothing in it is replayed.
-   */
-  private void addOlder(int slot, long segmentSequence) {
-    older.add(new RecoveredLog.Segment(slot, segmentSequence, storage.segmentBytes()));
+  private static RecoveredLog.Segment found(int slot, SegmentHeader header, int usedBytes) {
+    return new RecoveredLog.Segment(
+        slot,
+        header.segmentSequence(),
+        header.firstBatchSequence(),
+        header.previousCrc(),
+        usedBytes);
   }
 
   /** A file without a header of ours: judged when it is known where the chain ends. */
@@ -237,7 +238,7 @@ public final class LogRecovery {
    */
   private void judgeHeaderless() throws RecoveryException {
     for (int slot : headerless) {
-      segments.add(new RecoveredLog.Segment(slot, -1, LogFormat.BLOCK_BYTES));
+      segments.add(new RecoveredLog.Segment(slot, -1, 0, 0, LogFormat.BLOCK_BYTES));
       int index = segments.size() - 1;
       boolean goesOn = headerAt(index, LogFormat.BLOCK_BYTES) && isNext();
       boolean batches = false;
@@ -260,7 +261,7 @@ public final class LogRecovery {
         // Its batches must not be met again.
         unusable.add(slot);
       } else {
-        addOlder(slot, 0);
+        older.add(new RecoveredLog.Segment(slot, 0, 0, 0, storage.segmentBytes()));
       }
     }
   }
@@ -384,7 +385,14 @@ public final class LogRecovery {
   private void noteUsed(int index, int usedBytes) {
     RecoveredLog.Segment segment = segments.get(index);
     if (usedBytes != segment.usedBytes()) {
-      segments.set(index, new RecoveredLog.Segment(segment.slot(), segment.sequence(), usedBytes));
+      segments.set(
+          index,
+          new RecoveredLog.Segment(
+              segment.slot(),
+              segment.sequence(),
+              segment.firstBatch(),
+              segment.previousCrc(),
+              usedBytes));
     }
   }
 

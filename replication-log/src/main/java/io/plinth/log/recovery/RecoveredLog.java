@@ -38,7 +38,9 @@ public record RecoveredLog(
    *
    * @param slot its slot
    * @param sequence its place in the order of segments
+   * @param firstBatch the sequence of its first batch, and
+   * @param previousCrc the checksum that this one continues; as its header has them
    * @param usedBytes how much of it holds batches
    */
-  public record Segment(int slot, long sequence, int usedBytes) {}
+  public record Segment(int slot, long sequence, long firstBatch, int previousCrc, int usedBytes) {}
 }

@@ -58,7 +58,7 @@ final class CatchUp {
     this.replicator = replicator;
     this.node = node;
     this.window =
-        new ReadWindow(replicator.journal(), replicator.has(ReplicationBug.UNCHECKED_READ));
+        new ReadWindow(replicator.journal(), false, replicator.has(ReplicationBug.UNCHECKED_READ));
     for (int i = 0; i < MAX_WAITING; i++) {
       waiting[i] = new Message();
     }

@@ -11,31 +11,36 @@ import io.plinth.raft.core.RaftCore;
 import java.util.EnumSet;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.function.IntFunction;
 
 /** Collects what a log holds of each group while the log is recovered. */
 public final class GroupRecovery implements RecoveryVisitor {
   private final TreeMap<Integer, RecoveredGroup> groups = new TreeMap<>();
   private final int self;
-  private final Membership first;
+  private final IntFunction<Membership> first;
   private final Set<ReplicationBug> bugs;
   private long position;
+  private boolean beforeCut;
 
   /**
    * Creates an empty collection.
    *
    * @param self this node
-   * @param first the members of a group before its first entry
+   * @param first the members of each group before its first entry
    * @param bugs empty except in tests
    */
-  public GroupRecovery(int self, Membership first, Set<ReplicationBug> bugs) {
+  public GroupRecovery(int self, IntFunction<Membership> first, Set<ReplicationBug> bugs) {
     this.self = self;
     this.first = first;
     this.bugs = bugs;
   }
 
-  /** Returns an empty collection of groups whose only member is this node. */
-  public static GroupRecovery alone(int self) {
-    return new GroupRecovery(self, Membership.of(self), EnumSet.noneOf(ReplicationBug.class));
+  /** Returns an empty collection of the groups of a node. */
+  public static GroupRecovery of(GroupMembers members) {
+    return new GroupRecovery(
+        members.node(),
+        group -> Membership.of(members.first().apply(group)),
+        EnumSet.noneOf(ReplicationBug.class));
   }
 
   /** Takes a group of which the owner's state has the entries up to some base. */
@@ -46,7 +51,15 @@ public final class GroupRecovery implements RecoveryVisitor {
   /** Returns what was found of a group, perhaps nothing. */
   public RecoveredGroup group(int group) {
     return groups.computeIfAbsent(
-        group, number -> new RecoveredGroup(GroupState.first(number, first), self));
+        group, number -> new RecoveredGroup(GroupState.first(number, first.apply(number)), self));
+  }
+
+  /**
+   * Tells whether the records that follow were written before the cut of the checkpoint: then it
+   * has all of them but the entries that it says are kept.
+   */
+  public void beforeCut(boolean before) {
+    beforeCut = before;
   }
 
   @Override
@@ -58,6 +71,9 @@ public final class GroupRecovery implements RecoveryVisitor {
   public void onRecord(RecordHeader record, long payloadPlace) throws RecoveryException {
     int type = record.type();
     if (type == RecordHeader.META || type == RecordHeader.RELOCATE) {
+      return;
+    }
+    if (beforeCut && (type == RecordHeader.STATE || !groups.containsKey(record.group()))) {
       return;
     }
     RecoveredGroup group = group(record.group());
@@ -85,6 +101,7 @@ public final class GroupRecovery implements RecoveryVisitor {
     if (bugs.contains(ReplicationBug.KEEP_CONFLICT) && record.index() <= group.lastIndex()) {
       return;
     }
-    group.entry(record.index(), record.term(), kind, subject, length, position, payloadPlace);
+    group.entry(
+        record.index(), record.term(), kind, subject, length, position, payloadPlace, beforeCut);
   }
 }

@@ -10,8 +10,10 @@ import java.nio.ByteBuffer;
  * alone. A checkpoint keeps it.
  *
  * @param group its number
- * @param index the last entry that is in the owner's state, 0 if none
- * @param entryTerm the term of that entry
+ * @param index the last entry that is not to be replayed, 0 if none: what follows is kept for other
+ *     members, or was not applied
+ * @param applied the last entry that is in the owner's state, {@code index} or a later one
+ * @param entryTerm the term of entry {@code index}
  * @param epoch the epoch as of that entry
  * @param membership the members as of that entry
  * @param term the replica's promised term; 0 when it has promised nothing
@@ -22,6 +24,7 @@ import java.nio.ByteBuffer;
 public record GroupState(
     int group,
     long index,
+    long applied,
     long entryTerm,
     long epoch,
     Membership membership,
@@ -31,11 +34,11 @@ public record GroupState(
     long bootId) {
   /** Returns the state of a group that has no entries. */
   public static GroupState first(int group, Membership membership) {
-    return new GroupState(group, 0, 0, 0, membership, 0, RaftCore.NO_NODE, false, 0);
+    return new GroupState(group, 0, 0, 0, 0, membership, 0, RaftCore.NO_NODE, false, 0);
   }
 
   /** What {@link #encode} takes for a group without members. */
-  public static final int LEAST_BYTES = 57;
+  public static final int LEAST_BYTES = 65;
 
   /** Returns how many bytes {@link #encode} takes. */
   public int encodedBytes() {
@@ -46,13 +49,13 @@ public record GroupState(
    * Puts the state into a checkpoint:
    *
    * <pre>
-   *  u32 group, u64 index, u64 term of that entry, u64 epoch,
+   *  u32 group, u64 index, u64 applied, u64 term of entry index, u64 epoch,
    *  u64 term, u32 vote, u8 recovering, u64 boot id,
    *  u32 voters, u32 each, u32 learners, u32 each
    * </pre>
    */
   public void encode(ByteBuffer out) {
-    out.putInt(group).putLong(index).putLong(entryTerm);
+    out.putInt(group).putLong(index).putLong(applied).putLong(entryTerm);
     out.putLong(epoch).putLong(term).putInt(vote);
     out.put((byte) (recovering ? 1 : 0)).putLong(bootId);
     out.putInt(membership.voterCount());
@@ -69,11 +72,12 @@ public record GroupState(
    * Takes back what {@link #encode} has put.
    *
    * @throws BufferUnderflowException when it is cut short
-   * @throws IllegalArgumentException when its members make no sense; names the group
+   * @throws IllegalArgumentException when its members or entries make no sense; names the group
    */
   public static GroupState decode(ByteBuffer in) {
     int group = in.getInt();
     long index = in.getLong();
+    long applied = in.getLong();
     long entryTerm = in.getLong();
     long epoch = in.getLong();
     long term = in.getLong();
@@ -88,7 +92,11 @@ public record GroupState(
     } catch (IllegalArgumentException e) {
       throw new IllegalArgumentException("the members of group " + group + " make no sense", e);
     }
-    return new GroupState(group, index, entryTerm, epoch, members, term, vote, recovering, bootId);
+    if (applied < index) {
+      throw new IllegalArgumentException("the entries of group " + group + " make no sense");
+    }
+    return new GroupState(
+        group, index, applied, entryTerm, epoch, members, term, vote, recovering, bootId);
   }
 
   private static int[] nodes(ByteBuffer in) {

@@ -248,6 +248,7 @@ final class PeerLink implements Connector {
       // As if they had been lost: what else the peer says must not wait any longer.
       holding = false;
       dropped++;
+      replica.onAppendWithoutRoom(frame);
       return true;
     }
     return false;

@@ -55,6 +55,7 @@ final class ReadWindow implements EntrySource, Completion {
 
   private final Journal journal;
   private final boolean unchecked;
+  private final boolean recordsOnly;
   private final int blocksPerSegment;
   private final BatchHeader batch = new BatchHeader();
   private final RecordHeader record = new RecordHeader();
@@ -91,8 +92,15 @@ final class ReadWindow implements EntrySource, Completion {
   private long goodBatchTo;
   private int loans;
 
-  ReadWindow(Journal journal, boolean unchecked) {
+  /**
+   * Creates one that holds no memory yet.
+   *
+   * @param recordsOnly whether nobody wants the payload
+   * @param unchecked a mistake that tests make
+   */
+  ReadWindow(Journal journal, boolean recordsOnly, boolean unchecked) {
     this.journal = journal;
+    this.recordsOnly = recordsOnly;
     this.unchecked = unchecked;
     this.blocksPerSegment = journal.blocksPerSegment();
   }
@@ -168,7 +176,7 @@ final class ReadWindow implements EntrySource, Completion {
     long last = (body.position + RecordHeader.BYTES + trailer + 7) / BLOCK;
     int recordRun = addRun(Math.max(segment, block - around), Math.min(end, last + 1 + around));
     int payloadRun = -1;
-    int payloadBlocks = lengthBytes % BLOCK == 0 ? lengthBytes / BLOCK : 0;
+    int payloadBlocks = lengthBytes % BLOCK == 0 && !recordsOnly ? lengthBytes / BLOCK : 0;
     long payloadEnd = (body.place & -blocksPerSegment) + blocksPerSegment;
     if (payloadBlocks > 0 && recordRun >= 0 && body.place + payloadBlocks <= payloadEnd) {
       payloadRun = addRun(body.place, body.place + payloadBlocks);
@@ -265,7 +273,8 @@ final class ReadWindow implements EntrySource, Completion {
       if (!isRecordRight(message.terms[i], message.lengthsBytes[i])) {
         return true;
       }
-      int blocks = record.type() == RecordHeader.WRITE ? record.blockCount() : 0;
+      boolean hasPayload = record.type() == RecordHeader.WRITE && !recordsOnly;
+      int blocks = hasPayload ? record.blockCount() : 0;
       for (; verifiedBlocks < blocks; verifiedBlocks++) {
         if (budget-- == 0) {
           return false;
@@ -290,14 +299,14 @@ final class ReadWindow implements EntrySource, Completion {
       return false;
     }
     record.wrap(address, (int) (runEnd - address));
-    boolean isWrite = record.type() == RecordHeader.WRITE;
+    boolean hasPayload = record.type() == RecordHeader.WRITE && !recordsOnly;
     boolean expected =
         record.group() == group
             && record.index() == firstIndex + verified
             && record.term() == term
             && isLengthRight(lengthBytes)
             && record.isPossible((int) (runEnd - address), Integer.MAX_VALUE);
-    if (!expected || (isWrite && !isPayloadThere())) {
+    if (!expected || (hasPayload && !isPayloadThere())) {
       return false;
     }
     int bytes = RecordHeader.encodedBytes(record.type(), record.blockCount());
@@ -380,7 +389,7 @@ final class ReadWindow implements EntrySource, Completion {
     entry.trailerAddress = record.checksumAddress();
     entry.place = places[number];
     entry.position = positions[number];
-    if (entry.payloadBytes() > 0) {
+    if (entry.payloadBytes() > 0 && !recordsOnly) {
       entry.payloadAddress = payloadAddress(number);
       entry.region = payloadRuns[number];
     }

@@ -11,6 +11,9 @@ import java.util.ArrayList;
  * What the log holds of one group: the newest promises, and the entries. An entry at an index that
  * was there before replaces that one and all after it, as it did when it was written. As long as
  * this node is the only member, entries are committed, and only the newest one is remembered.
+ *
+ * <p>Where replay begins before the cut of the checkpoint, for the sake of entries that are kept,
+ * it meets others that were replaced before the cut: those are passed over.
  */
 public final class RecoveredGroup {
   private record Entry(
@@ -19,6 +22,7 @@ public final class RecoveredGroup {
   private final int group;
   private final Membership membership;
   private long baseIndex;
+  private long appliedIndex;
   private long baseTerm;
   private long baseEpoch;
   private final ArrayList<Entry> entries = new ArrayList<>();
@@ -38,6 +42,7 @@ public final class RecoveredGroup {
   public RecoveredGroup(GroupState base, int self) {
     group = base.group();
     baseIndex = base.index();
+    appliedIndex = base.applied();
     baseTerm = base.entryTerm();
     baseEpoch = base.epoch();
     membership = base.membership();
@@ -61,6 +66,7 @@ public final class RecoveredGroup {
   /**
    * Takes note of an entry.
    *
+   * @param beforeCut whether the checkpoint was made after it was written
    * @throws RecoveryException when entries before it are missing
    */
   void entry(
@@ -70,9 +76,10 @@ public final class RecoveredGroup {
       int subject,
       int lengthBytes,
       long position,
-      long payloadPlace)
+      long payloadPlace,
+      boolean beforeCut)
       throws RecoveryException {
-    if (index <= baseIndex && !alone) {
+    if ((index <= baseIndex && !alone) || (beforeCut && isReplaced(index, entryTerm))) {
       return;
     }
     if (index > lastIndex() + 1 || index <= baseIndex) {
@@ -96,11 +103,45 @@ public final class RecoveredGroup {
     alone &= !kind.changesMembership();
     if (alone) {
       baseIndex = index;
+      appliedIndex = index;
       baseTerm = entryTerm;
       baseEpoch = kind == EntryKind.EPOCH ? entryTerm : baseEpoch;
       return;
     }
     entries.add(new Entry(entryTerm, kind, subject, lengthBytes, position, payloadPlace));
+  }
+
+  /**
+   * Returns whether an entry was replaced before the cut by one that is further back, or is still
+   * to come: all that is valid follows its predecessor, and terms never go down.
+   */
+  private boolean isReplaced(long index, long entryTerm) {
+    return alone || entryTerm < baseTerm || index > lastIndex() + 1;
+  }
+
+  /** Returns up to which entry the owner's state has them. */
+  public long appliedIndex() {
+    return appliedIndex;
+  }
+
+  /** Returns the position of the oldest entry that is kept, or -1 when there is none. */
+  long oldestPosition() {
+    return entries.isEmpty() ? -1 : entries.get(0).position;
+  }
+
+  /** Returns what a checkpoint keeps of a group whose replica has not begun yet. */
+  GroupState state() {
+    return new GroupState(
+        group,
+        baseIndex,
+        appliedIndex,
+        baseTerm,
+        baseEpoch,
+        membership,
+        hasState ? term : 0,
+        vote,
+        recovering,
+        bootId);
   }
 
   /** Returns the index of the newest entry. */
@@ -114,7 +155,7 @@ public final class RecoveredGroup {
   }
 
   /** Returns whether this node is the only member: then all that was found is committed. */
-  boolean isAlone() {
+  public boolean isAlone() {
     return alone;
   }
 

@@ -33,6 +33,12 @@ public final class Replica {
   /** A proposal was refused: the replica has not begun, or has stopped. */
   public static final long NOT_RUNNING = -101;
 
+  /** A proposal was refused: another node leads, or none. */
+  public static final long NOT_LEADER = RaftCore.NOT_LEADER;
+
+  /** Nobody. */
+  public static final int NO_NODE = RaftCore.NO_NODE;
+
   /** So many batches that are not durable are enough. */
   private static final int MAX_UNSYNCED = 1024;
 
@@ -46,8 +52,10 @@ public final class Replica {
   private final ReplicaListener listener;
   private final EntryRecords records;
   private final Promises promises;
+  private final KeptEntries kept;
   private final Progress progress = new Progress();
   private final Message report = new Message();
+  private final Message withoutEntries = new Message();
   private RaftCore core;
   private boolean stopped;
   private boolean draining;
@@ -63,6 +71,7 @@ public final class Replica {
   private long unwrittenTicket;
 
   private long committed;
+  private long applied;
   private long flushed;
   private long flushWanted;
 
@@ -89,6 +98,7 @@ public final class Replica {
             replicator.bootId(),
             lostTail,
             replicator.has(ReplicationBug.STATE_NOT_SYNCED));
+    this.kept = new KeptEntries(this, records, journal, recovered, replicator.bootId());
   }
 
   /** Returns the number of the group. */
@@ -111,6 +121,11 @@ public final class Replica {
     return core == null ? Role.FOLLOWER : core.role();
   }
 
+  /** Returns whether the replica leads its group, as far as it knows. */
+  public boolean leads() {
+    return isRunning() && core.role() == Role.LEADER;
+  }
+
   /** Returns the term. */
   public long term() {
     return core == null ? promises.term() : core.term();
@@ -126,6 +141,14 @@ public final class Replica {
     return committed;
   }
 
+  /**
+   * Returns the entry that this leader's term began with: whoever has applied it has all that was
+   * acknowledged before.
+   */
+  public long firstIndexOfTerm() {
+    return core.firstIndexOfTerm();
+  }
+
   /** Returns the index of the newest entry. */
   public long lastIndex() {
     return core == null ? start.recovered().lastIndex() : core.log().lastIndex();
@@ -134,6 +157,11 @@ public final class Replica {
   /** Returns the term of an entry that is not compacted. */
   public long entryTerm(long index) {
     return core.log().term(index);
+  }
+
+  /** Returns whether an entry that is not compacted is the owner's, and not one of the rules. */
+  public boolean isPayload(long index) {
+    return core.log().kind(index) == EntryKind.PAYLOAD;
   }
 
   /** Returns the kind of an entry that is not compacted. */
@@ -274,34 +302,38 @@ public final class Replica {
    * will ask for them again; else they stay until {@link #compact} is told.
    */
   public void applied(long index) {
+    applied = index;
     if (core.isAlone()) {
       compact(index);
     }
   }
 
-  /** Returns whether {@link #state} has all that the log holds of this group. */
+  /** Returns whether this node is the only member. */
+  public boolean isAlone() {
+    return core == null ? start.recovered().isAlone() : core.isAlone();
+  }
+
+  /**
+   * Returns whether {@link KeptEntries#state} has all that the log holds of this group. Where there
+   * are other members that is not needed: entries are kept, and replayed into the log.
+   */
   public boolean isSettled() {
     return core != null && !hasUnwritten() && committed == core.log().lastIndex();
   }
 
-  /**
-   * Returns what a checkpoint has to keep of the group, when its owner has applied all that is
-   * committed and the replica {@link #isSettled}.
-   */
-  public GroupState state() {
-    if (!isSettled()) {
-      throw new IllegalStateException("group " + group + " has entries that are not committed");
-    }
-    return new GroupState(
-        group,
-        committed,
-        core.log().term(committed),
-        core.epoch(),
-        core.membership(),
-        core.term(),
-        core.vote(),
-        core.isRecovering(),
-        replicator.bootId());
+  /** Returns which entries are kept, and what a checkpoint says of this group. */
+  public KeptEntries kept() {
+    return kept;
+  }
+
+  /** Returns the rules; null before the replica has begun. */
+  RaftCore core() {
+    return core;
+  }
+
+  /** Returns up to which entry the owner's state has them. */
+  long appliedIndex() {
+    return applied;
   }
 
   // What the replicator tells.
@@ -353,6 +385,7 @@ public final class Replica {
                 durableIndex),
             replicator.chance());
     committed = log.baseIndex();
+    applied = Math.max(committed, start.recovered().appliedIndex());
     drain();
     if (core.membership().voterCount() == 1
         && core.membership().isVoter(replicator.self().node())) {
@@ -391,15 +424,31 @@ public final class Replica {
       return false;
     }
     if (!records.reserve(newFrame)) {
-      // Without hope it is as if it had been lost: the leader sends it again, and perhaps there is
-      // room then.
-      return journal.refusal() != Status.EAGAIN;
+      if (journal.refusal() == Status.EAGAIN) {
+        return false;
+      }
+      onAppendWithoutRoom(newFrame);
+      return true;
     }
     frame = newFrame;
     core.step(newFrame.message());
     drain();
     frame = null;
     return true;
+  }
+
+  /**
+   * There is no room for entries of a peer. They are as if they had been lost: the leader sends
+   * them again. But what the message says besides them counts: what is known to be committed by
+   * that can be applied, and so room may be won.
+   */
+  void onAppendWithoutRoom(AppendFrame newFrame) {
+    if (isRunning() && !hasUnwritten()) {
+      Message _ = withoutEntries.copyFrom(newFrame.message());
+      withoutEntries.entryCount = 0;
+      core.step(withoutEntries);
+      drain();
+    }
   }
 
   /** The leader wants what it has sent to be durable. */
@@ -452,8 +501,8 @@ public final class Replica {
     stopped = true;
   }
 
-  /** Stops for good: nothing is promised or acknowledged any more. */
-  void stop(String why) {
+  /** Stops for good: nothing is promised or acknowledged any more; the listener is told. */
+  public void stop(String why) {
     if (!stopped) {
       stopped = true;
       listener.onStopped(this, why);
@@ -540,7 +589,14 @@ public final class Replica {
   }
 
   private void append(Action action) {
-    if (frame != null) {
+    if (frame != null && action.firstIndex() <= applied) {
+      stop(
+          "group "
+              + group
+              + ": entry "
+              + action.firstIndex()
+              + " was lost by the group and is in the state of this node: it needs a resync");
+    } else if (frame != null) {
       records.write(frame, action.firstIndex(), action.index());
     } else {
       unwrittenTicket = action.ticket();
@@ -549,7 +605,9 @@ public final class Replica {
         return;
       }
     }
-    onWritten(action.ticket(), action.index());
+    if (!stopped) {
+      onWritten(action.ticket(), action.index());
+    }
   }
 
   private void onWritten(long ticket, long index) {
@@ -601,6 +659,17 @@ public final class Replica {
     return message.index >= log.baseIndex()
         && last <= log.lastIndex()
         && (message.entryCount == 0 || log.term(last) == message.terms[message.entryCount - 1]);
+  }
+
+  /** Adds to a message what the rules know of an entry. */
+  void describeRules(long index, Message message) {
+    EntryLog log = core.log();
+    message.addEntry(
+        log.term(index),
+        log.kind(index),
+        log.subject(index),
+        EntryLog.NO_PLACE,
+        log.lengthBytes(index));
   }
 
   /** Returns the entries for peers. */

@@ -11,12 +11,22 @@ import io.plinth.raft.core.RaftConfig;
  * @param clean whether the log was closed in order: then nothing of it can be lost
  */
 public record ReplicaStart(RaftConfig config, RecoveredGroup recovered, boolean clean) {
-  /** Appended on a majority is committed; what asks for durability waits for that beside it. */
-  private static final RaftConfig DEFAULT =
-      new RaftConfig(10, 2, AckPolicy.APPENDED, 64, 256, 8L << 20, 1 << 16, 16, 20);
+  private static final int MAX_INFLIGHT_BYTES = 8 << 20;
 
-  /** Returns a start of a group as nodes have them. */
-  public static ReplicaStart of(RecoveredGroup recovered, boolean clean) {
-    return new ReplicaStart(DEFAULT, recovered, clean);
+  /** What is on its way to a member may come in one frame, and that goes into one batch. */
+  private static final int INFLIGHT_PER_SEGMENT = 4;
+
+  /**
+   * Returns a start of a group as nodes have them. Appended on a majority is committed; what asks
+   * for durability waits for that beside it.
+   *
+   * @param segmentBytes the size of the segments of all members' logs
+   */
+  public static ReplicaStart of(RecoveredGroup recovered, boolean clean, int segmentBytes) {
+    int inflightBytes = Math.min(MAX_INFLIGHT_BYTES, segmentBytes / INFLIGHT_PER_SEGMENT);
+    return new ReplicaStart(
+        new RaftConfig(10, 2, AckPolicy.APPENDED, 64, 256, inflightBytes, 1 << 16, 16, 20),
+        recovered,
+        clean);
   }
 }

@@ -46,6 +46,7 @@ public final class Replicator implements PeerListener {
   // The same, in the order in which they were added.
   private final ArrayList<Replica> all = new ArrayList<>();
   private final ArrayList<PeerLink> peers = new ArrayList<>();
+  private final EntryReader reader;
   // Connections whose other side has not said who it is.
   private final ArrayList<PeerChannel> strangers = new ArrayList<>();
   // Replicas that have something to do before the next seal.
@@ -90,6 +91,12 @@ public final class Replicator implements PeerListener {
     this.tickNs = tickNs;
     this.bootId = self.bootId().getMostSignificantBits() ^ self.bootId().getLeastSignificantBits();
     this.lastTickNs = core.clock().nowNs();
+    this.reader = new EntryReader(this);
+  }
+
+  /** Returns what finds entries for whoever applies them. */
+  public EntryReader reader() {
+    return reader;
   }
 
   /** Makes a peer's log known; its node is dialled if its number is higher than ours. */
@@ -208,6 +215,7 @@ public final class Replicator implements PeerListener {
 
   /** Frees what is left, once the core does nothing any more. */
   public void free() {
+    reader.free();
     for (int i = 0; i < peers.size(); i++) {
       peers.get(i).catchUp().free();
     }

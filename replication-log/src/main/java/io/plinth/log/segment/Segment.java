@@ -8,6 +8,8 @@ public final class Segment {
 
   private final LogFile file;
   private final long sequence;
+  private final long firstBatch;
+  private final int previousCrc;
   private int usedBytes;
   private int syncedBytes;
   private int pins;
@@ -15,10 +17,18 @@ public final class Segment {
   private boolean evicting;
   private long[] verified = NONE_VERIFIED;
 
-  /** Creates the state of a segment whose place in the order of segments is {@code sequence}. */
-  public Segment(LogFile file, long sequence, int usedBytes) {
+  /**
+   * Creates the state of a segment.
+   *
+   * @param sequence its place in the order of segments
+   * @param firstBatch the sequence of its first batch, and
+   * @param previousCrc the checksum that this one continues; as its header has them
+   */
+  public Segment(LogFile file, long sequence, long firstBatch, int previousCrc, int usedBytes) {
     this.file = file;
     this.sequence = sequence;
+    this.firstBatch = firstBatch;
+    this.previousCrc = previousCrc;
     this.usedBytes = usedBytes;
   }
 
@@ -28,6 +38,16 @@ public final class Segment {
 
   public long sequence() {
     return sequence;
+  }
+
+  /** Returns the sequence of its first batch. */
+  public long firstBatch() {
+    return firstBatch;
+  }
+
+  /** Returns the checksum that its first batch continues. */
+  public int previousCrc() {
+    return previousCrc;
   }
 
   /** Returns how many bytes from the start hold the header and batches. */

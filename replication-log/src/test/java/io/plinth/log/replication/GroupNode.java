@@ -113,7 +113,7 @@ final class GroupNode implements JournalListener {
               Superblock.CheckpointPlace.NONE,
               true);
     }
-    GroupRecovery groups = new GroupRecovery(number, Membership.of(members), bugs);
+    GroupRecovery groups = new GroupRecovery(number, group -> Membership.of(members), bugs);
     RecoveredLog recovered = LogRecovery.recover(name, storage, before, bootId, Set.of(), groups);
     boolean clean = before.clean() && recovered.nextSequence() - 1 == before.durableSequence();
     journal =

@@ -14,12 +14,13 @@ import org.junit.jupiter.api.Test;
 class RecoveredGroupTest {
   private final RecoveredGroup group =
       new RecoveredGroup(
-          new GroupState(3, 10, 2, 1, Membership.of(1, 2, 3), 0, RaftCore.NO_NODE, false, 0), 1);
+          new GroupState(3, 10, 10, 2, 1, Membership.of(1, 2, 3), 0, RaftCore.NO_NODE, false, 0),
+          1);
   private final EntryPlaces places = new EntryPlaces(10);
 
   private void entry(long index, long term, EntryKind kind, long position)
       throws RecoveryException {
-    group.entry(index, term, kind, RaftCore.NO_NODE, 100, position, position / 4096);
+    group.entry(index, term, kind, RaftCore.NO_NODE, 100, position, position / 4096, false);
   }
 
   @Test
@@ -76,31 +77,60 @@ class RecoveredGroupTest {
   @Test
   void ofAGroupWithoutOthersOnlyTheNewestEntryIsRemembered() throws RecoveryException {
     RecoveredGroup alone = new RecoveredGroup(GroupState.first(4, Membership.of(1)), 1);
-    alone.entry(1, 1, EntryKind.PAYLOAD, RaftCore.NO_NODE, 100, 8192, 2);
-    alone.entry(2, 3, EntryKind.EPOCH, RaftCore.NO_NODE, 0, 8192, 2);
+    alone.entry(1, 1, EntryKind.PAYLOAD, RaftCore.NO_NODE, 100, 8192, 2, false);
+    alone.entry(2, 3, EntryKind.EPOCH, RaftCore.NO_NODE, 0, 8192, 2, false);
     assertThat(alone.isAlone()).isTrue();
     EntryLog log = alone.entryLog(new EntryPlaces(2));
     assertThat(log.baseIndex()).isEqualTo(2);
     assertThat(log.lastIndex()).isEqualTo(2);
     assertThat(log.lastTerm()).isEqualTo(3);
     assertThat(log.epoch()).isEqualTo(3);
-    assertThatThrownBy(() -> alone.entry(2, 3, EntryKind.PAYLOAD, RaftCore.NO_NODE, 100, 12288, 3))
+    assertThatThrownBy(
+            () -> alone.entry(2, 3, EntryKind.PAYLOAD, RaftCore.NO_NODE, 100, 12288, 3, false))
         .hasMessage("group 4: entry 2 of the log follows entry 2");
-    assertThatThrownBy(() -> alone.entry(4, 3, EntryKind.PAYLOAD, RaftCore.NO_NODE, 100, 12288, 3))
+    assertThatThrownBy(
+            () -> alone.entry(4, 3, EntryKind.PAYLOAD, RaftCore.NO_NODE, 100, 12288, 3, false))
         .hasMessage("group 4: entry 4 of the log follows entry 2");
   }
 
   @Test
   void entriesAreRememberedFromTheChangeOnThatAddsAMember() throws RecoveryException {
     RecoveredGroup alone = new RecoveredGroup(GroupState.first(4, Membership.of(1)), 1);
-    alone.entry(1, 1, EntryKind.PAYLOAD, RaftCore.NO_NODE, 100, 8192, 2);
-    alone.entry(2, 1, EntryKind.ADD_LEARNER, 2, 0, 12288, 0);
-    alone.entry(3, 1, EntryKind.PAYLOAD, RaftCore.NO_NODE, 100, 16384, 4);
+    alone.entry(1, 1, EntryKind.PAYLOAD, RaftCore.NO_NODE, 100, 8192, 2, false);
+    alone.entry(2, 1, EntryKind.ADD_LEARNER, 2, 0, 12288, 0, false);
+    alone.entry(3, 1, EntryKind.PAYLOAD, RaftCore.NO_NODE, 100, 16384, 4, false);
     assertThat(alone.isAlone()).isFalse();
     EntryLog log = alone.entryLog(places);
     assertThat(log.baseIndex()).isEqualTo(1);
     assertThat(log.lastIndex()).isEqualTo(3);
     assertThat(log.subject(2)).isEqualTo(2);
+  }
+
+  /** Replay may begin before the cut, at the segment of the oldest entry that is kept. */
+  @Test
+  void whatWasReplacedBeforeTheCutIsPassedOver() throws RecoveryException {
+    entryBeforeCut(13, 2, 1);
+    entryBeforeCut(12, 1, 2);
+    entryBeforeCut(11, 3, 3);
+    entryBeforeCut(12, 3, 4);
+    entry(13, 3, EntryKind.PAYLOAD, 5);
+    EntryLog log = group.entryLog(places);
+    assertThat(log.lastIndex()).isEqualTo(13);
+    assertThat(log.term(11)).isEqualTo(3);
+    assertThat(places.position(11)).isEqualTo(3);
+    assertThat(places.position(12)).isEqualTo(4);
+    assertThat(group.appliedIndex()).isEqualTo(10);
+  }
+
+  @Test
+  void ofAGroupWithoutOthersNothingFromBeforeTheCutIsLookedAt() throws RecoveryException {
+    RecoveredGroup alone = new RecoveredGroup(GroupState.first(4, Membership.of(1)), 1);
+    alone.entry(9, 1, EntryKind.PAYLOAD, RaftCore.NO_NODE, 100, 8192, 2, true);
+    assertThat(alone.lastIndex()).isZero();
+  }
+
+  private void entryBeforeCut(long index, long term, long position) throws RecoveryException {
+    group.entry(index, term, EntryKind.PAYLOAD, RaftCore.NO_NODE, 100, position, 0, true);
   }
 
   @Test

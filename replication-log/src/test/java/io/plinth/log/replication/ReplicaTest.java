@@ -169,9 +169,9 @@ class ReplicaTest implements ReplicaListener {
     await(() -> node.replica != null);
     assertThat(writeSoon(node, 5, 2)).isEqualTo(1);
     assertThat(node.replica.isSettled()).isFalse();
-    assertThatThrownBy(node.replica::state).isInstanceOf(IllegalStateException.class);
+    assertThatThrownBy(node.replica.kept()::state).isInstanceOf(IllegalStateException.class);
     step();
-    GroupState state = node.replica.state();
+    GroupState state = node.replica.kept().state();
     assertThat(state.index()).isEqualTo(1);
     assertThat(state.entryTerm()).isEqualTo(1);
     assertThat(state.term()).isEqualTo(1);
@@ -327,6 +327,26 @@ class ReplicaTest implements ReplicaListener {
     for (long i = 1; i <= leader.replica.lastIndex(); i++) {
       assertThat(full.content(i)).isEqualTo(leader.content(i));
     }
+  }
+
+  /** What it can apply by that may be what keeps it from having room. */
+  @Test
+  void aFollowerWithoutRoomLearnsWhatIsCommittedOfWhatItHas() throws RecoveryException {
+    group(3, AckPolicy.DURABLE);
+    GroupNode leader = awaitLeader();
+    GroupNode full = followers().get(0);
+    full.storage.limitNewSegments(0);
+    for (int i = 0; i < 40; i++) {
+      long index = writeSoon(leader, i, 20);
+      await(() -> leader.replica.committedIndex() == index);
+    }
+    long last = full.replica.lastIndex();
+    // All of it is within the window of what may be on its way.
+    assertThat(last).isLessThan(32).isLessThan(leader.replica.lastIndex());
+    full.kill();
+    full.start();
+    await(() -> full.replica != null && full.replica.committedIndex() == last);
+    assertThat(full.replica.lastIndex()).isEqualTo(last);
   }
 
   @Test

@@ -82,7 +82,8 @@ final class NodeCatalogue implements ReplicaListener {
 
   /** Log 0 is open. */
   void start(Replicator replicator, RecoveredGroup recovered, boolean clean) {
-    ReplicaStart start = ReplicaStart.of(recovered, clean);
+    int segmentBytes = logs.first().store().journal().blocksPerSegment() * Volume.BLOCK_BYTES;
+    ReplicaStart start = ReplicaStart.of(recovered, clean, segmentBytes);
     replica = replicator.add(Catalogue.GROUP, start, this);
   }
 

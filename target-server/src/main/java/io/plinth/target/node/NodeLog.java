@@ -28,17 +28,14 @@ import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.TimeUnit;
 
 /**
  * One log of a node from opening to closing: superblock, recovery, journal and the volumes on it.
  * On the log's core.
  */
 final class NodeLog implements CycleTask, Checkpointer.Superblocks {
-  /** The unit of time of groups: with the default timeouts they elect within half a second. */
-  private static final long TICK_NS = TimeUnit.MILLISECONDS.toNanos(20);
-
   private final LogResources resources;
+  private final NodePeers peers;
   private final VolumeStore store;
   private final SuperblockStore superblocks;
   private final CompletableFuture<Void> opened = new CompletableFuture<>();
@@ -76,13 +73,15 @@ final class NodeLog implements CycleTask, Checkpointer.Superblocks {
     int settingsBytes();
   }
 
-  NodeLog(LogResources resources, Set<PlantedBug> plantedBugs) {
+  NodeLog(LogResources resources, NodePeers peers, Set<PlantedBug> plantedBugs) {
     this.resources = resources;
+    this.peers = peers;
     this.store =
         new VolumeStore(
             resources.core(),
             resources.storage().segmentBytes(),
             resources.storage().maxSegments(),
+            peers.members(),
             plantedBugs);
     this.superblocks = new SuperblockStore(resources.storage());
   }
@@ -214,12 +213,12 @@ final class NodeLog implements CycleTask, Checkpointer.Superblocks {
     return opened;
   }
 
-  /** Returns who speaks for the groups of this log: to nobody as yet. */
+  /** Returns who speaks for the groups of this log. */
   private Replicator replicator(NodeSettings settings, RandomSource random) {
     PeerIdentity self =
         PeerIdentity.of(
-            superblock.nodeId(),
-            VolumeStore.NODE,
+            peers.cluster().orElse(superblock.nodeId()),
+            peers.members().node(),
             resources.core().id(),
             superblock.starts(),
             settings.bootId());
@@ -228,10 +227,10 @@ final class NodeLog implements CycleTask, Checkpointer.Superblocks {
     return new Replicator(
         resources.core(),
         journal,
-        (address, connector) -> false,
+        peers.dialler(),
         self,
         chance::nextLong,
-        TICK_NS,
+        peers.tickNs(),
         EnumSet.noneOf(ReplicationBug.class));
   }
 
@@ -375,6 +374,8 @@ final class NodeLog implements CycleTask, Checkpointer.Superblocks {
                             + (result == Status.ENOSPC
                                 ? "the file system is full"
                                 : Status.name(result))));
+              } else {
+                meetPeers();
               }
               superblockWritten = true;
             },
@@ -382,6 +383,15 @@ final class NodeLog implements CycleTask, Checkpointer.Superblocks {
     if (!accepted) {
       throw new IllegalStateException("no slot on the ring for the superblock");
     }
+  }
+
+  /** This start's number is durable: from here on it may be told. */
+  private void meetPeers() {
+    for (NodePeers.Peer peer : peers.peers()) {
+      replicator.addPeer(peer.node(), peer.core(), peer.address());
+    }
+    replicator.start();
+    peers.accepts().accept(replicator);
   }
 
   private static Superblock.Values opened(

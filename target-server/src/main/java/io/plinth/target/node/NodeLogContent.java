@@ -55,16 +55,17 @@ final class NodeLogContent implements NodeLog.LogContent {
 
   @Override
   public void onPosition(long position) {
-    logs.get(number).store().groups().onPosition(position);
+    logs.get(number).store().recoveredGroups().onPosition(position);
   }
 
   @Override
   public void onRecord(RecordHeader record, long payloadPlace) throws RecoveryException {
-    logs.get(number).store().groups().onRecord(record, payloadPlace);
+    VolumeStore store = logs.get(number).store();
+    store.recoveredGroups().onRecord(record, payloadPlace);
     boolean isLocal = record.type() == RecordHeader.META || record.type() == RecordHeader.RELOCATE;
     if (isLocal || record.group() != Catalogue.GROUP) {
-      logs.get(number).store().recover(record, payloadPlace);
-    } else {
+      store.recover(record, payloadPlace);
+    } else if (!store.isBeforeCut()) {
       catalogue.recover(record);
     }
   }
@@ -72,7 +73,8 @@ final class NodeLogContent implements NodeLog.LogContent {
   @Override
   public void onOpened(Replicator replicator, boolean clean) {
     if (hasCatalogue()) {
-      catalogue.start(replicator, logs.get(number).store().groups().group(Catalogue.GROUP), clean);
+      catalogue.start(
+          replicator, logs.get(number).store().recoveredGroups().group(Catalogue.GROUP), clean);
     }
   }
 

@@ -154,7 +154,8 @@ final class CheckpointLoader {
       store.families().put(pair[0], pair[1]);
     }
     store.noteGroup(root.highestGroup());
-    root.groups().forEach(store.groups()::expect);
+    root.groups().forEach(store.recoveredGroups()::expect);
+    store.groups().loaded(root.cutSequence());
     for (CheckpointRoot.VolumeState state : root.volumes()) {
       LogVolume volume =
           store.restore(

@@ -17,7 +17,7 @@ import java.util.zip.CRC32C;
  *
  * <pre>
  *  u64 "PLNCHKPT", u32 version, u32 page limit, u32 table blocks, {u64 place, u32 CRC32C} each,
- *  u32 highest group, u32 families, {u32 group, u32 family} each,
+ *  u64 sequence of the first batch after the cut, u32 highest group, u32 families, {u32 group, u32 family} each,
  *  u32 groups, each as {@link GroupState#encode} has it
  *  u32 volumes, each:
  *    u32 group, u8 flushPolicy, u16 length and name, u64 sizeBytes, u32 family, tree, point,
@@ -30,7 +30,7 @@ import java.util.zip.CRC32C;
  */
 final class CheckpointRoot {
   private static final long MAGIC = 0x54504b48434e4c50L;
-  private static final int VERSION = 3;
+  private static final int VERSION = 4;
 
   /** What a volume with its group, or a snapshot, takes at most, if it has less than 10 members. */
   static final int MAX_TREE_BYTES = 256;
@@ -38,6 +38,7 @@ final class CheckpointRoot {
   private final int pageLimit;
   private final long[] tablePlaces;
   private final int[] tableChecksums;
+  private final long cutSequence;
   private final int highestGroup;
   private final List<int[]> families;
   private final List<GroupState> groups;
@@ -48,6 +49,7 @@ final class CheckpointRoot {
       int pageLimit,
       long[] tablePlaces,
       int[] tableChecksums,
+      long cutSequence,
       int highestGroup,
       List<int[]> families,
       List<GroupState> groups,
@@ -56,6 +58,7 @@ final class CheckpointRoot {
     this.pageLimit = pageLimit;
     this.tablePlaces = tablePlaces;
     this.tableChecksums = tableChecksums;
+    this.cutSequence = cutSequence;
     this.highestGroup = highestGroup;
     this.families = families;
     this.groups = groups;
@@ -76,6 +79,11 @@ final class CheckpointRoot {
   /** Returns the checksums of the blocks of the page table. */
   int[] tableChecksums() {
     return tableChecksums;
+  }
+
+  /** Returns the sequence of the first batch whose effect is not in the checkpoint. */
+  long cutSequence() {
+    return cutSequence;
   }
 
   int highestGroup() {
@@ -116,8 +124,12 @@ final class CheckpointRoot {
   record SnapshotState(
       String name, long sizeBytes, long createdMs, BlockIndex.State tree, LogPoint point) {}
 
-  /** Returns the state of a store as it is now; the table is not known yet. */
-  static CheckpointRoot of(VolumeStore store, byte[] extension) {
+  /**
+   * Returns the state of a store as it is now; the table is not known yet.
+   *
+   * @param cutSequence the sequence of the first batch after it
+   */
+  static CheckpointRoot of(VolumeStore store, byte[] extension, long cutSequence) {
     List<int[]> families = new ArrayList<>();
     store.families().forEachInt((group, family) -> families.add(new int[] {group, family}));
     List<VolumeState> volumes = new ArrayList<>();
@@ -145,14 +157,22 @@ final class CheckpointRoot {
     }
     List<GroupState> groups = new ArrayList<>();
     for (Replica replica : store.replicas()) {
-      GroupState state = replica.state();
+      GroupState state = replica.kept().state();
       groups.add(
           store.isPlanted(PlantedBug.CHECKPOINT_FORGETS_BASE)
               ? GroupState.first(state.group(), state.membership())
               : state);
     }
     return new CheckpointRoot(
-        0, new long[0], new int[0], store.highestGroup(), families, groups, volumes, extension);
+        0,
+        new long[0],
+        new int[0],
+        cutSequence,
+        store.highestGroup(),
+        families,
+        groups,
+        volumes,
+        extension);
   }
 
   /** Encodes this state with the table that belongs to it. */
@@ -162,7 +182,7 @@ final class CheckpointRoot {
     for (int i = 0; i < table.blocks(); i++) {
       out.putLong(table.place(i)).putInt(table.checksum(i));
     }
-    out.putInt(highestGroup).putInt(families.size());
+    out.putLong(cutSequence).putInt(highestGroup).putInt(families.size());
     families.forEach(pair -> out.putInt(pair[0]).putInt(pair[1]));
     out.putInt(groups.size());
     groups.forEach(group -> group.encode(out));
@@ -219,6 +239,7 @@ final class CheckpointRoot {
         places[i] = in.getLong();
         checksums[i] = in.getInt();
       }
+      long cut = in.getLong();
       int highest = in.getInt();
       List<int[]> families = new ArrayList<>();
       for (int i = count(in, 8); i > 0; i--) {
@@ -235,7 +256,7 @@ final class CheckpointRoot {
       byte[] extension = new byte[count(in, 1)];
       in.get(extension);
       return new CheckpointRoot(
-          limit, places, checksums, highest, families, groups, volumes, extension);
+          limit, places, checksums, cut, highest, families, groups, volumes, extension);
     } catch (BufferUnderflowException e) {
       throw new IndexException("it is cut short");
     }

@@ -250,9 +250,10 @@ public final class Checkpointer {
   }
 
   private void begin() {
-    start = journal.mark();
+    Superblock.Start cut = journal.mark();
+    start = store.groups().replayStart(cut);
     pages.cut();
-    root = CheckpointRoot.of(store, superblocks.extension());
+    root = CheckpointRoot.of(store, superblocks.extension(), cut.sequence());
     appendedAtCut = appendedBytes();
     staleCount = 0;
     stage = Stage.PAGES;

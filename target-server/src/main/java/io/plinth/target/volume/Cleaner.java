@@ -269,7 +269,7 @@ public final class Cleaner {
     reclaimableBlocks = 0;
     long free = journal.freeBlocks() - store.checkpointer().neededBlocks();
     double bestScore = 0;
-    long heldFrom = store.deadSegments().heldFrom();
+    long heldFrom = Math.min(store.deadSegments().heldFrom(), store.groups().keptFrom());
     for (int slot = 0; slot < journal.slotCount(); slot++) {
       Segment segment = journal.segment(slot);
       if (segment == null) {

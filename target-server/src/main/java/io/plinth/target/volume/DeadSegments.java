@@ -152,6 +152,7 @@ final class DeadSegments {
     awaitsSync = false;
     Segment active = journal.active();
     long replayedFrom = store.checkpointer().replayedFrom();
+    long keptFrom = store.groups().keptFrom();
     for (int slot = 0; slot < deadSince.length; slot++) {
       Segment segment = journal.segment(slot);
       if (segment == null || segment == active || !isDead(slot)) {
@@ -171,7 +172,8 @@ final class DeadSegments {
         dead++;
         awaitsSync |= deadSince[slot] > journal.durableSequence();
       } else {
-        awaitingCheckpoint++;
+        // What is kept for other members is not freed by it.
+        awaitingCheckpoint += segment.sequence() < keptFrom ? 1 : 0;
       }
     }
   }

@@ -94,6 +94,9 @@ public final class HistoryRestore implements BackgroundJob {
   }
 
   private boolean begin() {
+    if (!origin.group().isAlone()) {
+      return fail("it has replicas on other nodes, and this log does not tell what it was");
+    }
     SnapshotVolume newest = null;
     long kept = store.deadSegments().keptFrom();
     for (SnapshotVolume snapshot : origin.snapshots()) {

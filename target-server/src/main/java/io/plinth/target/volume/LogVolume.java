@@ -83,6 +83,16 @@ public final class LogVolume extends IndexedVolume {
       store.complete(request, Status.OK);
       return true;
     }
+    if (!group.isAlone()) {
+      int admission = group.admission();
+      if (admission == Status.EAGAIN) {
+        return store.later();
+      }
+      if (admission != Status.OK) {
+        store.complete(request, admission);
+        return true;
+      }
+    }
     boolean changes =
         request.operation == Operation.WRITE
             || request.operation == Operation.WRITE_ZEROES
@@ -97,6 +107,12 @@ public final class LogVolume extends IndexedVolume {
       store.complete(request, writes ? Status.ENOSPC : Status.EINVAL);
       return true;
     }
+    boolean looks =
+        request.operation == Operation.READ || request.operation == Operation.BLOCK_STATUS;
+    if (looks && !group.isAlone()) {
+      group.ask(request);
+      return true;
+    }
     return switch (request.operation) {
       case READ -> read(request);
       case WRITE -> write(request, false);
@@ -108,6 +124,27 @@ public final class LogVolume extends IndexedVolume {
         yield true;
       }
       case BLOCK_STATUS -> blockStatus(request);
+    };
+  }
+
+  /**
+   * Answers what has been found to be asked of the right node: a read, or a request that has
+   * nothing to do but to be durable.
+   *
+   * @return false when it must be tried again when told
+   */
+  boolean serve(VolumeRequest request) {
+    if (isClosed()) {
+      store.complete(request, Status.ESHUTDOWN);
+      return true;
+    }
+    return switch (request.operation) {
+      case READ -> read(request);
+      case BLOCK_STATUS -> blockStatus(request);
+      default -> {
+        group.flush(request);
+        yield true;
+      }
     };
   }
 
@@ -190,9 +227,13 @@ public final class LogVolume extends IndexedVolume {
 
   /**
    * Returns the oldest moment for which the log still tells what this volume was, or null; any
-   * thread, approximately.
+   * thread, approximately. Where there are other members the log of this node does not tell: what
+   * it holds may have been replaced.
    */
   public LogPoint restorableFrom() {
+    if (!group.isAlone()) {
+      return null;
+    }
     long kept = store.deadSegments().keptFrom();
     LogPoint oldest = beginPoint.index() > 0 && beginPoint.segment() >= kept ? beginPoint : null;
     for (SnapshotVolume snapshot : snapshots) {
@@ -209,6 +250,18 @@ public final class LogVolume extends IndexedVolume {
     changed.add(snapshot);
     snapshots = List.copyOf(changed);
     store.countSnapshots(1);
+  }
+
+  /** Applies a command of a group with several members; returns whether it makes sense there. */
+  boolean applyReplicated(VolumeCommand command, long raftIndex) {
+    if (command.kind() == VolumeCommand.Kind.CLONE) {
+      return false;
+    }
+    if (command.kind() == VolumeCommand.Kind.ROLLBACK) {
+      disconnect();
+    }
+    applyCommand(command, raftIndex);
+    return true;
   }
 
   private void applyCommand(VolumeCommand command, long raftIndex) {
@@ -270,6 +323,18 @@ public final class LogVolume extends IndexedVolume {
     request.length = Long.MAX_VALUE / 2;
     request.unmapCount = 0;
     request.pieceCount = 0;
+    if (!group.isAlone()) {
+      // A source is in another group, whose entries other members apply sooner or later than here.
+      boolean isClone = request.command.kind() == VolumeCommand.Kind.CLONE;
+      int admission = isClone ? Status.ENOTSUP : group.admission();
+      if (admission != Status.OK && admission != Status.EAGAIN) {
+        store.complete(request, admission);
+        return true;
+      }
+      if (admission == Status.EAGAIN) {
+        return store.later();
+      }
+    }
     if (group.isHeld() || store.isHoldingBack()) {
       return store.later();
     }
@@ -279,6 +344,10 @@ public final class LogVolume extends IndexedVolume {
       if (store.source(request.command) == null) {
         // Deleted while this waited for room in the log.
         store.complete(request, Status.ENOENT);
+        return true;
+      }
+      if (!origin.group.isAlone()) {
+        store.complete(request, Status.ENOTSUP);
         return true;
       }
       // What the log has of the source before this is part of the clone, and nothing else.
@@ -304,11 +373,21 @@ public final class LogVolume extends IndexedVolume {
     return true;
   }
 
-  @Override
-  void close() {
+  /** Forgets all content. */
+  void clear() {
+    dropSnapshots();
+    index.clear();
+  }
+
+  private void dropSnapshots() {
     snapshots.forEach(SnapshotVolume::close);
     store.countSnapshots(-snapshots.size());
     snapshots = List.of();
+  }
+
+  @Override
+  void close() {
+    dropSnapshots();
     super.close();
   }
 
@@ -336,7 +415,11 @@ public final class LogVolume extends IndexedVolume {
   }
 
   private boolean flush(VolumeRequest request) {
-    group.flush(request);
+    if (group.isAlone()) {
+      group.flush(request);
+    } else {
+      group.ask(request);
+    }
     return true;
   }
 
@@ -427,8 +510,13 @@ public final class LogVolume extends IndexedVolume {
 
   /** Returns whether the request is done with: completed with an error, or to be tried again. */
   private boolean refused(VolumeRequest request, long proposed) {
+    if (proposed == Replica.NOT_LEADER && !group.isStopped()) {
+      // The lead was lost in this duty cycle, and nothing has been proposed.
+      store.complete(request, Status.EREMOTE);
+      return true;
+    }
     if (proposed != Replica.NO_ROOM && !group.isStopped()) {
-      // Others wait for their commits, or for a leader.
+      // Others wait for their commits, or the lead is being handed over.
       return store.later();
     }
     int refusal = group.isStopped() ? Status.EIO : store.journal().refusal();
@@ -516,7 +604,7 @@ public final class LogVolume extends IndexedVolume {
       int blocks = (int) (endBlock - first);
       proposed =
           journal.reserve(headerBytes, 2)
-              ? group.propose(RecordHeader.UNMAP, unmapFlags(request), first, blocks)
+              ? group.propose(RecordHeader.UNMAP, unmapFlags(request) | partFlag(), first, blocks)
               : Replica.NO_ROOM;
     }
     if (proposed <= 0) {
@@ -527,24 +615,34 @@ public final class LogVolume extends IndexedVolume {
     int pieces = 0;
     if (hasHead) {
       int keep = (int) (request.offset % BLOCK);
-      proposed = writeEdge(request, pieces++, headBlock, headBase, keep, BLOCK - keep);
+      int part = hasTail ? partFlag() : 0;
+      proposed = writeEdge(request, pieces++, part, headBlock, headBase, keep, BLOCK - keep);
     }
     if (hasTail) {
-      proposed = writeEdge(request, pieces++, endBlock, tailBase, 0, (int) (end % BLOCK));
+      int zeroes = (int) (end % BLOCK);
+      proposed = writeEdge(request, pieces++, 0, endBlock, tailBase, 0, zeroes);
     }
     request.pieceCount = pieces;
     group.addBegun(request, proposed);
     return true;
   }
 
+  /**
+   * Returns the flag of an entry that has an effect only together with the next one. Without other
+   * members all of them are in one batch, which is there or not.
+   */
+  private int partFlag() {
+    return group.isAlone() ? 0 : RecordHeader.PART;
+  }
+
   /** Returns the index of the entry. */
   private long writeEdge(
-      VolumeRequest request, int piece, long block, long base, int from, int zeroes) {
+      VolumeRequest request, int piece, int flags, long block, long base, int from, int zeroes) {
     Journal journal = store.journal();
     if (store.isPlanted(PlantedBug.SPLIT_WRITE)) {
       journal.seal();
     }
-    long proposed = group.propose(RecordHeader.WRITE, 0, block, 1);
+    long proposed = group.propose(RecordHeader.WRITE, flags, block, 1);
     if (proposed <= 0) {
       throw new IllegalStateException("room was reserved: " + Status.name(journal.refusal()));
     }
@@ -561,7 +659,8 @@ public final class LogVolume extends IndexedVolume {
     if (!store.isApplied(this, first, endBlock - 1)) {
       return false;
     }
-    if (!request.noHole && !index.anyMapped(first, endBlock - first)) {
+    // Whoever has lost the lead and does not know it must not say what there is.
+    if (!request.noHole && group.isAlone() && !index.anyMapped(first, endBlock - first)) {
       return nothingToDo(request);
     }
     int blocks = (int) (endBlock - first);

@@ -156,7 +156,12 @@ public final class Retention {
       delete(needless);
       return true;
     }
-    boolean takes = retentionMs > 0 && !hasLessThan(TAKES) && store.treeCount() < mostTrees();
+    // With other members this log does not tell what a volume was.
+    boolean takes =
+        retentionMs > 0
+            && volume.group().isAlone()
+            && !hasLessThan(TAKES)
+            && store.treeCount() < mostTrees();
     if (takes && newest(volume).epochMs() <= nowMs - retentionMs / PARTS) {
       begun();
       store.snapshot(volume, PREFIX + nowMs, () -> isAllowed(volume), this::ended);

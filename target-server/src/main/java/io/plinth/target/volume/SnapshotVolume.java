@@ -81,6 +81,11 @@ public final class SnapshotVolume extends IndexedVolume {
       store.complete(request, Status.OK);
       return true;
     }
+    VolumeGroup group = origin.group();
+    if (!group.isAlone() && group.admission() == Status.EAGAIN) {
+      // Entries that are not applied since a start may have taken away what the index still names.
+      return store.later();
+    }
     return switch (request.operation) {
       case READ -> read(request);
       case BLOCK_STATUS -> blockStatus(request);

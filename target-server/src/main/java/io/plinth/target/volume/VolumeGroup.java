@@ -7,6 +7,8 @@ import io.plinth.log.replication.Replica;
 import io.plinth.log.replication.ReplicaListener;
 import io.plinth.log.replication.ReplicaStart;
 import io.plinth.log.replication.Replicator;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * The replica of a volume, and the writing requests that are on their way through it.
@@ -14,8 +16,18 @@ import io.plinth.log.replication.Replicator;
  * <p>Three stages: begun in the journal's open batch (queue {@code begun}); committed, which
  * applies it to the index (same queue, from its head); and, where durability is asked for, durable
  * (queue {@code undurable}). A request that is not committed holds up nothing of other volumes.
+ *
+ * <p>Where there are other members, only the leader takes requests, and only when it has applied
+ * what was committed before its term: others answer EREMOTE, which says that nothing has happened.
+ * A request that was begun when the lead is lost is answered EIO: it may have had no effect yet,
+ * and still get it. If so, that comes before everything that any leader begins afterwards, because
+ * its entry is in the log of that leader already or never gets there; so a client that tries again
+ * does not see the first try undo the second (G1). Nothing that was acknowledged is in doubt, so
+ * clients are not disconnected for it; they are when a new epoch begins (G7).
  */
 public final class VolumeGroup implements ReplicaListener {
+  private static final Logger LOG = LoggerFactory.getLogger(VolumeGroup.class);
+
   private final VolumeStore store;
   private final LogVolume volume;
   private final int id;
@@ -24,6 +36,11 @@ public final class VolumeGroup implements ReplicaListener {
   private final boolean acksBeforeAppend;
   private final boolean acksFuaEarly;
   private Replica replica;
+
+  /** Null without other members. */
+  private GroupApplier applier;
+
+  private GroupReads reads;
 
   /** The newest command that changes more than blocks here, or takes this volume's content. */
   private VolumeRequest command;
@@ -42,7 +59,84 @@ public final class VolumeGroup implements ReplicaListener {
   }
 
   void start(Replicator replicator, RecoveredGroup recovered, boolean clean) {
-    replica = replicator.add(id, ReplicaStart.of(recovered, clean), this);
+    replica = replicator.add(id, ReplicaStart.of(recovered, clean, store.segmentBytes()), this);
+    if (!recovered.isAlone()) {
+      if (recovered.appliedIndex() == 0) {
+        // It had stopped: all that it has comes from the log of the group, from its beginning.
+        volume.clear();
+      }
+      long applied =
+          store.isPlanted(PlantedBug.REPLAY_SKIPS_KEPT)
+              ? recovered.lastIndex()
+              : recovered.appliedIndex();
+      applier = new GroupApplier(store, volume, replica, replicator.reader(), applied);
+      reads = new GroupReads(store, this, volume, replica);
+    }
+  }
+
+  /** Returns whether this node is the only member. */
+  boolean isAlone() {
+    return applier == null;
+  }
+
+  /** Returns whether this node leads the group; any other one answers EREMOTE. */
+  public boolean leads() {
+    return replica.leads();
+  }
+
+  /** Returns the node that leads the group as far as is known, or {@link RaftCore#NO_NODE}. */
+  public int leader() {
+    return replica.isStopped() ? Replica.NO_NODE : replica.leader();
+  }
+
+  /** Returns up to which entry all are in the index. */
+  public long appliedIndex() {
+    return applier == null ? replica.committedIndex() : applier.applied();
+  }
+
+  /** Returns whether the replica has stopped for good: the node has said why. */
+  public boolean isStopped() {
+    return replica.isStopped();
+  }
+
+  /** Returns the replica, for whoever watches over it. */
+  public Replica replica() {
+    return replica;
+  }
+
+  /**
+   * Returns whether requests are taken: OK; EAGAIN when what was committed before has to be applied
+   * first; EREMOTE when another node leads; or EIO when the replica has stopped.
+   */
+  int admission() {
+    if (replica.isStopped()) {
+      return Status.EIO;
+    }
+    if (!replica.leads()) {
+      return Status.EREMOTE;
+    }
+    return applier.applied() >= replica.firstIndexOfTerm() ? Status.OK : Status.EAGAIN;
+  }
+
+  /** Lets a request that changes nothing wait until it is certain that this node leads. */
+  void ask(VolumeRequest request) {
+    reads.add(request);
+  }
+
+  /** Returns whether there are committed entries to apply. */
+  boolean isBehind() {
+    return applier != null && applier.isBehind();
+  }
+
+  /**
+   * Applies a bounded amount, and completes what that was waited for; returns how much was done.
+   */
+  int applySome() {
+    int done = applier.advance();
+    completeApplied(applier.applied());
+    reads.serve();
+    store.noteProgress();
+    return done;
   }
 
   /** Leaves the group: who waits is told that the volume is gone. */
@@ -62,10 +156,6 @@ public final class VolumeGroup implements ReplicaListener {
   /** Returns what would be refused: see {@link Replica#refusal}. */
   long refusal(int entries) {
     return replica.refusal(entries);
-  }
-
-  boolean isStopped() {
-    return replica.isStopped();
   }
 
   /** Queues a request whose records have been begun, the last of them with that index. */
@@ -105,6 +195,11 @@ public final class VolumeGroup implements ReplicaListener {
    * after it.
    */
   void flush(VolumeRequest request) {
+    if (applier != null && !replica.leads()) {
+      // The lead was lost since this was asked for.
+      store.complete(request, replica.isStopped() ? Status.EIO : Status.EREMOTE);
+      return;
+    }
     awaitDurable(request, replica.committedIndex(), store.journal().sealedSequence());
   }
 
@@ -121,6 +216,13 @@ public final class VolumeGroup implements ReplicaListener {
   }
 
   private void fail(int status) {
+    if (reads != null) {
+      reads.failAll(status);
+    }
+    failBegun(status);
+  }
+
+  private void failBegun(int status) {
     while (!begun.isEmpty()) {
       VolumeRequest request = begun.poll();
       request.applied = true;
@@ -136,18 +238,35 @@ public final class VolumeGroup implements ReplicaListener {
 
   @Override
   public void onCommitted(Replica source, long from, long to) {
+    if (applier != null) {
+      int _ = applySome();
+      if (applier.isBehind()) {
+        store.groups().behind(this);
+      }
+      return;
+    }
     while (!begun.isEmpty() && begun.peek().groupIndex <= to) {
       VolumeRequest request = begun.poll();
       volume.apply(request);
-      request.applied = true;
-      if ((request.fua || volume.flushPolicy() == FlushPolicy.ALWAYS) && !acksFuaEarly) {
-        awaitDurable(request, request.groupIndex, 0);
-      } else if (!acksBeforeAppend) {
-        store.complete(request, Status.OK);
-      }
+      complete(request);
     }
     source.applied(to);
     store.noteProgress();
+  }
+
+  private void completeApplied(long index) {
+    while (!begun.isEmpty() && begun.peek().groupIndex <= index) {
+      complete(begun.poll());
+    }
+  }
+
+  private void complete(VolumeRequest request) {
+    request.applied = true;
+    if ((request.fua || volume.flushPolicy() == FlushPolicy.ALWAYS) && !acksFuaEarly) {
+      awaitDurable(request, request.groupIndex, 0);
+    } else if (!acksBeforeAppend) {
+      store.complete(request, Status.OK);
+    }
   }
 
   @Override
@@ -161,23 +280,29 @@ public final class VolumeGroup implements ReplicaListener {
   public void onRole(Replica source, boolean leads, long term, int leader) {
     if (!leads) {
       // Whether they will be committed is not for us to say.
-      fail(Status.EIO);
+      failBegun(Status.EIO);
+      if (reads != null) {
+        reads.refuseAll(Status.EREMOTE);
+      }
     }
     store.noteProgress();
   }
 
   @Override
   public void onReadGranted(Replica source, long readId, long index) {
-    throw new IllegalStateException("no read was asked for");
+    reads.onGranted(readId, index);
   }
 
   @Override
   public void onReadRefused(Replica source, long readId) {
-    throw new IllegalStateException("no read was asked for");
+    reads.onRefused(readId);
   }
 
   @Override
   public void onCommittedLost(Replica source, long index) {
+    if (applier != null) {
+      applier.onCommittedLost();
+    }
     volume.disconnect();
   }
 
@@ -188,11 +313,19 @@ public final class VolumeGroup implements ReplicaListener {
 
   @Override
   public void onResyncNeeded(Replica source, int node) {
-    // There are no other members yet.
+    store.groups().noteResync();
+    LOG.warn(
+        "volume {} (group {}): node {} needs a resync: it lacks entries that are kept no more",
+        volume.name(),
+        id,
+        node);
   }
 
   @Override
   public void onStopped(Replica source, String why) {
+    if (applier != null) {
+      LOG.error("volume {}: its replica on this node stops: {}", volume.name(), why);
+    }
     fail(Status.EIO);
   }
 }

@@ -13,6 +13,7 @@ import io.plinth.log.journal.Journal;
 import io.plinth.log.journal.JournalListener;
 import io.plinth.log.journal.PlantedBug;
 import io.plinth.log.recovery.RecoveryException;
+import io.plinth.log.replication.GroupMembers;
 import io.plinth.log.replication.GroupRecovery;
 import io.plinth.log.replication.Replica;
 import io.plinth.log.replication.Replicator;
@@ -21,6 +22,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Set;
+import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
 import java.util.function.IntConsumer;
 import java.util.zip.CRC32C;
@@ -33,9 +35,6 @@ import org.agrona.collections.Int2ObjectHashMap;
  * the process could take back.
  */
 public final class VolumeStore implements JournalListener, CycleTask {
-  /** The number of this node, as members of groups have it: as yet it is in no cluster. */
-  public static final int NODE = 0;
-
   private static final int READ_BUFFER_BYTES = 64 * 1024;
   // Two of the largest reads at their worst alignment, and what small reads need besides.
   private static final int READ_BUFFERS = 1280;
@@ -53,6 +52,9 @@ public final class VolumeStore implements JournalListener, CycleTask {
   /** Clients' requests completed in one duty cycle from which on a scrub stands back. */
   private static final int BUSY_REQUESTS = 4;
 
+  /** How often those are offered again who wait for others' commits or leaders. */
+  private static final long OFFER_NS = TimeUnit.MILLISECONDS.toNanos(20);
+
   /** How much of the log may be needed at most, so that the cleaner does not work in vain. */
   private static final double FULL = 0.93;
 
@@ -62,7 +64,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
   private final long blocksPerSegment;
   private final Int2ObjectHashMap<LogVolume> volumes = new Int2ObjectHashMap<>();
   private final RequestQueue undurable = new RequestQueue();
-  private final GroupRecovery groups = GroupRecovery.alone(NODE);
+  private final StoreGroups groups;
   private final ArrayDeque<Volume.ReadyListener> waiting = new ArrayDeque<>();
   private final BufferPool readBuffers = new BufferPool(READ_BUFFER_BYTES, READ_BUFFERS);
   private final BlockReads reads;
@@ -85,16 +87,12 @@ public final class VolumeStore implements JournalListener, CycleTask {
   private int highestGroup;
   private LogPoint recoveredPoint = LogPoint.NONE;
   private Journal journal;
-  private Replicator replicator;
-  private boolean clean;
 
   /** Requests wait for a commit, and there was one. */
   private boolean awaitsProgress;
 
   private boolean progressed;
-
-  /** What is begun has to be applied for a checkpoint; nothing more is. */
-  private boolean holdsBack;
+  private long lastOfferNs;
 
   private record DurableTask(long sequence, IntConsumer task) {}
 
@@ -103,10 +101,17 @@ public final class VolumeStore implements JournalListener, CycleTask {
    *
    * @param segmentBytes size of a segment
    * @param segments how many there may be
+   * @param members who has replicas of what is in it
    * @param plantedBugs empty except in tests
    */
-  public VolumeStore(Core core, int segmentBytes, int segments, Set<PlantedBug> plantedBugs) {
+  public VolumeStore(
+      Core core,
+      int segmentBytes,
+      int segments,
+      GroupMembers members,
+      Set<PlantedBug> plantedBugs) {
     this.core = core;
+    this.groups = new StoreGroups(members, plantedBugs.contains(PlantedBug.CHECKPOINT_DROPS_KEPT));
     this.plantedBugs = plantedBugs;
     this.blocksPerSegment = segmentBytes / Volume.BLOCK_BYTES;
     this.maxTrees = Math.min(MOST_TREES, segmentBytes / TREES_PART / CheckpointRoot.MAX_TREE_BYTES);
@@ -139,6 +144,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
 
   /** The records that follow are of this batch. Before {@link #start}. */
   public void recoverBatch(BatchHeader batch, long segmentSequence) {
+    groups.recoverBatch(batch.sequence());
     recoveredPoint = new LogPoint(segmentSequence, batch.sequence(), 0, batch.epochMs());
   }
 
@@ -152,8 +158,19 @@ public final class VolumeStore implements JournalListener, CycleTask {
         journal.active().sequence(), journal.sealedSequence(), index, core.clock().epochMs());
   }
 
-  /** Applies a record found in the log. Before {@link #start}. */
+  /** Returns whether the checkpoint has the effect of the batch that is being recovered. */
+  public boolean isBeforeCut() {
+    return groups.isBeforeCut();
+  }
+
+  /**
+   * Applies a record found in the log, unless the checkpoint has it. Entries of groups with several
+   * members are applied when they are known to be committed. Before {@link #start}.
+   */
   public void recover(RecordHeader record, long payloadPlace) throws RecoveryException {
+    if (groups.isBeforeCut()) {
+      return;
+    }
     int group = record.group();
     switch (record.type()) {
       case RecordHeader.META -> {}
@@ -162,14 +179,15 @@ public final class VolumeStore implements JournalListener, CycleTask {
           space.relocate(group, record.block(i), record.place(i), payloadPlace + i);
         }
       }
-      case RecordHeader.COMMAND -> {
-        highestGroup = Math.max(highestGroup, group);
-        recoverCommand(record);
-      }
       default -> {
         highestGroup = Math.max(highestGroup, group);
         LogVolume volume = volumes.get(group);
-        if (volume != null) {
+        if (!groups.isCommitted(group)) {
+          return;
+        }
+        if (record.type() == RecordHeader.COMMAND) {
+          recoverCommand(record);
+        } else if (volume != null) {
           volume.recover(record, payloadPlace);
         }
       }
@@ -227,10 +245,22 @@ public final class VolumeStore implements JournalListener, CycleTask {
       int group, String name, long sizeBytes, FlushPolicy flushPolicy, BlockIndex index) {
     LogVolume volume = new LogVolume(this, group, name, sizeBytes, flushPolicy, index);
     volumes.put(group, volume);
-    if (journal != null) {
-      volume.group().start(replicator, groups.group(group), clean);
-    }
+    groups.start(volume.group());
     return volume;
+  }
+
+  /**
+   * Makes a volume of which other nodes have replicas too, unless it is here already: empty, and
+   * filled from the log of its group. Its members are those that this store was told.
+   */
+  public LogVolume join(int group, String name, long sizeBytes, FlushPolicy flushPolicy) {
+    LogVolume known = volumes.get(group);
+    if (known != null) {
+      return known;
+    }
+    familyByGroup.put(group, group);
+    long blocks = (sizeBytes + Volume.BLOCK_BYTES - 1) / Volume.BLOCK_BYTES;
+    return restore(group, name, sizeBytes, flushPolicy, new BlockIndex(space, group, blocks));
   }
 
   /** Takes back a volume that a checkpoint has; at start. */
@@ -248,8 +278,17 @@ public final class VolumeStore implements JournalListener, CycleTask {
   }
 
   /** Returns what the log holds of groups, from its checkpoint on; until {@link #start}. */
-  public GroupRecovery groups() {
+  public GroupRecovery recoveredGroups() {
+    return groups.recovery();
+  }
+
+  StoreGroups groups() {
     return groups;
+  }
+
+  /** Returns how often a member was found to lack entries that are kept no more. */
+  public long resyncsNeeded() {
+    return groups.resyncsNeeded();
   }
 
   /**
@@ -264,13 +303,12 @@ public final class VolumeStore implements JournalListener, CycleTask {
       boolean closedInOrder,
       Checkpointer.Superblocks superblocks) {
     journal = openJournal;
-    replicator = ofJournal;
-    clean = closedInOrder;
+    groups.start(openJournal, ofJournal, closedInOrder);
     checkpointer.start(openJournal, superblocks);
     retention.look();
     deadSegments.start(openJournal);
     for (LogVolume volume : volumes()) {
-      volume.group().start(replicator, groups.group(volume.group().id()), clean);
+      groups.start(volume.group());
     }
   }
 
@@ -397,56 +435,17 @@ public final class VolumeStore implements JournalListener, CycleTask {
 
   private void run(
       LogVolume volume, VolumeCommand command, BooleanSupplier allowed, IntConsumer done) {
-    submit(volume, new CommandRequest(command, allowed, done));
-  }
-
-  private void submit(LogVolume volume, CommandRequest request) {
-    // What was begun is not cut off unasked either.
-    if (request.command.kind() == VolumeCommand.Kind.RESIZE && !isApplied(volume)) {
-      awaitReady(() -> submit(volume, request));
-      return;
-    }
-    if (!request.allowed.getAsBoolean()) {
-      return;
-    }
-    if (request.command.kind() == VolumeCommand.Kind.ROLLBACK) {
-      volume.disconnect();
-    }
-    if (!volume.begin(request)) {
-      awaitReady(() -> submit(volume, request));
-    }
-  }
-
-  /** A command on its way through the log. */
-  private static final class CommandRequest extends VolumeRequest {
-    private final BooleanSupplier allowed;
-    private final IntConsumer done;
-
-    CommandRequest(VolumeCommand command, BooleanSupplier allowed, IntConsumer done) {
-      this.command = command;
-      this.allowed = allowed;
-      this.done = done;
-      this.fua = true;
-    }
-
-    @Override
-    protected void onCompleted(int status) {
-      done.accept(status);
-    }
+    new CommandRequest(this, volume, command, allowed, done).submit();
   }
 
   /**
    * Forgets a volume and its snapshots; clients are disconnected, and its pages freed bit by bit.
    */
   public void remove(LogVolume volume) {
-    if (replicator != null) {
-      replicator.settle();
-    }
+    groups.settle();
     volumes.remove(volume.group().id());
     volume.close();
-    if (replicator != null) {
-      volume.group().leave(replicator);
-    }
+    groups.leave(volume.group());
   }
 
   /** Returns the family that a group's blocks belong to, or zero when nothing refers to them. */
@@ -463,7 +462,8 @@ public final class VolumeStore implements JournalListener, CycleTask {
    * is not certain before what was trimmed, deleted or kept as history is freed.
    */
   int judgeRoom(int blocks) {
-    long usable = (journal.limitSegments() - journal.reservedSegments()) * blocksPerSegment;
+    int kept = journal.reservedSegments() + groups.keptSegments();
+    long usable = (journal.limitSegments() - kept) * blocksPerSegment;
     if (space.references().liveBlocks() + blocks <= usable * FULL) {
       return Status.OK;
     }
@@ -518,7 +518,8 @@ public final class VolumeStore implements JournalListener, CycleTask {
     int work = checkpointer.doWork() + cleaner.doWork(nowNs);
     work += scrubber.doWork(nowNs, completedInCycle > BUSY_REQUESTS);
     completedInCycle = 0;
-    work += offerAgain();
+    work += groups.applySome();
+    work += offerAgain(nowNs);
     work += freeSome() + retention.doWork(nowNs);
     if (awaitedReadBuffers > 0 && readBuffers.available() >= awaitedReadBuffers) {
       awaitedReadBuffers = 0;
@@ -528,10 +529,13 @@ public final class VolumeStore implements JournalListener, CycleTask {
     return work;
   }
 
-  private int offerAgain() {
-    if (!progressed) {
+  private int offerAgain(long nowNs) {
+    // A lead that was to be handed over, and is not after all, is told to nobody.
+    boolean overdue = awaitsProgress && groups.isShared() && nowNs - lastOfferNs >= OFFER_NS;
+    if (!progressed && !overdue) {
       return 0;
     }
+    lastOfferNs = nowNs;
     progressed = false;
     awaitsProgress = false;
     notifyReady();
@@ -557,7 +561,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
     if (!volume.group().isBegun(firstBlock, lastBlock)) {
       return true;
     }
-    replicator.settle();
+    groups.settle();
     return !volume.group().isBegun(firstBlock, lastBlock) || later();
   }
 
@@ -568,38 +572,26 @@ public final class VolumeStore implements JournalListener, CycleTask {
 
   /** Seals and commits what can be committed at once. */
   void settle() {
-    replicator.settle();
+    groups.settle();
   }
 
-  /**
-   * Gets all that was begun into the index, and lets nothing more begin until {@link
-   * #endCheckpointCut}: what is before a cut is not replayed.
-   *
-   * @return whether it is so; else to be asked again in the next cycle
-   */
+  /** See {@link StoreGroups#beginCut}. */
   boolean beginCheckpointCut() {
-    holdsBack = true;
-    replicator.settle();
-    for (Replica replica : replicator.replicas()) {
-      if (!replica.isSettled()) {
-        return false;
-      }
-    }
-    return true;
+    return groups.beginCut();
   }
 
   void endCheckpointCut() {
-    holdsBack = false;
+    groups.endCut();
     noteProgress();
   }
 
   boolean isHoldingBack() {
-    return holdsBack;
+    return groups.isHoldingBack();
   }
 
   /** Returns the replicas of all groups of this log. */
   List<Replica> replicas() {
-    return replicator.replicas();
+    return groups.replicas();
   }
 
   private int freeSome() {
@@ -618,12 +610,12 @@ public final class VolumeStore implements JournalListener, CycleTask {
 
   @Override
   public void onAppended(long sequence) {
-    replicator.onAppended(sequence);
+    groups.onAppended(sequence);
   }
 
   @Override
   public void onDurable(long sequence) {
-    replicator.onDurable(sequence);
+    groups.onDurable(sequence);
     while (!undurable.isEmpty() && undurable.peek().awaitedPosition <= sequence) {
       complete(undurable.poll(), Status.OK);
     }
@@ -647,8 +639,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
 
   @Override
   public void onFailed(int status, long sequence) {
-    holdsBack = false;
-    replicator.onFailed(journal.name() + ": " + Status.name(status));
+    groups.onFailed(journal.name() + ": " + Status.name(status));
     while (!undurable.isEmpty()) {
       complete(undurable.poll(), Status.EIO);
     }
@@ -677,6 +668,10 @@ public final class VolumeStore implements JournalListener, CycleTask {
 
   IndexSpace space() {
     return space;
+  }
+
+  int segmentBytes() {
+    return (int) blocksPerSegment * Volume.BLOCK_BYTES;
   }
 
   long blocksPerSegment() {

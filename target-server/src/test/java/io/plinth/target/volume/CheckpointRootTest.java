@@ -13,15 +13,19 @@ import org.junit.jupiter.api.Test;
 /** The description of a checkpoint, byte for byte as {@link CheckpointRoot} draws it. */
 class CheckpointRootTest {
   private static final int VERSION_AT = 8;
-  private static final int FIRST_LEARNER_AT = 105;
+  private static final int APPLIED_AT = 60;
+  private static final int FIRST_LEARNER_AT = 121;
 
   private static byte[] description() {
     ByteBuffer out = ByteBuffer.allocate(512).order(ByteOrder.LITTLE_ENDIAN);
-    out.put("PLNCHKPT".getBytes(StandardCharsets.US_ASCII)).putInt(3).putInt(77);
-    // No block of the page table; group 9 is the highest one; one family.
-    out.putInt(0).putInt(9).putInt(1).putInt(5).putInt(5);
-    // Group 5: entry 1000 of term 7, epoch 6; term 8, vote 2, recovering, boot id.
-    out.putInt(1).putInt(5).putLong(1000).putLong(7).putLong(6);
+    out.put("PLNCHKPT".getBytes(StandardCharsets.US_ASCII)).putInt(4).putInt(77);
+    // No block of the page table; batch 4711 is the first after the cut; group 9 is the highest
+    // one;
+    // one family.
+    out.putInt(0).putLong(4711).putInt(9).putInt(1).putInt(5).putInt(5);
+    // Group 5: kept after entry 1000 of term 7, epoch 6, applied up to 1003; term 8, vote 2,
+    // recovering, boot id.
+    out.putInt(1).putInt(5).putLong(1000).putLong(1003).putLong(7).putLong(6);
     out.putLong(8).putInt(2).put((byte) 1).putLong(0x1122334455667788L);
     out.putInt(2).putInt(0).putInt(2).putInt(1).putInt(3);
     // Volume 5.
@@ -42,10 +46,12 @@ class CheckpointRootTest {
   @Test
   void groupsAndVolumesAreWhatWasWritten() throws IndexException {
     CheckpointRoot root = CheckpointRoot.decode(description());
+    assertThat(root.cutSequence()).isEqualTo(4711);
     assertThat(root.groups()).hasSize(1);
     GroupState group = root.groups().get(0);
     assertThat(group.group()).isEqualTo(5);
     assertThat(group.index()).isEqualTo(1000);
+    assertThat(group.applied()).isEqualTo(1003);
     assertThat(group.entryTerm()).isEqualTo(7);
     assertThat(group.epoch()).isEqualTo(6);
     assertThat(group.term()).isEqualTo(8);
@@ -68,7 +74,7 @@ class CheckpointRootTest {
   @Test
   void anotherVersionIsRefused() {
     byte[] bytes = description();
-    bytes[VERSION_AT] = 2;
+    bytes[VERSION_AT] = 3;
     assertThatThrownBy(() -> CheckpointRoot.decode(bytes))
         .isInstanceOf(IndexException.class)
         .hasMessage("it is not one of this version");
@@ -84,6 +90,16 @@ class CheckpointRootTest {
           .isInstanceOf(IndexException.class)
           .hasMessage("it is cut short");
     }
+  }
+
+  @Test
+  void aGroupThatHasAppliedLessThanItHasForgottenIsRefused() {
+    byte[] bytes = description();
+    assertThat(bytes[APPLIED_AT]).isEqualTo((byte) (1003 & 0xFF));
+    bytes[APPLIED_AT] = (byte) (999 & 0xFF);
+    assertThatThrownBy(() -> CheckpointRoot.decode(bytes))
+        .isInstanceOf(IndexException.class)
+        .hasMessage("the entries of group 5 make no sense");
   }
 
   @Test

@@ -19,8 +19,19 @@ class PlantedBugsSimTest {
   @ParameterizedTest
   @EnumSource(
       mode = EnumSource.Mode.EXCLUDE,
-      // What needs scrubs and restores: see ScrubSimTest and RestoreSimTest.
-      names = {"SCRUB_SKIPS_UNREADABLE", "SCRUB_REPORTS_DEAD", "RESTORE_FORGETS_UNMAP"})
+      // What needs scrubs, restores and groups with members: see ScrubSimTest, RestoreSimTest and
+      // StoreGroupSimTest.
+      names = {
+        "SCRUB_SKIPS_UNREADABLE",
+        "SCRUB_REPORTS_DEAD",
+        "RESTORE_FORGETS_UNMAP",
+        "APPLY_BEFORE_COMMIT",
+        "APPLY_SKIPS_ENTRY",
+        "APPLY_TORN_REQUEST",
+        "READ_AS_DEPOSED",
+        "REPLAY_SKIPS_KEPT",
+        "CHECKPOINT_DROPS_KEPT"
+      })
   void everyPlantedBugIsCaught(PlantedBug bug) {
     for (long seed = 1; seed <= SEEDS; seed++) {
       try {

@@ -1,0 +1,51 @@
+package io.plinth.target.node;
+
+import io.plinth.engine.api.Dialler;
+import io.plinth.log.replication.GroupMembers;
+import io.plinth.log.replication.Replicator;
+import java.util.List;
+import java.util.Optional;
+import java.util.UUID;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
+
+/**
+ * The other nodes of a cluster, as a log of this node sees them.
+ *
+ * @param cluster what all of them belong to; empty for the node by itself
+ * @param members who has replicas of what is in the log
+ * @param peers the logs that have the other replicas
+ * @param dialler makes connections to them
+ * @param tickNs the unit of time of groups
+ * @param accepts told when the log may be spoken to: what connects is for the replicator
+ */
+public record NodePeers(
+    Optional<UUID> cluster,
+    GroupMembers members,
+    List<Peer> peers,
+    Dialler dialler,
+    long tickNs,
+    Consumer<Replicator> accepts) {
+  /** With the default timeouts a group elects within half a second. */
+  private static final long TICK_NS = TimeUnit.MILLISECONDS.toNanos(20);
+
+  /**
+   * A log of another node.
+   *
+   * @param node its number
+   * @param core the number of the log there
+   * @param address where it listens
+   */
+  public record Peer(int node, int core, String address) {}
+
+  /** Returns those of a node that is in no cluster. */
+  public static NodePeers none() {
+    return new NodePeers(
+        Optional.empty(),
+        GroupMembers.alone(),
+        List.of(),
+        (address, connector) -> false,
+        TICK_NS,
+        replicator -> {});
+  }
+}

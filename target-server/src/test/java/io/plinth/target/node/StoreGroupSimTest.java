@@ -1,0 +1,115 @@
+package io.plinth.target.node;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.fail;
+
+import io.plinth.log.journal.PlantedBug;
+import java.util.EnumSet;
+import java.util.Set;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/**
+ * Random runs of three nodes that have replicas of the same volumes. {@code -Dplinth.stores.seed=N}
+ * replays one, {@code -Dplinth.stores.seeds=N} runs so many.
+ */
+@Timeout(600)
+class StoreGroupSimTest {
+  private static final int MAX_SEEDS = 500;
+  private static final int SEEDS = 100;
+  private static final long DURATION_NS = 1_000_000_000L;
+
+  @Test
+  void whatVolumesPromiseHoldsOverThreeNodes() {
+    int first = Integer.getInteger("plinth.stores.seed", 1);
+    int count =
+        System.getProperty("plinth.stores.seed") == null
+            ? Integer.getInteger("plinth.stores.seeds", SEEDS)
+            : 1;
+    long acknowledged = 0;
+    long reads = 0;
+    long refused = 0;
+    long unknown = 0;
+    long flushes = 0;
+    long powerCuts = 0;
+    long checkpoints = 0;
+    long cleaned = 0;
+    long snapshots = 0;
+    long resyncs = 0;
+    for (int seed = first; seed < first + count; seed++) {
+      StoreGroupSim sim = run(seed, Set.of());
+      acknowledged += sim.acknowledged;
+      reads += sim.reads;
+      refused += sim.refused;
+      unknown += sim.unknown;
+      flushes += sim.flushes;
+      powerCuts += sim.powerCuts;
+      checkpoints += sim.checkpoints;
+      cleaned += sim.cleaned;
+      snapshots += sim.snapshots;
+      resyncs += sim.resyncs;
+    }
+    System.out.printf(
+        "%d seeds: %d changes acknowledged, %d reads, %d refused, %d of unknown outcome, %d flushes,"
+            + " %d snapshots, %d power cuts, %d checkpoints, %d segments cleaned, %d runs ended by a"
+            + " resync%n",
+        count,
+        acknowledged,
+        reads,
+        refused,
+        unknown,
+        flushes,
+        snapshots,
+        powerCuts,
+        checkpoints,
+        cleaned,
+        resyncs);
+    if (count >= SEEDS) {
+      assertThat(acknowledged).isGreaterThan(count * 100L);
+      assertThat(reads).isGreaterThan(count * 50L);
+      assertThat(refused).isGreaterThan(count);
+      assertThat(unknown).isGreaterThan(count);
+      assertThat(flushes).isGreaterThan(count);
+      assertThat(powerCuts).isGreaterThan(count);
+      assertThat(checkpoints).isGreaterThan(count);
+      assertThat(cleaned).isPositive();
+      assertThat(snapshots).isGreaterThan(count);
+      assertThat(resyncs).isLessThan(count / 10);
+    }
+  }
+
+  /** Each mistake is found, or the checks are worth nothing. */
+  @ParameterizedTest
+  @EnumSource(
+      mode = EnumSource.Mode.INCLUDE,
+      names = {
+        "APPLY_BEFORE_COMMIT",
+        "APPLY_SKIPS_ENTRY",
+        "READ_AS_DEPOSED",
+        "REPLAY_SKIPS_KEPT",
+        "CHECKPOINT_DROPS_KEPT"
+      })
+  void mistakesAreFound(PlantedBug bug) {
+    for (int seed = 1; seed <= MAX_SEEDS; seed++) {
+      try {
+        StoreGroupSim _ = run(seed, EnumSet.of(bug));
+      } catch (StoreGroupSim.Violation e) {
+        System.out.printf("%s is found by %s%n", bug, e.getMessage().lines().findFirst().get());
+        return;
+      }
+    }
+    fail("%s is not found within %d seeds", bug, MAX_SEEDS);
+  }
+
+  private static StoreGroupSim run(int seed, Set<PlantedBug> bugs) {
+    StoreGroupSim sim = new StoreGroupSim(seed, bugs);
+    try {
+      sim.run(DURATION_NS);
+    } finally {
+      sim.free();
+    }
+    return sim;
+  }
+}

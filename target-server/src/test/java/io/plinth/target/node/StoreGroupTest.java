@@ -1,0 +1,395 @@
+package io.plinth.target.node;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.plinth.engine.api.Status;
+import io.plinth.engine.memory.NativeMemory;
+import io.plinth.engine.sim.SimNetwork;
+import io.plinth.engine.sim.SimRandom;
+import io.plinth.log.journal.PlantedBug;
+import io.plinth.log.recovery.RecoveryException;
+import io.plinth.log.replication.Replica;
+import io.plinth.log.wire.EntryBody;
+import io.plinth.target.volume.Operation;
+import io.plinth.target.volume.SnapshotVolume;
+import io.plinth.target.volume.Volume;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+import java.util.function.BooleanSupplier;
+import java.util.function.Consumer;
+import java.util.function.IntConsumer;
+import org.agrona.UnsafeApi;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+/** What three nodes with replicas of a volume do in single situations; by chance: StoreGroupSim. */
+@Timeout(60)
+class StoreGroupTest {
+  private static final long STEP_NS = 100_000;
+  private static final int LIMIT = 100_000;
+  private static final int CELLS_PER_WRITE = 128;
+
+  private final SimRandom random = new SimRandom(7);
+  private final SimNetwork network = new SimNetwork(random);
+  private final List<StoreNode> nodes = new ArrayList<>();
+  private final NativeMemory memory = NativeMemory.reserve(1 << 20);
+  private StoreNode leader;
+  private long nextNumber = 1;
+
+  @BeforeEach
+  void begin() throws RecoveryException {
+    begin(32, Set.of());
+  }
+
+  private void begin(int segments, Set<PlantedBug> bugs) throws RecoveryException {
+    nodes.stream().filter(node -> node.up).forEach(StoreNode::kill);
+    nodes.forEach(StoreNode::free);
+    nodes.clear();
+    network.heal();
+    for (int number = 1; number <= StoreNode.NODES; number++) {
+      StoreNode node = new StoreNode(number, network, random, 1, segments, bugs);
+      node.residentBytes = StoreNode.SEGMENT_BYTES;
+      nodes.add(node);
+      node.start();
+    }
+    awaitLeader();
+  }
+
+  @AfterEach
+  void end() {
+    nodes.forEach(StoreNode::free);
+    memory.close();
+  }
+
+  private void awaitLeader() {
+    leader = null;
+    await(() -> {
+      for (StoreNode node : nodes) {
+        leader = node.isOpen() && node.volume(1).group().leads() ? node : leader;
+      }
+      return leader != null && run(leader, Operation.READ, 0, 1) == Status.OK;
+    });
+  }
+
+  private void step() {
+    network.advance(STEP_NS);
+    nodes.forEach(node -> node.cycle(STEP_NS));
+  }
+
+  private void await(BooleanSupplier condition) {
+    for (int i = 0; i < LIMIT; i++) {
+      if (condition.getAsBoolean()) {
+        return;
+      }
+      step();
+    }
+    throw new AssertionError("what was waited for has not come");
+  }
+
+  private StoreRequest request(StoreNode node, Operation operation, int first, int cells) {
+    CellHistory.Change change = new CellHistory.Change(nextNumber, nextNumber, first, cells, 0);
+    nextNumber++;
+    return new StoreRequest(
+        node, 1, operation, first, cells, change, 0, memory, (done, result) -> {});
+  }
+
+  /** Sends a request and waits; returns its status. */
+  private int run(StoreNode node, Operation operation, int first, int cells) {
+    return run(node, node.volume(1), operation, first, cells);
+  }
+
+  private int run(StoreNode node, Volume volume, Operation operation, int first, int cells) {
+    int[] status = {1};
+    CellHistory.Change change = new CellHistory.Change(nextNumber, nextNumber, first, cells, 0);
+    nextNumber++;
+    StoreRequest request =
+        new StoreRequest(
+            node,
+            1,
+            operation,
+            first,
+            cells,
+            change,
+            0,
+            memory,
+            (done, result) -> {
+              status[0] = result;
+              done.data.releaseAll();
+            });
+    boolean _ = node.core.execute(() -> request.submitTo(volume));
+    await(() -> request.done);
+    return status[0];
+  }
+
+  private StoreNode follower() {
+    return nodes.get(leader.number % nodes.size());
+  }
+
+  private Replica replica(StoreNode node) {
+    return node.volume(1).group().replica();
+  }
+
+  private void awaitApplied(StoreNode node) {
+    await(() ->
+        node.isOpen() && node.volume(1).group().appliedIndex() == replica(leader).lastIndex());
+  }
+
+  private void isolate(StoreNode node) {
+    for (StoreNode peer : nodes) {
+      network.block(node.number, peer.number);
+      network.block(peer.number, node.number);
+    }
+  }
+
+  @Test
+  void whoDoesNotLeadSaysWhoDoesAndThatNothingHasHappened() {
+    StoreNode follower = follower();
+    for (Operation operation : List.of(Operation.WRITE, Operation.READ, Operation.FLUSH)) {
+      assertThat(run(follower, operation, 0, 1)).as("%s", operation).isEqualTo(Status.EREMOTE);
+    }
+    assertThat(follower.volume(1).group().leader()).isEqualTo(leader.number);
+    assertThat(run(leader, Operation.WRITE, 0, 1)).isEqualTo(Status.OK);
+  }
+
+  /** G8: whatever is kept for a member that is away, and however little room there is. */
+  @Test
+  void aFullLogRefusesDataAndIsFreedByDeletions() throws RecoveryException {
+    begin(14, Set.of());
+    StoreNode away = follower();
+    away.kill();
+    int status = Status.OK;
+    int snapshots = 0;
+    for (int round = 0; status == Status.OK; round++) {
+      assertThat(round).isLessThan(20);
+      for (int i = 0; i < 6 && status == Status.OK; i++) {
+        status = run(leader, Operation.WRITE, i * CELLS_PER_WRITE, CELLS_PER_WRITE);
+      }
+      if (status == Status.OK) {
+        int number = snapshots++;
+        assertThat(
+                command(done ->
+                    leader.store().snapshot(leader.volume(1), "s" + number, () -> true, done)))
+            .isEqualTo(Status.OK);
+      }
+    }
+    assertThat(status).isEqualTo(Status.ENOSPC);
+    assertThat(snapshots).isPositive();
+    assertThat(run(leader, Operation.READ, 0, CELLS_PER_WRITE)).isEqualTo(Status.OK);
+    assertThat(run(leader, Operation.TRIM, 0, CELLS_PER_WRITE)).isEqualTo(Status.OK);
+    assertThat(run(leader, Operation.FLUSH, 0, 0)).isEqualTo(Status.OK);
+    for (int i = 0; i < snapshots; i++) {
+      int number = i;
+      assertThat(
+              command(done ->
+                  leader.store().deleteSnapshot(leader.volume(1), "s" + number, () -> true, done)))
+          .isEqualTo(Status.OK);
+    }
+    for (int i = 0; i < 60; i++) {
+      int first = i % 6 * CELLS_PER_WRITE;
+      assertThat(run(leader, Operation.WRITE, first, CELLS_PER_WRITE))
+          .as("write %d", i)
+          .isEqualTo(Status.OK);
+    }
+    assertThat(leader.store().checkpointer().completed()).isPositive();
+    // So much was written since that nobody keeps what the third one lacks.
+    away.start();
+    await(() -> leader.store().resyncsNeeded() == 1);
+    assertThat(run(leader, Operation.WRITE, 0, 1)).isEqualTo(Status.OK);
+  }
+
+  private int command(Consumer<IntConsumer> begin) {
+    int[] status = {1};
+    begin.accept(result -> status[0] = result);
+    await(() -> status[0] != 1);
+    return status[0];
+  }
+
+  /** A leader that dies may leave a part of a request to those who go on. */
+  @Test
+  void aRequestOfWhichANewLeaderHasOnlyAPartHasNoEffect() throws RecoveryException {
+    assertThat(cellsAfterATornRequest(Set.of())).doesNotContain(0L);
+    assertThat(cellsAfterATornRequest(Set.of(PlantedBug.APPLY_TORN_REQUEST))).contains(0L);
+  }
+
+  /** Where a frame ends depends on what else is on its way: tries until that is in the request. */
+  private long[] cellsAfterATornRequest(Set<PlantedBug> bugs) throws RecoveryException {
+    for (int before = 1; before < 200; before++) {
+      begin(32, bugs);
+      assertThat(run(leader, Operation.WRITE, 0, CELLS_PER_WRITE)).isEqualTo(Status.OK);
+      nodes.forEach(this::awaitApplied);
+      StoreNode heir = follower();
+      if (leavesPart(heir, before)) {
+        leader.kill();
+        network.heal();
+        awaitLeader();
+        assertThat(leader).isSameAs(heir);
+        return cells(heir, heir.volume(1));
+      }
+    }
+    throw new AssertionError("no request was torn");
+  }
+
+  /** Returns whether one member has some entries of a request and not the others. */
+  private boolean leavesPart(StoreNode heir, int before) {
+    nodes.stream().filter(node -> node != heir && node != leader).forEach(this::isolate);
+    for (int i = 0; i < before; i++) {
+      request(leader, Operation.WRITE, 2 * CELLS_PER_WRITE, 2).send();
+    }
+    request(leader, Operation.WRITE_ZEROES, 21, 18).send();
+    long first = replica(leader).lastIndex() + before + 1;
+    await(() -> replica(heir).lastIndex() >= first);
+    assertThat(replica(leader).lastIndex()).isEqualTo(first + 2);
+    return replica(heir).lastIndex() < first + 2;
+  }
+
+  private long[] cells(StoreNode node, Volume volume) {
+    long[][] values = new long[1][];
+    StoreRequest read =
+        new StoreRequest(
+            node,
+            1,
+            Operation.READ,
+            0,
+            CELLS_PER_WRITE,
+            null,
+            0,
+            memory,
+            (done, status) -> values[0] = done.takeValues());
+    boolean _ = node.core.execute(() -> read.submitTo(volume));
+    await(() -> read.done);
+    return values[0];
+  }
+
+  /** And its requests are not answered as if they had been done. */
+  @Test
+  void whoIsCutOffLeadsNoMoreAndDoesNotKnowWhatBecameOfItsRequests() {
+    isolate(leader);
+    StoreRequest write = request(leader, Operation.WRITE, 0, 1);
+    write.send();
+    StoreNode deposed = leader;
+    await(() -> !deposed.volume(1).group().leads());
+    assertThat(write.done).isTrue();
+    assertThat(deposed.volume(1).group().leader()).isEqualTo(Replica.NO_NODE);
+    assertThat(run(deposed, Operation.READ, 0, 1)).isEqualTo(Status.EREMOTE);
+  }
+
+  /** The cut of a checkpoint waits for nobody; what it does not have is found again. */
+  @Test
+  void aCheckpointDoesNotWaitForCommitsAndLosesNothing() throws RecoveryException {
+    StoreNode follower = follower();
+    for (int i = 0; i < 5; i++) {
+      assertThat(run(leader, Operation.WRITE, i * CELLS_PER_WRITE, CELLS_PER_WRITE))
+          .isEqualTo(Status.OK);
+    }
+    awaitApplied(follower);
+    long last = replica(leader).lastIndex();
+    isolate(leader);
+    StoreRequest write = request(leader, Operation.WRITE, 0, 1);
+    write.send();
+    await(() -> replica(leader).lastIndex() == last + 1);
+    assertThat(leader.volume(1).group().appliedIndex()).isEqualTo(last);
+    int[] status = {1};
+    leader.store().checkpointer().request(result -> status[0] = result);
+    await(() -> status[0] != 1);
+    assertThat(status[0]).isEqualTo(Status.OK);
+    nodes.forEach(StoreNode::kill);
+    leader.start();
+    await(leader::isHealthy);
+    assertThat(leader.volume(1).group().appliedIndex()).isEqualTo(last);
+    assertThat(replica(leader).lastIndex()).isEqualTo(last + 1);
+    network.heal();
+    for (StoreNode node : nodes) {
+      if (!node.up) {
+        node.start();
+      }
+    }
+    awaitLeader();
+    nodes.forEach(this::awaitApplied);
+  }
+
+  /** Its log is whole when it starts, and rots before what it holds is known to be committed. */
+  @Test
+  void aRecordThatRotsBeforeItIsAppliedStopsThatReplicaAndNoOther() throws RecoveryException {
+    StoreNode victim = restartApart();
+    EntryBody body = coldEntry(victim);
+    disk(victim, body.position + 24);
+    network.heal();
+    await(() -> victim.volume(1).group().isStopped());
+    assertThat(run(victim, Operation.READ, 0, 1)).isEqualTo(Status.EIO);
+    assertThat(run(leader, Operation.WRITE, 0, 1)).isEqualTo(Status.OK);
+    // What it has is given up with the next checkpoint, and the log of the group fills it again.
+    assertThat(command(done -> victim.store().checkpointer().request(done))).isEqualTo(Status.OK);
+    victim.kill();
+    victim.start();
+    await(victim::isHealthy);
+    awaitApplied(victim);
+    int status = command(done -> leader.store().snapshot(leader.volume(1), "s", () -> true, done));
+    assertThat(status).isEqualTo(Status.OK);
+    awaitApplied(victim);
+    assertThat(cells(victim, victim.volume(1).snapshot("s")))
+        .isEqualTo(cells(leader, leader.volume(1).snapshot("s")));
+  }
+
+  @Test
+  void payloadThatRotsBeforeItIsAppliedFailsReads() throws RecoveryException {
+    StoreNode victim = restartApart();
+    EntryBody body = coldEntry(victim);
+    disk(victim, body.place * Volume.BLOCK_BYTES + 99);
+    network.heal();
+    awaitApplied(victim);
+    int[] status = {1};
+    leader.store().snapshot(leader.volume(1), "s", () -> true, result -> status[0] = result);
+    await(() -> status[0] != 1);
+    awaitApplied(victim);
+    SnapshotVolume snapshot = victim.volume(1).snapshot("s");
+    int cell = (int) body.firstBlock * 2;
+    int other = (cell + 2 * CELLS_PER_WRITE) % (6 * CELLS_PER_WRITE);
+    assertThat(run(victim, snapshot, Operation.READ, cell, 1)).isEqualTo(Status.EIO);
+    assertThat(run(victim, snapshot, Operation.READ, other, 1)).isEqualTo(Status.OK);
+  }
+
+  /**
+   * A follower starts again with entries that it does not know to be committed, most of them cold.
+   */
+  private StoreNode restartApart() throws RecoveryException {
+    StoreNode victim = follower();
+    for (int i = 0; i < 8; i++) {
+      int first = i % 6 * CELLS_PER_WRITE;
+      assertThat(run(leader, Operation.WRITE, first, CELLS_PER_WRITE)).isEqualTo(Status.OK);
+    }
+    awaitApplied(victim);
+    victim.kill();
+    isolate(victim);
+    victim.start();
+    await(victim::isHealthy);
+    assertThat(victim.volume(1).group().appliedIndex()).isZero();
+    return victim;
+  }
+
+  /** Returns the record and the payload of the newest entry that is not in memory. */
+  private EntryBody coldEntry(StoreNode node) {
+    EntryBody body = new EntryBody();
+    for (long index = replica(node).lastIndex(); index > 0; index--) {
+      if (!replica(node).describe(index, body) && body.position > 0) {
+        long position = body.position;
+        long place = body.place;
+        long at = position % StoreNode.SEGMENT_BYTES;
+        int slot = (int) (position / StoreNode.SEGMENT_BYTES);
+        long firstBlock = UnsafeApi.getLong(node.disk.content(slot).address() + at + 24);
+        body.place = place;
+        body.firstBlock = firstBlock;
+        return body;
+      }
+    }
+    throw new AssertionError("all is in memory");
+  }
+
+  /** Flips a bit that memory does not hide. */
+  private static void disk(StoreNode node, long position) {
+    node.disk.rotBit(
+        (int) (position / StoreNode.SEGMENT_BYTES), (int) (position % StoreNode.SEGMENT_BYTES), 3);
+  }
+}

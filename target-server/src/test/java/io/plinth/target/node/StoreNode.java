@@ -1,0 +1,235 @@
+package io.plinth.target.node;
+
+import io.plinth.engine.sim.SimCore;
+import io.plinth.engine.sim.SimDisk;
+import io.plinth.engine.sim.SimHost;
+import io.plinth.engine.sim.SimLogStorage;
+import io.plinth.engine.sim.SimNetwork;
+import io.plinth.engine.sim.SimRandom;
+import io.plinth.log.format.BatchHeader;
+import io.plinth.log.format.RecordHeader;
+import io.plinth.log.journal.PlantedBug;
+import io.plinth.log.recovery.RecoveryException;
+import io.plinth.log.replication.GroupMembers;
+import io.plinth.log.replication.Replica;
+import io.plinth.log.replication.Replicator;
+import io.plinth.target.volume.FlushPolicy;
+import io.plinth.target.volume.LogVolume;
+import io.plinth.target.volume.Scrubber;
+import io.plinth.target.volume.VolumeStore;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
+
+/**
+ * A simulated machine with one real log and the volumes of a cluster of three, which can be killed,
+ * lose its power, sleep, and be started again.
+ */
+final class StoreNode {
+  static final int NODES = 3;
+  static final int SEGMENT_BYTES = 1 << 20;
+  static final long VOLUME_BYTES = 400 * 4096;
+  static final long TICK_NS = 2_000_000;
+  private static final UUID CLUSTER = new UUID(77, 78);
+  private static final int SPARE_SEGMENTS = 2;
+
+  final int number;
+  final SimDisk disk;
+  private final SimNetwork network;
+  private final SimRandom random;
+  private final int volumes;
+  private final Set<PlantedBug> bugs;
+  private UUID bootId = new UUID(1, 1);
+  private NodeLog log;
+  private CompletableFuture<Void> opened;
+  SimCore core;
+  private SimHost host;
+  SimLogStorage storage;
+  boolean up;
+  int life;
+  int slowSyncNs;
+  int slowReadNs;
+  long residentBytes = 1 << 30;
+  private long pausedNs;
+  private long sleptNs;
+
+  StoreNode(
+      int number,
+      SimNetwork network,
+      SimRandom random,
+      int volumes,
+      int segments,
+      Set<PlantedBug> bugs) {
+    this.number = number;
+    this.disk = new SimDisk(SEGMENT_BYTES, segments);
+    this.network = network;
+    this.random = random;
+    this.volumes = volumes;
+    this.bugs = bugs;
+  }
+
+  void start() throws RecoveryException {
+    life++;
+    core = new SimCore(0, core == null ? 0 : core.epochMs());
+    host = network.attach(number, core);
+    storage = new SimLogStorage(disk, core, random);
+    storage.slowSyncs(slowSyncNs);
+    storage.slowReads(slowReadNs);
+    int[] nodes = new int[NODES];
+    List<NodePeers.Peer> others = new ArrayList<>();
+    for (int i = 0; i < NODES; i++) {
+      nodes[i] = i + 1;
+      if (nodes[i] != number) {
+        others.add(new NodePeers.Peer(nodes[i], 0, "node-" + nodes[i]));
+      }
+    }
+    NodePeers peers =
+        new NodePeers(
+            Optional.of(CLUSTER),
+            new GroupMembers(number, group -> nodes),
+            others,
+            host,
+            TICK_NS,
+            replicator -> {
+              Object _ = host.listen("node-" + number, replicator::accept);
+            });
+    log = new NodeLog(new LogResources("node-" + number, core, storage), peers, bugs);
+    NodeSettings settings =
+        new NodeSettings(
+            bootId,
+            residentBytes,
+            SPARE_SEGMENTS,
+            0,
+            Scrubber.Settings.OFF,
+            Optional.empty(),
+            bugs);
+    up = true;
+    opened = log.open(settings, random, new UUID(0, number), new Content());
+  }
+
+  /** What is in the log: volumes with members, and nothing else. */
+  private final class Content implements NodeLog.LogContent {
+    @Override
+    public void onCheckpoint(byte[] extension) {}
+
+    @Override
+    public void onBatch(BatchHeader batch, long segmentSequence) {
+      log.store().recoverBatch(batch, segmentSequence);
+    }
+
+    @Override
+    public void onPosition(long position) {
+      log.store().recoveredGroups().onPosition(position);
+    }
+
+    @Override
+    public void onRecord(RecordHeader record, long payloadPlace) throws RecoveryException {
+      log.store().recoveredGroups().onRecord(record, payloadPlace);
+      log.store().recover(record, payloadPlace);
+    }
+
+    @Override
+    public void onRecovered() {
+      for (int group = 1; group <= volumes; group++) {
+        FlushPolicy policy = group == 2 ? FlushPolicy.ALWAYS : FlushPolicy.FLUSH;
+        LogVolume _ = log.store().join(group, "v" + group, VOLUME_BYTES, policy);
+      }
+    }
+
+    @Override
+    public void onOpened(Replicator replicator, boolean clean) {}
+
+    @Override
+    public boolean isSettled() {
+      return true;
+    }
+
+    @Override
+    public byte[] extension() {
+      return new byte[0];
+    }
+
+    @Override
+    public int settingsBytes() {
+      return 0;
+    }
+  }
+
+  /** Returns whether the log is open. */
+  boolean isOpen() {
+    return up && opened.isDone();
+  }
+
+  VolumeStore store() {
+    return log.store();
+  }
+
+  LogVolume volume(int group) {
+    return log.store().volume(group);
+  }
+
+  /** Returns whether the node takes part in all groups, and has lost nothing that it promised. */
+  boolean isHealthy() {
+    if (!isOpen()) {
+      return false;
+    }
+    for (int group = 1; group <= volumes; group++) {
+      Replica replica = volume(group).group().replica();
+      if (!replica.isRunning() || replica.isRecovering()) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  void kill() {
+    host.crash(false);
+    down();
+  }
+
+  void losePower() {
+    host.crash(true);
+    down();
+    disk.losePower(random);
+    bootId = new UUID(random.nextLong(), random.nextLong());
+  }
+
+  private void down() {
+    up = false;
+    pausedNs = 0;
+    sleptNs = 0;
+    log.free();
+  }
+
+  void free() {
+    if (up) {
+      log.free();
+    }
+    disk.close();
+  }
+
+  /** Lets the core not run for a while; its clock goes on. */
+  void pause(long durationNs) {
+    pausedNs = durationNs;
+  }
+
+  boolean isPaused() {
+    return pausedNs > 0;
+  }
+
+  void cycle(long stepNs) {
+    if (!up) {
+      return;
+    }
+    if (pausedNs > 0) {
+      pausedNs -= stepNs;
+      sleptNs += stepNs;
+    } else {
+      core.cycle(stepNs + sleptNs);
+      sleptNs = 0;
+    }
+  }
+}
