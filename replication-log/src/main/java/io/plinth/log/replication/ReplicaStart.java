@@ -13,7 +13,7 @@ import io.plinth.raft.core.RaftConfig;
 public record ReplicaStart(RaftConfig config, RecoveredGroup recovered, boolean clean) {
   /** Appended on a majority is committed; what asks for durability waits for that beside it. */
   private static final RaftConfig DEFAULT =
-      new RaftConfig(10, 2, AckPolicy.APPENDED, 64, 256, 8L << 20, 1 << 16, 16, 20);
+      new RaftConfig(10, 2, AckPolicy.APPENDED, 64, 256, 8L << 20, 1 << 16, 16, 20, 50);
 
   /** Returns a start of a group as nodes have them. */
   public static ReplicaStart of(RecoveredGroup recovered, boolean clean) {
