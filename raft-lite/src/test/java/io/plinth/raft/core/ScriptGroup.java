@@ -48,7 +48,10 @@ final class ScriptGroup {
           }
         }
       }
-      case "quiet-after" -> quietTicks = a;
+      case "quiet-after" -> {
+        quietTicks = a;
+        config = config.withQuietTicks(a);
+      }
       case "away", "back" -> {
         node(a).core.onNode(b, words[0].equals("back"));
         drain(node(a));

@@ -385,15 +385,14 @@ public final class Replicator implements PeerListener {
 
   /** Counts the ticks that have passed, also those that this core slept through. */
   long passTime() {
-    if (!peers.isEmpty()) {
-      long passed = (core.clock().nowNs() - lastTickNs) / tickNs;
-      if (passed > 0 && has(ReplicationBug.SLEEP_NOT_COUNTED)) {
-        lastTickNs = core.clock().nowNs();
-        ticks++;
-      } else {
-        lastTickNs += passed * tickNs;
-        ticks += passed;
-      }
+    if (peers.isEmpty()) {
+      return ticks;
+    }
+    long nowNs = core.clock().nowNs();
+    if (nowNs - lastTickNs >= tickNs) {
+      long passed = has(ReplicationBug.SLEEP_NOT_COUNTED) ? 1 : (nowNs - lastTickNs) / tickNs;
+      ticks += passed;
+      lastTickNs = has(ReplicationBug.SLEEP_NOT_COUNTED) ? nowNs : lastTickNs + passed * tickNs;
     }
     return ticks;
   }

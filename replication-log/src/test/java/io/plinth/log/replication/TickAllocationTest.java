@@ -23,7 +23,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
 /** Garbage of the time that passes for replicas of many groups, whose peers can't be reached. */
-class TickAllocationTest implements JournalListener, ReplicaListener {
+class TickAllocationTest implements JournalListener {
   private static final int GROUPS = 300;
   private static final long TICK_NS = 1_000_000;
   private static final long STEP_NS = TICK_NS / 2;
@@ -69,7 +69,8 @@ class TickAllocationTest implements JournalListener, ReplicaListener {
     for (int group = 0; group < GROUPS; group++) {
       GroupState first = GroupState.first(group, Membership.of(1, 2, 3));
       Replica _ =
-          replicator.add(group, new ReplicaStart(config, new RecoveredGroup(first, 1), true), this);
+          replicator.add(
+              group, new ReplicaStart(config, new RecoveredGroup(first, 1), true), new Unheard());
     }
     replicator.start();
     for (int i = 0; replicator.awakeCount() < GROUPS; i++) {
@@ -124,31 +125,4 @@ class TickAllocationTest implements JournalListener, ReplicaListener {
   public void onFailed(int status, long sequence) {
     throw new IllegalStateException("failed with " + status);
   }
-
-  @Override
-  public void onRole(Replica replica, boolean leads, long term, int leader) {}
-
-  @Override
-  public void onCommitted(Replica replica, long from, long to) {}
-
-  @Override
-  public void onFlushed(Replica replica, long index) {}
-
-  @Override
-  public void onReadGranted(Replica replica, long id, long index) {}
-
-  @Override
-  public void onReadRefused(Replica replica, long id) {}
-
-  @Override
-  public void onCommittedLost(Replica replica, long index) {}
-
-  @Override
-  public void onEpochRaised(Replica replica, long epoch) {}
-
-  @Override
-  public void onResyncNeeded(Replica replica, int node) {}
-
-  @Override
-  public void onStopped(Replica replica, String why) {}
 }
