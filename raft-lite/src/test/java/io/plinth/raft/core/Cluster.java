@@ -440,21 +440,25 @@ final class Cluster {
   /** A process stands still, or a way is open in one direction only. */
   private void stall(Node node) {
     if (random.nextBoolean()) {
-      node.pausedUntil = now + random.nextInt(4000);
-      // It is asked meanwhile, and sees that before what others have said.
-      int ofLife = node.life;
-      at(
-          node.pausedUntil,
-          () -> {
-            if (node.up && node.life == ofLife && !node.isPaused()) {
-              node.enter();
-              read(node);
-            }
-          });
+      pause(node, random.nextInt(4000));
     } else {
       Node other = nodes.get(random.nextInt(nodes.size()));
       mute.add(List.of(node.id, other.id));
     }
+  }
+
+  /** A process stands still. It is asked meanwhile, and sees that before what others have said. */
+  private void pause(Node node, long length) {
+    node.pausedUntil = now + length;
+    int ofLife = node.life;
+    at(
+        node.pausedUntil,
+        () -> {
+          if (node.up && node.life == ofLife && !node.isPaused()) {
+            node.enter();
+            read(node);
+          }
+        });
   }
 
   /** Whether a process runs and thinks that it leads; it has its time then. */
@@ -743,12 +747,17 @@ final class Cluster {
 
   /**
    * When nobody wants anything the group is quiet, and all have everything. It works again when
-   * something is proposed, also if nothing of that arrives at first, and when its leader dies.
+   * something is proposed, also if nothing of that arrives at first, and when its leader stands
+   * still or dies.
    */
   private void checkRest() {
     resting = true;
     runUntil(now + 6000);
     checkQuiet();
+    if (leader().core.membership().voterCount() > 2) {
+      checkSleeper();
+      checkQuiet();
+    }
     Node leader = leader();
     leader.enter();
     deaf = true;
@@ -765,6 +774,26 @@ final class Cluster {
       runUntil(now + 8000);
       Node _ = leader();
     }
+  }
+
+  /** Another one leads, and has committed, when a leader that stood still is asked to read. */
+  private void checkSleeper() {
+    Node sleeper = leader();
+    long end = now + 6000;
+    pause(sleeper, end - now);
+    runUntil(end - 500);
+    Node next = leader();
+    next.enter();
+    int before = committed.size();
+    if (next == sleeper || next.core.propose(nextPlace++, 1) < 0) {
+      throw violation("nobody follows a leader that stands still: " + describe());
+    }
+    drain(next);
+    runUntil(end - 1);
+    if (committed.size() == before) {
+      throw violation("what a new leader takes is not committed: " + describe());
+    }
+    runUntil(end + 4000);
   }
 
   private void checkQuiet() {
