@@ -35,6 +35,10 @@ final class ManyGroups implements ReplicaListener {
   int mostAwake;
 
   ManyGroups(int groups, long seed, AckPolicy policy) throws RecoveryException {
+    this(groups, seed, policy, 50);
+  }
+
+  ManyGroups(int groups, long seed, AckPolicy policy, int quietTicks) throws RecoveryException {
     this.groups = groups;
     random = new SimRandom(seed);
     network = new SimNetwork(random);
@@ -42,7 +46,8 @@ final class ManyGroups implements ReplicaListener {
     terms = new long[groups];
     acknowledgedIndexes = new long[groups];
     acknowledgedTerms = new long[groups];
-    RaftConfig config = new RaftConfig(10, 2, policy, 64, 256, 8L << 20, 1 << 16, 16, 20, 50);
+    RaftConfig config =
+        new RaftConfig(10, 2, policy, 64, 256, 8L << 20, 1 << 16, 16, 20, quietTicks);
     int[] members = {1, 2, 3};
     for (int number : members) {
       GroupNode node = new GroupNode(number, network, random, config, members, this, Set.of());

@@ -55,6 +55,32 @@ class ManyGroupsTest {
     }
   }
 
+  /** What is said of all groups in one cycle goes in one frame, or in as few as hold it. */
+  @Test
+  void groupsThatAreAwakeShareFrames() throws RecoveryException {
+    ManyGroups run = new ManyGroups(GROUPS, 3, AckPolicy.APPENDED, 0);
+    try {
+      long _ = run.await("a leader of each group", 3_000 * MS, run::allLead);
+      run.handAllTo(run.nodes.get(0));
+      run.pass(500 * MS);
+      long frames = run.network.transmissions();
+      long bytes = run.network.transmittedBytes();
+      run.pass(2_000 * MS);
+      frames = run.network.transmissions() - frames;
+      bytes = run.network.transmittedBytes() - bytes;
+      int rounds = 50;
+      System.out.printf(
+          "awake: %d transmissions and %d bytes for each round of heartbeats of %d groups%n",
+          frames / rounds, bytes / rounds, GROUPS);
+      // To two followers, and back: 64 and 80 bytes for each group.
+      long least = 2L * GROUPS * (64 + 80);
+      assertThat(bytes / rounds).isBetween(least * 9 / 10, least * 11 / 10);
+      assertThat(frames / rounds).isLessThan(GROUPS / 20);
+    } finally {
+      run.free();
+    }
+  }
+
   /** Killed, so that connections are reset; or its machine has lost its power, and says nothing. */
   @ParameterizedTest
   @ValueSource(booleans = {false, true})
