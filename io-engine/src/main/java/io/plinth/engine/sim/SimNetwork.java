@@ -28,6 +28,8 @@ public final class SimNetwork {
   private int maxLateNs;
   private int resetOneIn;
   private long resets;
+  private long transmissions;
+  private long transmittedBytes;
 
   /** What is special about the way from one machine to another. */
   private static final class Link {
@@ -80,6 +82,16 @@ public final class SimNetwork {
     return resets;
   }
 
+  /** Returns how often something was sent; what leaves in one duty cycle of a core is one. */
+  public long transmissions() {
+    return transmissions;
+  }
+
+  /** Returns how many bytes were sent. */
+  public long transmittedBytes() {
+    return transmittedBytes;
+  }
+
   /** Holds back what one machine sends to another, until {@link #heal}. */
   public void block(int from, int to) {
     link(from, to).blocked = true;
@@ -125,6 +137,8 @@ public final class SimNetwork {
   }
 
   void transmit(SimConnection sender, SimLink link, byte[] bytes, int from, int to) {
+    transmissions++;
+    transmittedBytes += bytes.length;
     long dueNs = arrival(from, to, bytes.length);
     if (sender.other().isGone()) {
       // Nobody knows this connection there; a machine that is down says nothing.

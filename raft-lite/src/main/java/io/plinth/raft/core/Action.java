@@ -29,6 +29,8 @@ public final class Action {
     COMMITTED_LOST,
     /** The epoch is {@link #term} now: clients that were connected before are disconnected. */
     EPOCH_RAISED,
+    /** Make what is appended durable, though nobody waits for it: then the group can rest. */
+    SYNC_WANTED,
     /** A leader contradicts committed entry {@link #index}: the replica must stop. */
     CONTRADICTION
   }

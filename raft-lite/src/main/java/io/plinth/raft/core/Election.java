@@ -77,8 +77,26 @@ final class Election {
         logOk
             && !heard
             && m.term > core.term
+            && !goesFirst(m)
             && mayVote()
             && (!m.recovering || core.flaw == Flaw.RECOVERING_VOTES);
+  }
+
+  /**
+   * Two that ask at the same time would split the votes, and lose a timeout: with equal logs the
+   * one with the lower number goes on, unless the other has refused it. Not for long, because it
+   * may be unable to win.
+   */
+  private boolean goesFirst(Message m) {
+    Peer peer = core.peer(m.from);
+    boolean refused = peer.answered && !peer.granted;
+    return core.role == Role.PRE_CANDIDATE
+        && core.self < m.from
+        && !refused
+        && core.electionElapsed < core.config.heartbeatTicks()
+        && core.membership().isVoter(core.self)
+        && m.index == core.log.lastIndex()
+        && m.logTerm == core.log.lastTerm();
   }
 
   void onPreVoteResponse(Message m, Peer peer) {

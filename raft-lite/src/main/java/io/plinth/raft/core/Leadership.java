@@ -78,13 +78,31 @@ final class Leadership {
     if (transferTarget != RaftCore.NO_NODE && core.now - transferStart >= config.electionTicks()) {
       transferTarget = RaftCore.NO_NODE;
     }
-    if (++sinceHeartbeat >= config.heartbeatTicks()) {
+    if (++sinceHeartbeat >= config.heartbeatTicks() && !core.quiescence.rest()) {
       heartbeat();
     }
   }
 
+  /** What was heard before the rest tells nothing of who is there now. */
+  void onWake() {
+    sinceQuorumCheck = 0;
+    sinceHeartbeat = config.heartbeatTicks();
+    for (int i = 0; i < core.peers.size(); i++) {
+      core.peers.get(i).heardTick = core.now;
+    }
+  }
+
+  /** Whether it has nothing to do but to wait for proposals and reads. */
+  boolean isIdle() {
+    return hasCommittedInItsTerm()
+        && readCount == 0
+        && !refusesProposals()
+        && core.membership().isVoter(core.self);
+  }
+
   void heartbeat() {
     sinceHeartbeat = 0;
+    boolean offersRest = core.quiescence.offer();
     for (int i = 0; i < core.peers.size(); i++) {
       Peer peer = core.peers.get(i);
       if (!peer.member) {
@@ -92,6 +110,7 @@ final class Leadership {
       }
       Message message = core.outbox.add(MessageType.HEARTBEAT, peer.node);
       describe(message, peer);
+      message.quiet = offersRest;
       boolean stalled =
           peer.nextIndex - 1 > peer.appended
               && core.now - peer.progressTick > 2L * config.heartbeatTicks();
@@ -132,6 +151,7 @@ final class Leadership {
   void onResponse(Message m, Peer peer) {
     peer.heardTick = core.now;
     peer.recovering = m.recovering;
+    core.quiescence.onResponse(m, peer);
     peer.ackedTick = Math.max(peer.ackedTick, m.tick);
     peer.ackedRound = Math.max(peer.ackedRound, m.round);
     boolean possible =

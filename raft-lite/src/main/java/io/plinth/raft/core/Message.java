@@ -76,6 +76,9 @@ public final class Message {
   /** REQUEST_VOTE: a majority is recovering, their votes count. */
   public boolean recoveryElection;
 
+  /** HEARTBEAT: the leader would go quiet. APPEND_RESPONSE: the follower has, until woken. */
+  public boolean quiet;
+
   /** APPENDED, DURABLE: of the newest APPEND action that is done. */
   public long ticket;
 
@@ -126,6 +129,7 @@ public final class Message {
     logOk = false;
     transfer = false;
     recoveryElection = false;
+    quiet = false;
     ticket = 0;
     vote = RaftCore.NO_NODE;
     entryCount = 0;
@@ -185,6 +189,7 @@ public final class Message {
     logOk = other.logOk;
     transfer = other.transfer;
     recoveryElection = other.recoveryElection;
+    quiet = other.quiet;
     ticket = other.ticket;
     vote = other.vote;
     ensureCapacity(other.entryCount);

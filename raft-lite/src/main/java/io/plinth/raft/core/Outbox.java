@@ -59,6 +59,11 @@ final class Outbox {
     }
   }
 
+  /** Returns whether messages are held back until term and vote are durable. */
+  boolean isPending() {
+    return pending;
+  }
+
   private void persistNow() {
     untold = false;
     pending = true;

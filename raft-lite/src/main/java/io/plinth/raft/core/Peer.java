@@ -32,6 +32,9 @@ final class Peer {
   long ackedTick;
   long ackedRound;
 
+  /** It has answered the present offer of rest with its own. */
+  boolean rests;
+
   Peer(int node) {
     this.node = node;
   }
@@ -55,5 +58,6 @@ final class Peer {
     heardTick = now;
     ackedTick = NEVER;
     ackedRound = 0;
+    rests = false;
   }
 }

@@ -15,6 +15,8 @@ package io.plinth.raft.core;
  * @param maxPendingReads how many reads may wait for a round of heartbeats
  * @param leaseDriftPercent how much faster than another's the ticks of any member come at most;
  *     reads under a lease are right only while that is true. 100: no leases
+ * @param quietTicks after so many ticks in which nothing was proposed or read the group goes quiet,
+ *     if the caller watches nodes: see {@link RaftCore#onNode}; 0: never
  */
 public record RaftConfig(
     int electionTicks,
@@ -25,7 +27,8 @@ public record RaftConfig(
     long maxInflightBytes,
     int maxUncommittedEntries,
     int maxPendingReads,
-    int leaseDriftPercent) {
+    int leaseDriftPercent,
+    int quietTicks) {
   /** Checks the limits. */
   public RaftConfig {
     require(electionTicks >= 4, "electionTicks", electionTicks);
@@ -40,6 +43,46 @@ public record RaftConfig(
     require(maxPendingReads >= 1, "maxPendingReads", maxPendingReads);
     require(
         leaseDriftPercent >= 0 && leaseDriftPercent <= 100, "leaseDriftPercent", leaseDriftPercent);
+    require(quietTicks >= 0, "quietTicks", quietTicks);
+  }
+
+  /** Creates the configuration of a group that never goes quiet. */
+  public RaftConfig(
+      int electionTicks,
+      int heartbeatTicks,
+      AckPolicy ackPolicy,
+      int maxEntriesPerMessage,
+      int maxInflightEntries,
+      long maxInflightBytes,
+      int maxUncommittedEntries,
+      int maxPendingReads,
+      int leaseDriftPercent) {
+    this(
+        electionTicks,
+        heartbeatTicks,
+        ackPolicy,
+        maxEntriesPerMessage,
+        maxInflightEntries,
+        maxInflightBytes,
+        maxUncommittedEntries,
+        maxPendingReads,
+        leaseDriftPercent,
+        0);
+  }
+
+  /** Returns the same configuration for a group that goes quiet. */
+  public RaftConfig withQuietTicks(int ticks) {
+    return new RaftConfig(
+        electionTicks,
+        heartbeatTicks,
+        ackPolicy,
+        maxEntriesPerMessage,
+        maxInflightEntries,
+        maxInflightBytes,
+        maxUncommittedEntries,
+        maxPendingReads,
+        leaseDriftPercent,
+        ticks);
   }
 
   /** Returns a configuration that suits tests and small groups. */

@@ -43,6 +43,7 @@ public final class RaftCore {
   final Actions actions = new Actions();
   final Outbox outbox;
   final ArrayList<Peer> peers = new ArrayList<>();
+  final Quiescence quiescence;
   private final Election election;
   private final Leadership leadership;
   private final LongSupplier random;
@@ -100,6 +101,7 @@ public final class RaftCore {
     appended = log.lastIndex();
     durable = Math.min(start.durableIndex(), appended);
     outbox = new Outbox(this, actions);
+    quiescence = new Quiescence(this);
     election = new Election(this);
     leadership = new Leadership(this);
     memberships.add(start.membership());
@@ -210,11 +212,44 @@ public final class RaftCore {
     return alone;
   }
 
+  /**
+   * Returns whether this replica need not be ticked: the caller gives it the time by {@link #pass},
+   * before anything else that it asks or tells, and says what becomes of nodes by {@link #onNode}.
+   */
+  public boolean isQuiet() {
+    return quiescence.isQuiet() || (alone && role == Role.LEADER);
+  }
+
+  /** Lets so many units of time pass at once for a replica that is quiet. */
+  public void pass(long ticks) {
+    if (!isQuiet()) {
+      throw new IllegalStateException("not quiet");
+    }
+    if (flaw != Flaw.QUIET_TIME_NOT_COUNTED || role != Role.LEADER) {
+      now += ticks;
+    }
+    sinceLeader += ticks;
+  }
+
+  /**
+   * Tells whether a node can be reached, as far as the caller knows, who watches all nodes that
+   * have members of groups that may go quiet; before it is told otherwise, one can be. A node that
+   * was started anew was away in between. Of use to quiet groups only: others hear their leader.
+   */
+  public void onNode(int node, boolean reachable) {
+    quiescence.onNode(node, reachable);
+  }
+
   /** Lets one unit of time pass. */
   public void tick() {
+    if (isQuiet()) {
+      pass(1);
+      return;
+    }
     now++;
     sinceLeader++;
     electionElapsed++;
+    quiescence.tick();
     if (role == Role.LEADER) {
       leadership.tick();
       return;
@@ -261,6 +296,7 @@ public final class RaftCore {
     if (refusal != 0) {
       return refusal;
     }
+    quiescence.onUse();
     long index = appendOwn(EntryKind.PAYLOAD, NO_NODE, place, lengthBytes);
     leadership.replicate();
     return index;
@@ -286,6 +322,7 @@ public final class RaftCore {
     if (!membership().allows(change, node)) {
       return BAD_CHANGE;
     }
+    quiescence.onUse();
     long index = appendOwn(change, node, EntryLog.NO_PLACE, 0);
     leadership.replicate();
     return index;
@@ -299,6 +336,7 @@ public final class RaftCore {
    */
   public long read(long id) {
     if (role == Role.LEADER) {
+      quiescence.onUse();
       return leadership.read(id) ? 0 : BUSY;
     }
     if (flaw == Flaw.LEASE_SURVIVES_LEADERSHIP && wasLeader && leadership.hasLease()) {
@@ -316,7 +354,11 @@ public final class RaftCore {
    * @return whether it begins
    */
   public boolean transferLeadership(int target) {
-    return role == Role.LEADER && leadership.transfer(target);
+    if (role != Role.LEADER || !leadership.transfer(target)) {
+      return false;
+    }
+    quiescence.onUse();
+    return true;
   }
 
   /**
@@ -372,6 +414,10 @@ public final class RaftCore {
       peer.restart(log.lastIndex(), now);
       peer.recovering = m.recovering;
       peer.clearBallot();
+      quiescence.onStir(peer);
+    }
+    if (peer.member) {
+      quiescence.onMessage(m, peer);
     }
     if (m.type == MessageType.PRE_VOTE) {
       election.onPreVote(m);
@@ -431,6 +477,7 @@ public final class RaftCore {
     }
     sinceLeader = 0;
     resetElectionTimer();
+    quiescence.onLeader();
     echoRound = Math.max(echoRound, m.round);
     echoTick = Math.max(echoTick, m.tick);
     if (recovering && m.recoverIncarnation == incarnation && recoverTo == 0) {
@@ -447,6 +494,7 @@ public final class RaftCore {
       advanceCommit(known);
     }
     checkRecovered();
+    quiescence.agree(m, echoTick);
     respond();
   }
 
@@ -561,9 +609,11 @@ public final class RaftCore {
     }
   }
 
-  private void respond() {
+  /** Tells the leader what this replica has. */
+  void respond() {
     Message answer = outbox.add(MessageType.APPEND_RESPONSE, leader);
     answer.granted = true;
+    answer.quiet = isQuiet();
     answer.round = echoRound;
     answer.tick = echoTick;
     answer.index = matched;
@@ -685,7 +735,35 @@ public final class RaftCore {
     echoRound = 0;
     echoTick = 0;
     recoverTo = 0;
+    quiescence.onChange();
     outbox.persist();
+  }
+
+  /** Whether this follower has what its leader has, and all of it is committed. */
+  boolean hasAllCommitted() {
+    return role == Role.FOLLOWER && matched == log.lastIndex() && commit == log.lastIndex();
+  }
+
+  /** Whether this replica leads, and waits for something to do. */
+  boolean isIdleLeader() {
+    return role == Role.LEADER && leadership.isIdle();
+  }
+
+  /** The group is needed again. */
+  void onWake() {
+    if (role == Role.LEADER) {
+      leadership.onWake();
+    } else {
+      resetElectionTimer();
+    }
+  }
+
+  /**
+   * The leader's node is dead: it has been silent for a timeout already, what is left is chance.
+   */
+  void expectElection() {
+    resetElectionTimer();
+    electionElapsed = config.electionTicks();
   }
 
   void becomeRole(Role newRole, int newLeader) {
@@ -693,6 +771,7 @@ public final class RaftCore {
     role = newRole;
     leader = newLeader;
     if (!same) {
+      quiescence.onChange();
       Action action = actions.add(Action.Kind.ROLE);
       action.role = newRole;
       action.node = newLeader;
@@ -717,7 +796,7 @@ public final class RaftCore {
 
   /** Whether a vote now could break the promise that a leader's lease relies on. */
   boolean hearsLeader() {
-    return role == Role.LEADER || sinceLeader < config.electionTicks();
+    return role == Role.LEADER || quiescence.vouches() || sinceLeader < config.electionTicks();
   }
 
   void resetElectionTimer() {

@@ -1,16 +1,21 @@
 package io.plinth.raft.core;
 
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.PriorityQueue;
+import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.TreeMap;
 
 /**
  * Cores, their disks and a bad network on one thread from one seed, and the checks of what Raft
- * promises. Time is in units of which a tick takes about 100.
+ * promises. Time is in units of which a tick takes about 100. Nodes hear each other's beats, as
+ * quiet groups need it.
  */
 final class Cluster {
   static final class Violation extends RuntimeException {
@@ -43,6 +48,14 @@ final class Cluster {
     List<Entry> device = new ArrayList<>();
     long lastIo;
     long lastPersist;
+    long nextTick;
+    long pausedUntil;
+    final ArrayDeque<Runnable> deferred = new ArrayDeque<>();
+    // By node: when and in which life its last beat was heard, and whether it is taken for dead.
+    final long[] heardAt = new long[MAX_NODES];
+    final int[] heardLife = new int[MAX_NODES];
+    final boolean[] toldAway = new boolean[MAX_NODES];
+    final long[] sentAt = new long[MAX_NODES];
 
     Node(int id) {
       this.id = id;
@@ -68,6 +81,12 @@ final class Cluster {
               log,
               durableNow());
       core = new RaftCore(config, start, own::nextLong, flaw);
+      nextTick = now + tickLength;
+      pausedUntil = 0;
+      deferred.clear();
+      Arrays.fill(heardAt, now);
+      Arrays.fill(heardLife, 0);
+      Arrays.fill(toldAway, false);
       machineCrashed = false;
       up = true;
       life++;
@@ -102,15 +121,62 @@ final class Cluster {
     }
 
     void scheduleTick(int ofLife) {
-      after(
-          tickLength,
+      at(
+          Math.max(nextTick, pausedUntil),
           () -> {
             if (up && life == ofLife) {
-              core.tick();
-              drain(this);
+              if (!isPaused()) {
+                resume();
+                enter();
+                watch();
+              }
               scheduleTick(ofLife);
             }
           });
+    }
+
+    /** Gives the core the time that has passed, before anything else is told or asked. */
+    void enter() {
+      long due = nextTick > now ? 0 : (now - nextTick) / tickLength + 1;
+      nextTick += due * tickLength;
+      if (due > 0 && core.isQuiet()) {
+        core.pass(due);
+        return;
+      }
+      for (long i = 0; i < due; i++) {
+        core.tick();
+        drain(this);
+      }
+    }
+
+    /** Tells the core of nodes that have not been heard for an election timeout. */
+    private void watch() {
+      for (Node other : nodes) {
+        if (other != this && !toldAway[other.id] && now - heardAt[other.id] > DEAD_AFTER) {
+          toldAway[other.id] = true;
+          core.onNode(other.id, false);
+          drain(this);
+        }
+      }
+    }
+
+    /** A beat, or anything else, has come from another node. */
+    void hear(Node other, int ofLife) {
+      heardAt[other.id] = now;
+      boolean anew = heardLife[other.id] > 0 && heardLife[other.id] != ofLife;
+      heardLife[other.id] = ofLife;
+      if (anew) {
+        core.onNode(other.id, false);
+      }
+      if (anew || toldAway[other.id]) {
+        toldAway[other.id] = false;
+        core.onNode(other.id, true);
+      }
+      drain(this);
+    }
+
+    boolean isPaused() {
+      return now < pausedUntil;
     }
 
     void kill(boolean machine) {
@@ -132,15 +198,36 @@ final class Cluster {
     void io(long delay, Runnable work) {
       int ofLife = life;
       lastIo = Math.max(lastIo, now + delay);
-      at(
-          lastIo,
-          () -> {
-            if (up && life == ofLife) {
-              work.run();
-            }
-          });
+      at(lastIo, () -> whenAwake(ofLife, work));
+    }
+
+    /** Does something with the core as soon as the process runs, if it is still the same. */
+    void whenAwake(int ofLife, Runnable work) {
+      if (!up || life != ofLife) {
+        return;
+      }
+      deferred.add(work);
+      if (isPaused()) {
+        at(pausedUntil, this::resume);
+      } else {
+        resume();
+      }
+    }
+
+    /** Does what has come while the process stood still, in order. */
+    void resume() {
+      while (up && !isPaused() && !deferred.isEmpty()) {
+        Runnable next = deferred.remove();
+        enter();
+        next.run();
+      }
     }
   }
+
+  private static final int MAX_NODES = 8;
+  private static final int QUIET_TICKS = 4;
+  private static final long BEAT = 200;
+  private static final long DEAD_AFTER = 1000;
 
   final long seed;
   final SplittableRandom random;
@@ -154,11 +241,17 @@ final class Cluster {
   private long now;
   private long sequence;
   private boolean calm;
+  private boolean resting;
+  private boolean deaf;
   private final Map<Integer, Integer> side = new HashMap<>();
+  // Ways from one node to another on which nothing arrives.
+  private final Set<List<Integer>> mute = new HashSet<>();
 
   // What the checks know.
   private final TreeMap<Long, Integer> leaders = new TreeMap<>();
   private final List<Entry> committed = new ArrayList<>();
+  // In which terms: an entry may be much older.
+  private final List<Long> committedIn = new ArrayList<>();
   private long flushed;
   private long epochTerm;
   private final Map<Long, PendingRead> reads = new HashMap<>();
@@ -168,12 +261,13 @@ final class Cluster {
   int grantedReads;
   int raisedEpochs;
   int lostEntries;
+  int rests;
 
   Cluster(long seed, int voters, AckPolicy policy, Flaw flaw) {
     this.seed = seed;
     this.flaw = flaw;
     random = new SplittableRandom(seed);
-    config = new RaftConfig(10, 2, policy, 4, 16, 12, 64, 16, 20);
+    config = new RaftConfig(10, 2, policy, 4, 16, 12, 64, 16, 20, QUIET_TICKS);
     firstVoters = new int[voters];
     for (int i = 0; i < voters; i++) {
       firstVoters[i] = i + 1;
@@ -186,10 +280,12 @@ final class Cluster {
 
   void run(int length, boolean crashes) {
     after(50, this::work);
+    after(BEAT, this::beat);
     after(500, () -> trouble(crashes));
     runUntil(length);
     calm = true;
     side.clear();
+    mute.clear();
     for (Node node : nodes) {
       if (!node.up) {
         node.start();
@@ -198,6 +294,7 @@ final class Cluster {
     // Everyone is well: the group must find a leader, commit, and be of one mind.
     runUntil(now + 12_000);
     checkConvergence();
+    checkRest();
   }
 
   private void runUntil(long end) {
@@ -217,26 +314,68 @@ final class Cluster {
     at(now + delay, what);
   }
 
-  /** Proposals and reads at whoever thinks that it leads. */
+  /** Nodes tell each other that they live. */
+  private void beat() {
+    for (Node from : nodes) {
+      for (Node to : nodes) {
+        boolean lost = !calm && random.nextInt(20) == 0;
+        if (from != to && from.up && !from.isPaused() && !lost) {
+          int life = from.life;
+          after(1L + random.nextInt(30), () -> arrive(from, to, () -> to.hear(from, life)));
+        }
+      }
+    }
+    after(BEAT, this::beat);
+  }
+
+  private void arrive(Node from, Node to, Runnable what) {
+    boolean apart =
+        !side.getOrDefault(from.id, 0).equals(side.getOrDefault(to.id, 0))
+            || mute.contains(List.of(from.id, to.id));
+    if (!apart && !deaf) {
+      to.whenAwake(to.life, what);
+    }
+  }
+
+  /** Proposals and reads at whoever thinks that it leads; at times nothing for long. */
   private void work() {
+    if (resting) {
+      return;
+    }
+    if (!calm && rests() && random.nextInt(25) == 0) {
+      after(500 + random.nextInt(4000), this::work);
+      return;
+    }
     for (Node node : nodes) {
-      if (!node.up || random.nextInt(3) == 0) {
+      if (!node.up || node.isPaused() || random.nextInt(3) == 0) {
         continue;
       }
+      node.resume();
+      node.enter();
+      rests += node.core.quiescence.isQuiet() && node.core.role() == Role.LEADER ? 1 : 0;
       boolean proposes = node.core.role() == Role.LEADER && random.nextInt(3) > 0;
       if (proposes) {
         for (int i = random.nextInt(4); i >= 0; i--) {
           long _ = node.core.propose(nextPlace++, 1);
         }
       }
-      long id = nextRead++;
-      reads.put(id, new PendingRead(node.id, committed.size()));
-      if (node.core.read(id) != 0) {
-        reads.remove(id);
-      }
-      drain(node);
+      read(node);
     }
     after(20 + random.nextInt(100), this::work);
+  }
+
+  /** In some runs there is always something to do, and processes do not stand still. */
+  private boolean rests() {
+    return seed % 3 > 0;
+  }
+
+  private void read(Node node) {
+    long id = nextRead++;
+    reads.put(id, new PendingRead(node.id, committed.size()));
+    if (node.core.read(id) != 0) {
+      reads.remove(id);
+    }
+    drain(node);
   }
 
   private void trouble(boolean crashes) {
@@ -245,6 +384,10 @@ final class Cluster {
     }
     Node node = nodes.get(random.nextInt(nodes.size()));
     int what = random.nextInt(crashes ? 12 : 6);
+    if (rests() && random.nextInt(4) == 0) {
+      stall(node);
+      what = -1;
+    }
     switch (what) {
       case 0 -> {
         side.clear();
@@ -252,10 +395,13 @@ final class Cluster {
           side.put(other.id, random.nextInt(2));
         }
       }
-      case 1, 2 -> side.clear();
+      case 1, 2 -> {
+        side.clear();
+        mute.clear();
+      }
       case 3 -> {
         for (Node leader : nodes) {
-          if (leader.up && leader.core.role() == Role.LEADER) {
+          if (leads(leader)) {
             boolean _ = leader.core.transferLeadership(node.id);
             drain(leader);
           }
@@ -267,7 +413,7 @@ final class Cluster {
           node.kill(false);
         }
       }
-      case 9 -> {
+      case 9, 11 -> {
         if (node.up) {
           node.kill(true);
         }
@@ -291,9 +437,43 @@ final class Cluster {
     after(100 + random.nextInt(900), () -> trouble(crashes));
   }
 
+  /** A process stands still, or a way is open in one direction only. */
+  private void stall(Node node) {
+    if (random.nextBoolean()) {
+      pause(node, random.nextInt(4000));
+    } else {
+      Node other = nodes.get(random.nextInt(nodes.size()));
+      mute.add(List.of(node.id, other.id));
+    }
+  }
+
+  /** A process stands still. It is asked meanwhile, and sees that before what others have said. */
+  private void pause(Node node, long length) {
+    node.pausedUntil = now + length;
+    int ofLife = node.life;
+    at(
+        node.pausedUntil,
+        () -> {
+          if (node.up && node.life == ofLife && !node.isPaused()) {
+            node.enter();
+            read(node);
+          }
+        });
+  }
+
+  /** Whether a process runs and thinks that it leads; it has its time then. */
+  private static boolean leads(Node node) {
+    if (!node.up || node.isPaused()) {
+      return false;
+    }
+    node.resume();
+    node.enter();
+    return node.core.role() == Role.LEADER;
+  }
+
   private void changeMembers(int id) {
     for (Node leader : nodes) {
-      if (leader.up && leader.core.role() == Role.LEADER) {
+      if (leads(leader)) {
         Membership members = leader.core.membership();
         EntryKind change =
             members.isLearner(id)
@@ -332,7 +512,7 @@ final class Cluster {
           }
         }
         case READ_REFUSED -> reads.remove(action.id());
-        case COMMITTED_LOST, EPOCH_RAISED -> {}
+        case COMMITTED_LOST, EPOCH_RAISED, SYNC_WANTED -> {}
         case RESYNC_NEEDED -> throw violation("nothing is compacted, yet a resync is needed");
         case CONTRADICTION ->
             throw violation("node " + node.id + " is told to drop committed " + action.index());
@@ -351,6 +531,7 @@ final class Cluster {
     if (!promised) {
       throw violation("sent before it is durable: " + CoreText.message(message));
     }
+    from.sentAt[message.to] = now;
     int copies = calm ? 1 : random.nextInt(20) == 0 ? 2 : random.nextInt(20) == 0 ? 0 : 1;
     for (int i = 0; i < copies; i++) {
       Message copy = new Message().copyFrom(message);
@@ -362,11 +543,13 @@ final class Cluster {
           delay,
           () -> {
             Node to = nodes.get(copy.to - 1);
-            boolean apart = !side.getOrDefault(from.id, 0).equals(side.getOrDefault(to.id, 0));
-            if (to.up && !apart) {
-              to.core.step(copy);
-              drain(to);
-            }
+            arrive(
+                from,
+                to,
+                () -> {
+                  to.core.step(copy);
+                  drain(to);
+                });
           });
     }
   }
@@ -417,15 +600,16 @@ final class Cluster {
     node.lastPersist = Math.max(node.lastPersist, now + 5 + random.nextInt(60));
     at(
         node.lastPersist,
-        () -> {
-          if (node.up && node.life == ofLife) {
-            node.diskTerm = term;
-            node.diskVote = vote;
-            node.diskRecovering = recovering;
-            node.core.step(new Message().hardStateDurable(node.id, term, vote, recovering));
-            drain(node);
-          }
-        });
+        () ->
+            node.whenAwake(
+                ofLife,
+                () -> {
+                  node.diskTerm = term;
+                  node.diskVote = vote;
+                  node.diskRecovering = recovering;
+                  node.core.step(new Message().hardStateDurable(node.id, term, vote, recovering));
+                  drain(node);
+                }));
   }
 
   private void onLeader(Node node) {
@@ -441,7 +625,7 @@ final class Cluster {
     for (int i = 0; i < committed.size(); i++) {
       if (i + 1 > log.lastIndex() || log.term(i + 1) != committed.get(i).term) {
         // A leader of a term that is over already can be late to hear of it, and lack entries.
-        if (committed.get(i).term <= node.core.term() && node.core.term() > epochTerm) {
+        if (committedIn.get(i) < node.core.term() && node.core.term() > epochTerm) {
           throw violation(
               "leader " + node.id + " of term " + node.core.term() + " lacks committed " + (i + 1));
         }
@@ -475,6 +659,7 @@ final class Cluster {
     }
     lostEntries += committed.size() - kept;
     committed.subList(kept, committed.size()).clear();
+    committedIn.subList(kept, committedIn.size()).clear();
     int floor = kept;
     reads.replaceAll((id, read) -> new PendingRead(read.node, Math.min(read.floor, floor)));
   }
@@ -489,6 +674,7 @@ final class Cluster {
       Entry entry = new Entry(log.term(i), log.kind(i), log.subject(i), log.place(i));
       if (i > committed.size()) {
         committed.add(entry);
+        committedIn.add(node.core.term());
         commits++;
       } else if (!committed.get((int) i - 1).equals(entry)) {
         throw violation(
@@ -544,11 +730,11 @@ final class Cluster {
     }
   }
 
-  private void checkConvergence() {
-    checkLogMatching();
+  private Node leader() {
     Node leader = null;
     for (Node node : nodes) {
-      if (node.core.role() == Role.LEADER
+      if (node.up
+          && node.core.role() == Role.LEADER
           && (leader == null || node.core.term() > leader.core.term())) {
         leader = node;
       }
@@ -556,6 +742,87 @@ final class Cluster {
     if (leader == null) {
       throw violation("no leader though all are well: " + describe());
     }
+    return leader;
+  }
+
+  /**
+   * When nobody wants anything the group is quiet, and all have everything. It works again when
+   * something is proposed, also if nothing of that arrives at first, and when its leader stands
+   * still or dies.
+   */
+  private void checkRest() {
+    resting = true;
+    runUntil(now + 6000);
+    checkQuiet();
+    if (leader().core.membership().voterCount() > 2) {
+      checkSleeper();
+      checkQuiet();
+    }
+    Node leader = leader();
+    leader.enter();
+    deaf = true;
+    if (leader.core.propose(nextPlace++, 1) < 0) {
+      throw violation("a quiet leader takes no proposal: " + describe());
+    }
+    drain(leader);
+    runUntil(now + 60);
+    deaf = false;
+    runUntil(now + 4000);
+    checkQuiet();
+    if (leader.core.membership().voterCount() > 2) {
+      leader.kill(false);
+      runUntil(now + 8000);
+      Node _ = leader();
+    }
+  }
+
+  /** Another one leads, and has committed, when a leader that stood still is asked to read. */
+  private void checkSleeper() {
+    Node sleeper = leader();
+    long end = now + 6000;
+    pause(sleeper, end - now);
+    runUntil(end - 500);
+    Node next = leader();
+    next.enter();
+    int before = committed.size();
+    if (next == sleeper || next.core.propose(nextPlace++, 1) < 0) {
+      throw violation("nobody follows a leader that stands still: " + describe());
+    }
+    drain(next);
+    runUntil(end - 1);
+    if (committed.size() == before) {
+      throw violation("what a new leader takes is not committed: " + describe());
+    }
+    runUntil(end + 4000);
+  }
+
+  private void checkQuiet() {
+    Node leader = leader();
+    Membership members = leader.core.membership();
+    long last = leader.core.log().lastIndex();
+    for (Node node : nodes) {
+      if (!isMember(members, node)) {
+        continue;
+      }
+      boolean complete = node.core.log().lastIndex() == last && node.core.commitIndex() == last;
+      if (!complete || !node.core.quiescence.isQuiet()) {
+        throw violation("member " + node.id + " does not rest: " + describe());
+      }
+      for (Node other : nodes) {
+        if (isMember(members, other) && node.sentAt[other.id] > now - 1000) {
+          throw violation("members " + node.id + " and " + other.id + " speak: " + describe());
+        }
+      }
+    }
+  }
+
+  private static boolean isMember(Membership members, Node node) {
+    return members.isVoter(node.id) || members.isLearner(node.id);
+  }
+
+  private void checkConvergence() {
+    checkLogMatching();
+    Node leader = leader();
     Membership members = leader.core.membership();
     for (int i = 0; i < members.voterCount(); i++) {
       RaftCore core = nodes.get(members.voter(i) - 1).core;

@@ -17,7 +17,8 @@ final class CoreText {
         + " commit="
         + core.commitIndex()
         + (core.epoch() > 0 ? " epoch=" + core.epoch() : "")
-        + (core.isRecovering() ? " recovering" : "");
+        + (core.isRecovering() ? " recovering" : "")
+        + (core.quiescence.isQuiet() ? " quiet" : "");
   }
 
   static String node(int node) {
@@ -42,6 +43,7 @@ final class CoreText {
       case RESYNC_NEEDED -> "resync needed by " + a.node();
       case COMMITTED_LOST -> "committed lost from " + a.index();
       case EPOCH_RAISED -> "epoch raised to " + a.term();
+      case SYNC_WANTED -> "sync wanted";
       case CONTRADICTION -> "contradiction at " + a.index();
     };
   }
@@ -87,6 +89,8 @@ final class CoreText {
     if (m.recoverTo > 0) {
       text.append(" recover-to=").append(m.recoverTo);
     }
-    return text.append(m.recovering ? " recovering" : "").toString();
+    return text.append(m.recovering ? " recovering" : "")
+        .append(m.quiet ? " quiet" : "")
+        .toString();
   }
 }

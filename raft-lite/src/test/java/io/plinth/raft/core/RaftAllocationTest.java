@@ -6,10 +6,14 @@ import com.sun.management.ThreadMXBean;
 import java.lang.management.ManagementFactory;
 import org.junit.jupiter.api.Test;
 
-/** Garbage per entry: proposed, sent, appended at a follower, answered, committed, compacted. */
+/**
+ * Garbage per entry: proposed, sent, appended at a follower, answered, committed, compacted; and
+ * per rest of a group, from its last entry to the proposal that ends it.
+ */
 class RaftAllocationTest {
   private static final int WARM_UP = 200_000;
   private static final int ENTRIES = 200_000;
+  private static final int RESTS = 50_000;
 
   private final RaftCore[] cores = new RaftCore[2];
   private final Message report = new Message();
@@ -44,6 +48,47 @@ class RaftAllocationTest {
     assertThat((double) allocated / ENTRIES)
         .as("bytes allocated per entry (%d in all)", allocated)
         .isLessThanOrEqualTo(1.0);
+  }
+
+  @Test
+  void aRestAllocatesAtMostOneByte() {
+    for (int i = 0; i < waiting.length; i++) {
+      waiting[i] = new Message();
+    }
+    for (int i = 0; i < 2; i++) {
+      cores[i] =
+          new RaftCore(
+              RaftConfig.defaults(AckPolicy.DURABLE).withQuietTicks(3),
+              RaftStart.empty(i + 1, Membership.of(1, 2)),
+              () -> 0);
+    }
+    tick(1, 10);
+    tick(0, 10);
+    ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+    long self = Thread.currentThread().threadId();
+    rest(RESTS);
+
+    long before = threads.getThreadAllocatedBytes(self);
+    rest(RESTS);
+    long allocated = threads.getThreadAllocatedBytes(self) - before;
+
+    assertThat((double) allocated / RESTS)
+        .as("bytes allocated per rest (%d in all)", allocated)
+        .isLessThanOrEqualTo(1.0);
+  }
+
+  private void rest(int count) {
+    for (int i = 0; i < count; i++) {
+      propose(1);
+      while (!cores[0].isQuiet() || !cores[1].isQuiet()) {
+        tick(0, 1);
+      }
+      cores[0].pass(100);
+      cores[1].pass(100);
+      cores[0].onNode(2, false);
+      cores[0].onNode(2, true);
+      settle();
+    }
   }
 
   private void propose(int count) {

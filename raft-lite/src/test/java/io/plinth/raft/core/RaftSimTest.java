@@ -23,17 +23,20 @@ class RaftSimTest {
     long commits = 0;
     long reads = 0;
     long raised = 0;
+    long rests = 0;
     for (long seed = first; seed <= last; seed++) {
       Cluster cluster = run(seed, Flaw.NONE);
       commits += cluster.commits;
       reads += cluster.grantedReads;
       raised += cluster.raisedEpochs;
+      rests += cluster.rests;
     }
     if (only == null) {
       // A run in which nothing happens promises nothing.
       assertThat(commits).isGreaterThan(50L * SEEDS);
       assertThat(reads).isGreaterThan(20L * SEEDS);
       assertThat(raised).isPositive();
+      assertThat(rests).as("times that a group was found resting").isGreaterThan(SEEDS / 3);
     }
   }
 
@@ -45,6 +48,8 @@ class RaftSimTest {
         Cluster _ = run(seed, flaw);
       } catch (Cluster.Violation found) {
         assertThat(found).hasMessageContaining("seed " + seed);
+        System.out.printf(
+            "%s is found by %s%n", flaw, found.getMessage().lines().findFirst().get());
         return;
       }
     }

@@ -33,6 +33,7 @@ final class ScriptGroup {
   private RaftConfig config = RaftConfig.defaults(AckPolicy.APPENDED);
   private Membership members = Membership.of(1);
   private boolean quiet;
+  private int quietTicks;
 
   List<String> run(String[] words) {
     out = new ArrayList<>();
@@ -46,6 +47,14 @@ final class ScriptGroup {
             start(add(nodes.size() + 1), false);
           }
         }
+      }
+      case "quiet-after" -> {
+        quietTicks = a;
+        config = config.withQuietTicks(a);
+      }
+      case "away", "back" -> {
+        node(a).core.onNode(b, words[0].equals("back"));
+        drain(node(a));
       }
       case "tick" -> {
         for (int i = 0; i < b; i++) {
@@ -124,7 +133,7 @@ final class ScriptGroup {
 
   private void create(int voters, String policy) {
     AckPolicy ack = policy.equals("durable") ? AckPolicy.DURABLE : AckPolicy.APPENDED;
-    config = new RaftConfig(10, 2, ack, 2, 4, 100, 8, 2, 20);
+    config = new RaftConfig(10, 2, ack, 2, 4, 100, 8, 2, 20, quietTicks);
     int[] ids = new int[voters];
     for (int i = 0; i < voters; i++) {
       ids[i] = i + 1;

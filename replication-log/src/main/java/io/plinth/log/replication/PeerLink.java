@@ -28,7 +28,7 @@ final class PeerLink implements Connector {
   private static final long MIN_RETRY_NS = TimeUnit.MILLISECONDS.toNanos(20);
   private static final long MAX_RETRY_NS = TimeUnit.SECONDS.toNanos(1);
 
-  /** Who is silent for so long is taken for dead; a quarter of it after our last words we speak. */
+  /** A connection on which nothing is heard for so long is given up: see {@link PeerPulse} too. */
   static final long SILENCE_NS = TimeUnit.SECONDS.toNanos(1);
 
   /** Entries that the journal has no room for hold up everything that the peer sends. */
@@ -39,6 +39,7 @@ final class PeerLink implements Connector {
   private final int core;
   private final String address;
   private final CatchUp catchUp;
+  private final PeerPulse pulse;
   private final Message[] waiting = new Message[MAX_WAITING];
   private final Replica[] waitingFor = new Replica[MAX_WAITING];
   private int first;
@@ -48,10 +49,10 @@ final class PeerLink implements Connector {
   private boolean dialling;
   private long retryAtNs;
   private long retryNs = MIN_RETRY_NS;
-  private long lastAliveNs;
   private long heldSinceNs;
   private boolean holding;
   private long newestIncarnation;
+  private long openIncarnation;
   private long dropped;
   private String lastProblem = "";
 
@@ -61,6 +62,7 @@ final class PeerLink implements Connector {
     this.core = core;
     this.address = address;
     this.catchUp = new CatchUp(replicator, node);
+    this.pulse = new PeerPulse(replicator, node);
     for (int i = 0; i < MAX_WAITING; i++) {
       waiting[i] = new Message();
     }
@@ -88,6 +90,10 @@ final class PeerLink implements Connector {
     return catchUp;
   }
 
+  PeerPulse pulse() {
+    return pulse;
+  }
+
   /** Returns why the peer is not welcome, or null. */
   String judge(PeerIdentity peer) {
     if (peer.incarnation() < newestIncarnation) {
@@ -113,6 +119,9 @@ final class PeerLink implements Connector {
     holding = false;
     lastProblem = "";
     forgetWaiting();
+    long incarnation = newChannel.peer().incarnation();
+    pulse.onOpen(openIncarnation != 0 && incarnation != openIncarnation);
+    openIncarnation = incarnation;
     LOG.info("{}: connected with {}", replicator.self(), newChannel.peer());
   }
 
@@ -256,7 +265,7 @@ final class PeerLink implements Connector {
 
   /** Dials, listens for silence, offers again what was held; returns how much was done. */
   int work(long nowNs) {
-    return catchUp.work(channel, nowNs) + workOnChannel(nowNs);
+    return catchUp.work(channel, nowNs) + pulse.work(channel) + workOnChannel(nowNs);
   }
 
   private int workOnChannel(long nowNs) {
@@ -274,14 +283,7 @@ final class PeerLink implements Connector {
       boolean _ = channel.offerAgain();
       return 1;
     }
-    if (channel.closeIfSilent(nowNs, SILENCE_NS)) {
-      return 1;
-    }
-    if (nowNs - lastAliveNs > SILENCE_NS / 4) {
-      lastAliveNs = nowNs;
-      channel.keepAlive();
-    }
-    return 0;
+    return channel.closeIfSilent(nowNs, SILENCE_NS) ? 1 : 0;
   }
 
   private void retryLater() {

@@ -64,6 +64,10 @@ public final class Replica {
   boolean isScheduled;
   boolean awaitsAppend;
   boolean awaitsSync;
+  boolean isListed;
+
+  /** Up to which tick of the replicator this replica has been given its time. */
+  private long ticks;
 
   /** The frame whose entries the rules are taking. */
   private AppendFrame frame;
@@ -222,7 +226,7 @@ public final class Replica {
     if (!isRunning()) {
       return NOT_RUNNING;
     }
-    replicator.passTime();
+    passTime();
     long refusal = core.refusal(entries);
     return refusal == 0 && hasUnwritten() ? RaftCore.BUSY : refusal;
   }
@@ -236,7 +240,7 @@ public final class Replica {
     if (!isRunning()) {
       return NOT_RUNNING;
     }
-    replicator.passTime();
+    passTime();
     drain();
     long index = hasUnwritten() ? RaftCore.BUSY : core.proposeChange(change, node);
     drain();
@@ -252,7 +256,7 @@ public final class Replica {
     if (!isRunning()) {
       return NOT_RUNNING;
     }
-    replicator.passTime();
+    passTime();
     drain();
     long result = core.read(id);
     drain();
@@ -264,6 +268,7 @@ public final class Replica {
     if (!isRunning()) {
       return false;
     }
+    passTime();
     drain();
     boolean begins = core.transferLeadership(target);
     drain();
@@ -386,6 +391,8 @@ public final class Replica {
             replicator.chance());
     committed = log.baseIndex();
     applied = Math.max(committed, start.recovered().appliedIndex());
+    ticks = replicator.ticks();
+    replicator.tellAway(core);
     drain();
     if (core.membership().voterCount() == 1
         && core.membership().isVoter(replicator.self().node())) {
@@ -394,22 +401,57 @@ public final class Replica {
     }
   }
 
-  void tick() {
-    if (isRunning()) {
-      drain();
-      core.tick();
-      drain();
-      if (flushWanted > flushed && core.role() == Role.LEADER) {
-        // What asked for it may have been lost.
-        replicator.sendSync(this, flushWanted);
+  /** Returns whether time has to pass for it by itself. */
+  boolean needsTicks() {
+    return isRunning() && !core.isQuiet();
+  }
+
+  /** Returns whether it waits for nothing: see {@link RaftCore#isQuiet}. */
+  public boolean isQuiet() {
+    return isRunning() && core.isQuiet();
+  }
+
+  /** Gives the rules the ticks that have passed, before they are asked or told anything. */
+  void passTime() {
+    long now = replicator.passTime();
+    if (now == ticks) {
+      return;
+    }
+    drain();
+    long missed = now - ticks;
+    ticks = now;
+    if (core.isQuiet()) {
+      if (!replicator.has(ReplicationBug.QUIET_TIME_NOT_COUNTED)) {
+        core.pass(missed);
       }
+      return;
+    }
+    // All of it before anybody is told anything: who is told may read.
+    for (long i = 0; i < missed; i++) {
+      core.tick();
+    }
+    drain();
+    if (flushWanted > flushed && core.role() == Role.LEADER) {
+      // What asked for it may have been lost.
+      replicator.sendSync(this, flushWanted);
     }
   }
 
   void onMessage(Message message) {
     if (isRunning()) {
+      passTime();
       drain();
       core.step(message);
+      drain();
+    }
+  }
+
+  /** A node can be reached, or can't any more. */
+  void onNode(int node, boolean reachable) {
+    if (isRunning()) {
+      passTime();
+      drain();
+      core.onNode(node, reachable);
       drain();
     }
   }
@@ -419,6 +461,7 @@ public final class Replica {
     if (!isRunning()) {
       return true;
     }
+    passTime();
     drain();
     if (hasUnwritten()) {
       return false;
@@ -554,6 +597,9 @@ public final class Replica {
     if (isWaiting()) {
       replicator.schedule(this);
     }
+    if (!isListed && needsTicks()) {
+      replicator.onAwake(this);
+    }
   }
 
   private void carryOut(Action action) {
@@ -582,6 +628,7 @@ public final class Replica {
         committed = action.index() - 1;
         listener.onCommittedLost(this, action.index());
       }
+      case SYNC_WANTED -> journal.requestSync();
       case EPOCH_RAISED -> listener.onEpochRaised(this, action.term());
       case CONTRADICTION ->
           stop("group " + group + ": its leader contradicts committed entry " + action.index());

@@ -25,7 +25,7 @@ public record ReplicaStart(RaftConfig config, RecoveredGroup recovered, boolean 
   public static ReplicaStart of(RecoveredGroup recovered, boolean clean, int segmentBytes) {
     int inflightBytes = Math.min(MAX_INFLIGHT_BYTES, segmentBytes / INFLIGHT_PER_SEGMENT);
     return new ReplicaStart(
-        new RaftConfig(10, 2, AckPolicy.APPENDED, 64, 256, inflightBytes, 1 << 16, 16, 20),
+        new RaftConfig(10, 2, AckPolicy.APPENDED, 64, 256, inflightBytes, 1 << 16, 16, 20, 50),
         recovered,
         clean);
   }

@@ -22,5 +22,11 @@ public enum ReplicationBug {
   /** The rules are given one tick for all the time that the core has slept. */
   SLEEP_NOT_COUNTED,
   /** Who was handed leadership asks for votes as if it stood by itself. */
-  TRANSFER_NOT_TOLD
+  TRANSFER_NOT_TOLD,
+  /** A quiet replica is not given the time that it has slept. */
+  QUIET_TIME_NOT_COUNTED,
+  /** Replicas are not told that a node is silent. */
+  SILENCE_NOT_TOLD,
+  /** A replica that has woken is not among those that get ticks. */
+  WOKEN_NOT_LISTED
 }

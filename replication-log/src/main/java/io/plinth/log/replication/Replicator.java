@@ -4,6 +4,7 @@ import io.plinth.engine.api.Connection;
 import io.plinth.engine.api.ConnectionHandler;
 import io.plinth.engine.api.Core;
 import io.plinth.engine.api.Dialler;
+import io.plinth.engine.api.Timers;
 import io.plinth.log.journal.Journal;
 import io.plinth.log.wire.AppendFrame;
 import io.plinth.log.wire.PeerChannel;
@@ -11,6 +12,7 @@ import io.plinth.log.wire.PeerIdentity;
 import io.plinth.log.wire.PeerListener;
 import io.plinth.raft.core.Membership;
 import io.plinth.raft.core.Message;
+import io.plinth.raft.core.RaftCore;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -42,6 +44,7 @@ public final class Replicator implements PeerListener {
   private final long tickNs;
   private final long bootId;
   private final Set<ReplicationBug> bugs;
+  private final Timers.Task timer = now -> onTimer();
   private final Int2ObjectHashMap<Replica> replicas = new Int2ObjectHashMap<>();
   // The same, in the order in which they were added.
   private final ArrayList<Replica> all = new ArrayList<>();
@@ -55,6 +58,9 @@ public final class Replicator implements PeerListener {
   // Replicas that wait for the end of a batch, and for its way to the device.
   private final ArrayList<Replica> unappended = new ArrayList<>();
   private final ArrayList<Replica> unsynced = new ArrayList<>();
+  // Replicas that time has to pass for.
+  private final AwakeReplicas awake;
+  private long ticks;
   private long lastTickNs;
   private long appendedSequence;
   private long durableSequence;
@@ -63,7 +69,6 @@ public final class Replicator implements PeerListener {
   private boolean telling;
   private boolean failed;
   private boolean stopped;
-  private boolean passing;
 
   /**
    * Creates the replicator of a log.
@@ -83,6 +88,7 @@ public final class Replicator implements PeerListener {
       long tickNs,
       Set<ReplicationBug> bugs) {
     this.bugs = bugs;
+    this.awake = new AwakeReplicas(bugs.contains(ReplicationBug.WOKEN_NOT_LISTED));
     this.core = core;
     this.journal = journal;
     this.dialler = dialler;
@@ -137,7 +143,13 @@ public final class Replicator implements PeerListener {
   public void remove(Replica replica) {
     replica.leave();
     Replica _ = replicas.remove(replica.group());
-    boolean _ = all.remove(replica);
+    int index = all.indexOf(replica);
+    if (index >= 0) {
+      Replica _ = all.remove(index);
+      for (int i = 0; i < peers.size(); i++) {
+        peers.get(i).pulse().onRemoved(index);
+      }
+    }
   }
 
   /** Returns all replicas in the order in which they were added. */
@@ -172,6 +184,11 @@ public final class Replicator implements PeerListener {
       }
     }
     return false;
+  }
+
+  /** Returns for how many replicas time has to pass: the others are quiet, and cost nothing. */
+  public int awakeCount() {
+    return awake.size();
   }
 
   /** Returns how many messages to peers found no room. */
@@ -251,8 +268,7 @@ public final class Replicator implements PeerListener {
     if (failed || stopped) {
       return 0;
     }
-    passTime();
-    int work = 0;
+    int work = awake.work(passTime());
     for (int i = 0; i < strangers.size(); i++) {
       boolean _ = strangers.get(i).closeIfSilent(nowNs, PeerLink.SILENCE_NS);
     }
@@ -362,34 +378,58 @@ public final class Replicator implements PeerListener {
     }
   }
 
+  /** Lets the core run when there is time to pass, or a beat to be sent. */
   private void scheduleTick() {
-    long _ = core.timers().schedule(lastTickNs + tickNs, now -> onTimer());
+    int wait = awake.size() > 0 ? 1 : PeerPulse.BEAT_TICKS;
+    long _ = core.timers().schedule(lastTickNs + wait * tickNs, timer);
   }
 
   private void onTimer() {
     if (!failed && !stopped) {
-      passTime();
+      long _ = passTime();
       scheduleTick();
     }
   }
 
-  /** Gives the rules the ticks that have passed, also those that this core slept through. */
-  void passTime() {
+  /** Counts the ticks that have passed, also those that this core slept through. */
+  long passTime() {
+    if (peers.isEmpty()) {
+      return ticks;
+    }
     long nowNs = core.clock().nowNs();
-    if (passing || peers.isEmpty()) {
-      return;
+    if (nowNs - lastTickNs >= tickNs) {
+      long passed = has(ReplicationBug.SLEEP_NOT_COUNTED) ? 1 : (nowNs - lastTickNs) / tickNs;
+      ticks += passed;
+      lastTickNs = has(ReplicationBug.SLEEP_NOT_COUNTED) ? nowNs : lastTickNs + passed * tickNs;
     }
-    passing = true;
-    while (nowNs - lastTickNs >= tickNs) {
-      lastTickNs = has(ReplicationBug.SLEEP_NOT_COUNTED) ? nowNs : lastTickNs + tickNs;
-      for (int i = 0; i < all.size(); i++) {
-        all.get(i).tick();
-      }
-    }
-    passing = false;
+    return ticks;
   }
 
   // For replicas and links.
+
+  long ticks() {
+    return ticks;
+  }
+
+  List<Replica> all() {
+    return all;
+  }
+
+  /** A replica has something to wait for. */
+  void onAwake(Replica replica) {
+    if (!peers.isEmpty()) {
+      awake.add(replica);
+    }
+  }
+
+  /** Tells the rules of a replica that begins which nodes can't be reached. */
+  void tellAway(RaftCore rules) {
+    for (int i = 0; i < peers.size(); i++) {
+      if (!peers.get(i).pulse().isReachable()) {
+        rules.onNode(peers.get(i).node(), false);
+      }
+    }
+  }
 
   void schedule(Replica replica) {
     if (!replica.isScheduled) {
@@ -503,14 +543,12 @@ public final class Replicator implements PeerListener {
   public void onMessage(PeerChannel channel, int group, Message message) {
     Replica replica = replicas.get(group);
     if (replica != null) {
-      passTime();
       replica.onMessage(message);
     }
   }
 
   @Override
   public boolean onAppend(PeerChannel channel, AppendFrame frame) {
-    passTime();
     return link(channel.peer().node()).take(replicas.get(frame.group()), frame, nowNs());
   }
 

@@ -25,7 +25,7 @@ import org.agrona.MutableDirectBuffer;
  *  7 TIMEOUT_NOW               term epoch
  *  8 SYNC                      index
  *
- *  flags: 1 granted, 2 recovering, 4 logOk, 8 transfer, 16 recoveryElection
+ *  flags: 1 granted, 2 recovering, 4 logOk, 8 transfer, 16 recoveryElection, from version 2 on: 32 quiet
  * </pre>
  *
  * SYNC is not one of consensus: the sender wants entries up to {@code index} durable at the
@@ -77,7 +77,8 @@ final class MessageCodec {
         | (m.recovering ? WireFormat.RECOVERING : 0)
         | (m.logOk ? WireFormat.LOG_OK : 0)
         | (m.transfer ? WireFormat.TRANSFER : 0)
-        | (m.recoveryElection ? WireFormat.RECOVERY_ELECTION : 0);
+        | (m.recoveryElection ? WireFormat.RECOVERY_ELECTION : 0)
+        | (m.quiet ? WireFormat.QUIET : 0);
   }
 
   static void flags(Message m, int flags) {
@@ -86,6 +87,7 @@ final class MessageCodec {
     m.logOk = (flags & WireFormat.LOG_OK) != 0;
     m.transfer = (flags & WireFormat.TRANSFER) != 0;
     m.recoveryElection = (flags & WireFormat.RECOVERY_ELECTION) != 0;
+    m.quiet = (flags & WireFormat.QUIET) != 0;
   }
 
   /** Writes a message; returns where it ends. */

@@ -110,6 +110,11 @@ public final class PeerChannel implements ConnectionHandler, FrameSink {
     return open && !ended;
   }
 
+  /** Returns when something was received, by the core's clock; at first when it was made. */
+  public long lastHeardNs() {
+    return lastHeardNs;
+  }
+
   /** Ends the connection if nothing was received for so long; returns whether it was so. */
   public boolean closeIfSilent(long nowNs, long silenceNs) {
     boolean silent = nowNs - lastHeardNs > silenceNs;

@@ -13,10 +13,13 @@ import io.plinth.raft.core.MessageType;
  * <p>What a later version may do without a new {@code minVersion}: make hello and messages longer
  * at their ends, and add types of frames and messages. Whoever does not know a type skips it and
  * says so, once for each type, with a frame REFUSED; the connection lives.
+ *
+ * <p>Version 2 has the flag {@link #QUIET}. Who speaks version 1 takes no notice of it: a leader
+ * offers rest in vain then, and the group stays awake.
  */
 public final class WireFormat {
   /** The newest version that this program speaks. */
-  public static final int VERSION = 1;
+  public static final int VERSION = 2;
 
   /** The oldest version that this program speaks. */
   public static final int MIN_VERSION = 1;
@@ -44,6 +47,7 @@ public final class WireFormat {
   static final int LOG_OK = 4;
   static final int TRANSFER = 8;
   static final int RECOVERY_ELECTION = 16;
+  static final int QUIET = 32;
 
   /** Message: its number is beside those of the messages of consensus. */
   static final int SYNC = 8;

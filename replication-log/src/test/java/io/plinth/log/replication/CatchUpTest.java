@@ -16,7 +16,7 @@ class CatchUpTest {
   private static final int SEGMENT_BYTES = 1 << 19;
   private static final long MS = 1_000_000;
 
-  private final GroupSim sim = new GroupSim(9, 3, AckPolicy.APPENDED, Set.of(), SEGMENT_BYTES);
+  private final GroupSim sim = new GroupSim(10, 3, AckPolicy.APPENDED, Set.of(), SEGMENT_BYTES);
   private final EntryBody body = new EntryBody();
   private GroupNode leader;
   private GroupNode away;

@@ -22,15 +22,18 @@ import io.plinth.log.wire.PeerIdentity;
 import io.plinth.raft.core.Membership;
 import io.plinth.raft.core.RaftConfig;
 import java.nio.ByteOrder;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Set;
 import java.util.UUID;
+import java.util.function.IntFunction;
 import java.util.zip.CRC32C;
 import org.agrona.UnsafeApi;
 import org.agrona.concurrent.UnsafeBuffer;
 
 /**
- * A simulated machine with one log and one replica, which can be killed, lose its power, and be
- * started again. The first block of a WRITE, and the text of a COMMAND, is the number of the
+ * A simulated machine with one log and one replica or some, which can be killed, lose its power,
+ * and be started again. The first block of a WRITE, and the text of a COMMAND, is the number of the
  * proposal; the payload follows from it.
  */
 final class GroupNode implements JournalListener {
@@ -46,7 +49,6 @@ final class GroupNode implements JournalListener {
   private final SimRandom random;
   private final RaftConfig config;
   private final int[] members;
-  private final ReplicaListener listener;
   private final Set<ReplicationBug> bugs;
   private final CRC32C crc = new CRC32C();
   private UUID bootId = new UUID(1, 1);
@@ -58,6 +60,13 @@ final class GroupNode implements JournalListener {
   Journal journal;
   Replicator replicator;
   Replica replica;
+
+  /** The replicas of all groups; the first one is {@link #replica}. */
+  final List<Replica> replicas = new ArrayList<>();
+
+  int groups = 1;
+  IntFunction<ReplicaListener> listeners;
+  long tickNs = TICK_NS;
 
   /** What the log held at the newest start. */
   RecoveredGroup found;
@@ -83,7 +92,7 @@ final class GroupNode implements JournalListener {
     this.random = random;
     this.config = config;
     this.members = members;
-    this.listener = listener;
+    this.listeners = group -> listener;
     this.bugs = bugs;
   }
 
@@ -113,8 +122,10 @@ final class GroupNode implements JournalListener {
               Superblock.CheckpointPlace.NONE,
               true);
     }
-    GroupRecovery groups = new GroupRecovery(number, group -> Membership.of(members), bugs);
-    RecoveredLog recovered = LogRecovery.recover(name, storage, before, bootId, Set.of(), groups);
+    GroupRecovery recoveredGroups =
+        new GroupRecovery(number, group -> Membership.of(members), bugs);
+    RecoveredLog recovered =
+        LogRecovery.recover(name, storage, before, bootId, Set.of(), recoveredGroups);
     boolean clean = before.clean() && recovered.nextSequence() - 1 == before.durableSequence();
     journal =
         new Journal(
@@ -142,7 +153,7 @@ final class GroupNode implements JournalListener {
             before.checkpoint(),
             false);
     PeerIdentity self = PeerIdentity.of(CLUSTER, number, 0, superblock.starts(), bootId);
-    replicator = new Replicator(core, journal, host, self, random::nextLong, TICK_NS, bugs);
+    replicator = new Replicator(core, journal, host, self, random::nextLong, tickNs, bugs);
     for (int member : members) {
       if (member != number) {
         replicator.addPeer(member, 0, "node-" + member);
@@ -151,21 +162,25 @@ final class GroupNode implements JournalListener {
     core.addCycleTask(replicator::beforeSeal);
     core.addCycleTask(journal);
     core.addCycleTask(replicator::afterSeal);
-    RecoveredGroup group = groups.group(GROUP);
-    found = group;
+    found = recoveredGroups.group(GROUP);
     boolean accepted =
-        superblocks.write(superblock, (context, result) -> open(group, clean, result), 0);
+        superblocks.write(superblock, (context, result) -> open(recoveredGroups, clean, result), 0);
     if (!accepted) {
       throw new IllegalStateException("the superblock is not written");
     }
   }
 
   /** The incarnation is durable: from here on it may be told. */
-  private void open(RecoveredGroup group, boolean clean, int result) {
+  private void open(GroupRecovery recoveredGroups, boolean clean, int result) {
     if (Status.isError(result)) {
       throw new IllegalStateException("superblock: " + result);
     }
-    replica = replicator.add(GROUP, new ReplicaStart(config, group, clean), listener);
+    for (int i = 0; i < groups; i++) {
+      RecoveredGroup group = recoveredGroups.group(GROUP + i);
+      replicas.add(
+          replicator.add(GROUP + i, new ReplicaStart(config, group, clean), listeners.apply(i)));
+    }
+    replica = replicas.get(0);
     replicator.start();
     host.listen("node-" + number, replicator::accept);
   }
@@ -187,6 +202,7 @@ final class GroupNode implements JournalListener {
     pausedNs = 0;
     sleptNs = 0;
     replica = null;
+    replicas.clear();
     replicator.free();
     superblocks.close();
   }
@@ -223,7 +239,12 @@ final class GroupNode implements JournalListener {
 
   /** Proposes a WRITE of some blocks; returns its index or a refusal. */
   long write(long id, int blocks) {
-    long index = replica.propose(RecordHeader.WRITE, 0, id, blocks);
+    return write(replica, id, blocks);
+  }
+
+  /** Proposes a WRITE of some blocks to the group of a replica. */
+  long write(Replica to, long id, int blocks) {
+    long index = to.propose(RecordHeader.WRITE, 0, id, blocks);
     if (index > 0) {
       for (int i = 0; i < blocks; i++) {
         long at = journal.payloadAddress() + (long) i * LogFormat.BLOCK_BYTES;
@@ -237,8 +258,8 @@ final class GroupNode implements JournalListener {
   }
 
   /** Proposes a COMMAND. */
-  long command(long id, int bytes) {
-    long index = replica.propose(RecordHeader.COMMAND, 0, 0, bytes);
+  long command(Replica to, long id, int bytes) {
+    long index = to.propose(RecordHeader.COMMAND, 0, 0, bytes);
     if (index > 0) {
       byte[] command = new byte[bytes];
       new UnsafeBuffer(command).putLong(0, id, ByteOrder.LITTLE_ENDIAN);
@@ -248,17 +269,22 @@ final class GroupNode implements JournalListener {
   }
 
   /** Proposes an UNMAP. */
-  long unmap(long id) {
-    return replica.propose(RecordHeader.UNMAP, 0, id, 1);
+  static long unmap(Replica to, long id) {
+    return to.propose(RecordHeader.UNMAP, 0, id, 1);
   }
 
   /** Returns what an entry holds, in words; checks what can be. */
   String content(long index) {
+    return content(replica, index);
+  }
+
+  /** Returns what an entry of a replica's group holds. */
+  String content(Replica of, long index) {
     EntryBody body = new EntryBody();
-    if (!replica.describe(index, body)) {
+    if (!of.describe(index, body)) {
       readFromDisk(body);
     }
-    String kind = replica.entryTerm(index) + " " + replica.entryKind(index);
+    String kind = of.entryTerm(index) + " " + of.entryKind(index);
     return switch (body.type) {
       case RecordHeader.WRITE -> kind + " write " + body.firstBlock + payload(body);
       case RecordHeader.COMMAND ->

@@ -20,6 +20,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 class GroupSimTest {
   private static final int MAX_SEEDS = 500;
   private static final int STORMS = 5;
+  private static final int GROUPS = 3;
   private static final long STORM_NS = 3_000_000_000L;
   private static final long DURATION_NS = 1_000_000_000L;
 
@@ -35,23 +36,26 @@ class GroupSimTest {
     int raisedEpochs = 0;
     int powerCuts = 0;
     int reads = 0;
+    int rests = 0;
     for (int seed = first; seed < first + count; seed++) {
       GroupSim sim = run(seed, policy(seed), Set.of());
-      acknowledgements += sim.acknowledgements;
-      flushes += sim.flushes;
-      raisedEpochs += sim.raisedEpochs;
+      acknowledgements += sim.sum(check -> check.acknowledgements);
+      flushes += sim.sum(check -> check.flushes);
+      raisedEpochs += sim.sum(check -> check.raisedEpochs);
       powerCuts += sim.powerCuts;
-      reads += sim.grantedReads();
+      reads += sim.sum(GroupCheck::grantedReads);
+      rests += sim.sum(check -> check.rests) > 0 ? 1 : 0;
     }
     System.out.printf(
-        "%d seeds: %d acknowledged, %d flushes, %d epochs raised, %d power cuts, %d reads%n",
-        count, acknowledgements, flushes, raisedEpochs, powerCuts, reads);
+        "%d seeds: %d acknowledged, %d flushes, %d epochs raised, %d power cuts, %d reads, rest in %d%n",
+        count, acknowledgements, flushes, raisedEpochs, powerCuts, reads, rests);
     if (count >= 8) {
       assertThat(acknowledgements).isGreaterThan(count * 50);
       assertThat(flushes).isGreaterThan(count);
       assertThat(raisedEpochs).isPositive();
       assertThat(powerCuts).isGreaterThan(count);
       assertThat(reads).isGreaterThan(count * 50);
+      assertThat(rests).as("runs with rest among the faults").isGreaterThan(count / 2);
     }
   }
 
@@ -153,7 +157,7 @@ class GroupSimTest {
   }
 
   private static GroupSim run(int seed, AckPolicy policy, Set<ReplicationBug> bugs) {
-    GroupSim sim = new GroupSim(seed, seed % 5 == 0 ? 5 : 3, policy, bugs);
+    GroupSim sim = new GroupSim(seed, seed % 5 == 0 ? 5 : 3, policy, bugs, 1 << 30, GROUPS);
     try {
       sim.run(DURATION_NS);
     } finally {

@@ -14,11 +14,10 @@ final class ReadCheck {
   private long nextId = 1;
   int granted;
 
-  /** Asks a node for a read of what has been acknowledged up to {@code floor} at least. */
-  void ask(GroupNode node, long floor) {
+  /** Asks a node's replica to read what has been acknowledged up to {@code floor} at least. */
+  void ask(GroupNode node, Replica replica, long floor) {
     long id = nextId++;
     int life = node.life;
-    Replica replica = node.replica;
     reads.put(id, new Read(floor, node, life));
     boolean _ =
         node.core.execute(() -> {

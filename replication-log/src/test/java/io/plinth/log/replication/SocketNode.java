@@ -58,6 +58,7 @@ final class SocketNode implements JournalListener, ReplicaListener {
   private Journal journal;
   private Listener listener;
   private Replica replica;
+  private final List<Replica> idle = new ArrayList<>();
   final List<Connection> accepted = new ArrayList<>();
   Replicator replicator;
 
@@ -142,6 +143,33 @@ final class SocketNode implements JournalListener, ReplicaListener {
                 true),
             this);
     replicator.start();
+  }
+
+  /**
+   * Takes part in so many more groups, of which nobody wants anything, and which go quiet after so
+   * many ticks. On the core, before {@link #begin}'s peers are reached.
+   */
+  void addIdle(int groups, int quietTicks) {
+    RaftConfig config =
+        new RaftConfig(10, 2, AckPolicy.APPENDED, 64, 256, 1 << 20, 1024, 16, 20, quietTicks);
+    for (int i = 1; i <= groups; i++) {
+      GroupState first = GroupState.first(GROUP + i, Membership.of(1, 2, 3));
+      idle.add(
+          replicator.add(
+              GROUP + i,
+              new ReplicaStart(config, new RecoveredGroup(first, number), true),
+              new Unheard()));
+    }
+  }
+
+  /** Returns how many of the idle groups rest; on the core. */
+  int resting() {
+    return (int) idle.stream().filter(Replica::isQuiet).count();
+  }
+
+  /** Returns the terms of the idle groups; on the core. */
+  List<Long> terms() {
+    return idle.stream().map(Replica::term).toList();
   }
 
   /** Sets how long the log is to become. */

@@ -13,6 +13,7 @@ import java.io.IOException;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.UUID;
 import java.util.stream.Collectors;
 import java.util.zip.CRC32C;
@@ -21,7 +22,8 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
 /**
- * Bytes of version 1, which every later program has to read, and to write for peers that speak it.
+ * Bytes of versions 1 and 2, which every later program has to read, and to write for peers that
+ * speak them.
  */
 class GoldenWireTest {
   private static final PeerIdentity NODE =
@@ -95,6 +97,26 @@ class GoldenWireTest {
     assertThat(writer.flush(pipe.near)).isTrue();
     pipe.pass();
     assertGolden("wire-messages.hex", collector.take());
+  }
+
+  /** What version 2 has more than version 1, which takes no notice of it. */
+  @Test
+  void quiet() throws IOException {
+    for (MessageType type : List.of(MessageType.HEARTBEAT, MessageType.APPEND_RESPONSE)) {
+      Message m = new Message().reset(type, 1, 2);
+      m.term = 5;
+      m.index = 7;
+      m.commit = 7;
+      m.appended = 7;
+      m.durable = 7;
+      m.tick = 300;
+      m.granted = type == MessageType.APPEND_RESPONSE;
+      m.quiet = true;
+      assertThat(writer.add(pipe.near, 0xB0 + WireFormat.number(type), m)).isTrue();
+    }
+    assertThat(writer.flush(pipe.near)).isTrue();
+    pipe.pass();
+    assertGolden("wire-quiet.hex", collector.take());
   }
 
   @Test

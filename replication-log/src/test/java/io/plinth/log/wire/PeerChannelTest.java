@@ -103,8 +103,8 @@ class PeerChannelTest {
   @Test
   void bothSidesSayWhoTheyAreAndGoOn() {
     Pipe pipe = open();
-    assertThat(dialler.events).containsExactly("open node 2 core 3 version 1");
-    assertThat(acceptor.events).containsExactly("open node 1 core 0 version 1");
+    assertThat(dialler.events).containsExactly("open node 2 core 3 version 2");
+    assertThat(acceptor.events).containsExactly("open node 1 core 0 version 2");
     assertThat(acceptor.channel.peer()).isEqualTo(ONE);
     assertThat(dialler.channel.peer()).isEqualTo(TWO);
 
@@ -157,7 +157,7 @@ class PeerChannelTest {
   void aVersionThatIsTooOldIsRefused() {
     PeerIdentity newer = new PeerIdentity(CLUSTER, 2, 3, 1, CLUSTER, 5, 7);
     pipe(ONE, newer, 2, 3).pass();
-    assertRefused("versions 1 to 1 of the peer protocol; this node speaks 5 to 7");
+    assertRefused("versions 1 to 2 of the peer protocol; this node speaks 5 to 7");
   }
 
   @Test
@@ -304,12 +304,12 @@ class PeerChannelTest {
     byte[] refusal = new byte[8];
     refusal[0] = (byte) (900 & 0xFF);
     refusal[1] = 900 >> 8;
-    refusal[4] = 1;
+    refusal[4] = 2;
     assertThat(Arrays.copyOf(answers, 32))
         .isEqualTo(SlowEncoder.frame(3, 0, 0, 0, refusal, new byte[0]));
     assertThat(Arrays.copyOfRange(answers, 32, 64))
         .isEqualTo(
-            SlowEncoder.frame(3, 0, 0, 0, new byte[] {1, 0, 99, 0, 1, 0, 0, 0}, new byte[0]));
+            SlowEncoder.frame(3, 0, 0, 0, new byte[] {1, 0, 99, 0, 2, 0, 0, 0}, new byte[0]));
   }
 
   @Test

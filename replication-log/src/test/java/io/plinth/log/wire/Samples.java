@@ -172,6 +172,7 @@ final class Samples implements EntrySource {
     m.logOk = random.oneIn(2);
     m.transfer = random.oneIn(2);
     m.recoveryElection = random.oneIn(2);
+    m.quiet = random.oneIn(2);
   }
 
   private static void leader(Message m, SimRandom random) {
@@ -211,7 +212,7 @@ final class Samples implements EntrySource {
     for (long number : numbers) {
       text.append(' ').append(number);
     }
-    boolean[] flags = {m.granted, m.recovering, m.logOk, m.transfer, m.recoveryElection};
+    boolean[] flags = {m.granted, m.recovering, m.logOk, m.transfer, m.recoveryElection, m.quiet};
     for (boolean flag : flags) {
       text.append(flag ? '+' : '-');
     }

@@ -148,6 +148,7 @@ final class SlowEncoder {
     flags += m.logOk ? 4 : 0;
     flags += m.transfer ? 8 : 0;
     flags += m.recoveryElection ? 16 : 0;
+    flags += m.quiet ? 32 : 0;
     return flags;
   }
 
