@@ -18,6 +18,7 @@ public final class LogVolume extends IndexedVolume {
   private final VolumeGroup group;
   private final String name;
   private final FlushPolicy flushPolicy;
+  private final Unmapping unmapping;
   private volatile LogPoint beginPoint = LogPoint.NONE;
   private volatile long sizeBytes;
   private volatile VolumeSettings settings = VolumeSettings.DEFAULT;
@@ -35,6 +36,7 @@ public final class LogVolume extends IndexedVolume {
     this.sizeBytes = sizeBytes;
     this.flushPolicy = flushPolicy;
     this.group = new VolumeGroup(store, this, group);
+    this.unmapping = new Unmapping(store, this);
   }
 
   @Override
@@ -117,8 +119,8 @@ public final class LogVolume extends IndexedVolume {
       case READ -> read(request);
       case WRITE -> write(request, false);
       case FLUSH -> flush(request);
-      case TRIM -> trim(request);
-      case WRITE_ZEROES -> writeZeroes(request);
+      case TRIM -> unmapping.trim(request);
+      case WRITE_ZEROES -> unmapping.writeZeroes(request);
       case CACHE -> {
         store.complete(request, Status.OK);
         yield true;
@@ -414,7 +416,7 @@ public final class LogVolume extends IndexedVolume {
     }
   }
 
-  private boolean flush(VolumeRequest request) {
+  boolean flush(VolumeRequest request) {
     if (group.isAlone()) {
       group.flush(request);
     } else {
@@ -423,7 +425,7 @@ public final class LogVolume extends IndexedVolume {
     return true;
   }
 
-  private boolean write(VolumeRequest request, boolean zeroes) {
+  boolean write(VolumeRequest request, boolean zeroes) {
     long first = request.offset / BLOCK;
     long end = request.offset + request.length;
     long last = (end - 1) / BLOCK;
@@ -488,7 +490,7 @@ public final class LogVolume extends IndexedVolume {
     request.pieceCount = 1;
   }
 
-  private void addPiece(VolumeRequest request, int piece, long first, int count) {
+  void addPiece(VolumeRequest request, int piece, long first, int count) {
     Journal journal = store.journal();
     for (int i = 0; i < count; i++) {
       journal.checksum(i);
@@ -509,7 +511,7 @@ public final class LogVolume extends IndexedVolume {
   }
 
   /** Returns whether the request is done with: completed with an error, or to be tried again. */
-  private boolean refused(VolumeRequest request, long proposed) {
+  boolean refused(VolumeRequest request, long proposed) {
     if (proposed == Replica.NOT_LEADER && !group.isStopped()) {
       // The lead was lost in this duty cycle, and nothing has been proposed.
       store.complete(request, Status.EREMOTE);
@@ -532,7 +534,7 @@ public final class LogVolume extends IndexedVolume {
    * only. {@link MergeBlocks#PENDING} when it has to be read first, {@link MergeBlocks#FAILED} when
    * it can't be.
    */
-  private long base(long block) {
+  long base(long block) {
     long place = index.place(block);
     if (place == IndexSpace.UNMAPPED || place == IndexSpace.ALLOCATED_ZERO) {
       return ZeroBlock.ADDRESS;
@@ -547,146 +549,5 @@ public final class LogVolume extends IndexedVolume {
       return MergeBlocks.FAILED;
     }
     return address;
-  }
-
-  private boolean trim(VolumeRequest request) {
-    // What is less than a block at the edges stays: trimming is advisory.
-    long first = (request.offset + BLOCK - 1) / BLOCK;
-    long end = request.offset + request.length;
-    // The end of a volume whose size is no multiple of a block counts as whole.
-    long endBlock = end == sizeBytes ? (end + BLOCK - 1) / BLOCK : end / BLOCK;
-    request.noHole = false;
-    request.pieceCount = 0;
-    return unmap(request, first, endBlock);
-  }
-
-  private boolean writeZeroes(VolumeRequest request) {
-    long first = (request.offset + BLOCK - 1) / BLOCK;
-    long end = request.offset + request.length;
-    long endBlock = end == sizeBytes ? (end + BLOCK - 1) / BLOCK : end / BLOCK;
-    if (first >= endBlock) {
-      return write(request, true);
-    }
-    request.pieceCount = 0;
-    if (first * BLOCK == request.offset && endBlock * BLOCK >= end) {
-      return unmap(request, first, endBlock);
-    }
-    return writeZeroesWithEdges(request, first, endBlock);
-  }
-
-  /**
-   * Zeroes whole blocks and parts of the blocks around them in one batch, so that a crash leaves
-   * all or nothing.
-   */
-  private boolean writeZeroesWithEdges(VolumeRequest request, long first, long endBlock) {
-    long headBlock = request.offset / BLOCK;
-    long end = request.offset + request.length;
-    boolean hasHead = headBlock < first;
-    boolean hasTail = end > endBlock * BLOCK;
-    if (!store.isApplied(this, headBlock, endBlock)) {
-      return false;
-    }
-    long headBase = hasHead ? base(headBlock) : ZeroBlock.ADDRESS;
-    long tailBase = hasTail ? base(endBlock) : ZeroBlock.ADDRESS;
-    if (headBase == MergeBlocks.FAILED || tailBase == MergeBlocks.FAILED) {
-      store.complete(request, Status.EIO);
-      return true;
-    }
-    if (headBase == MergeBlocks.PENDING || tailBase == MergeBlocks.PENDING) {
-      return false;
-    }
-    Journal journal = store.journal();
-    int headerBytes =
-        2 * RecordHeader.encodedBytes(RecordHeader.WRITE, 1)
-            + RecordHeader.encodedBytes(RecordHeader.UNMAP, 1);
-    long proposed = group.refusal(3);
-    if (proposed == 0) {
-      int blocks = (int) (endBlock - first);
-      proposed =
-          journal.reserve(headerBytes, 2)
-              ? group.propose(RecordHeader.UNMAP, unmapFlags(request) | partFlag(), first, blocks)
-              : Replica.NO_ROOM;
-    }
-    if (proposed <= 0) {
-      return refused(request, proposed);
-    }
-    request.unmapFirst = first;
-    request.unmapCount = endBlock - first;
-    int pieces = 0;
-    if (hasHead) {
-      int keep = (int) (request.offset % BLOCK);
-      int part = hasTail ? partFlag() : 0;
-      proposed = writeEdge(request, pieces++, part, headBlock, headBase, keep, BLOCK - keep);
-    }
-    if (hasTail) {
-      int zeroes = (int) (end % BLOCK);
-      proposed = writeEdge(request, pieces++, 0, endBlock, tailBase, 0, zeroes);
-    }
-    request.pieceCount = pieces;
-    group.addBegun(request, proposed);
-    return true;
-  }
-
-  /**
-   * Returns the flag of an entry that has an effect only together with the next one. Without other
-   * members all of them are in one batch, which is there or not.
-   */
-  private int partFlag() {
-    return group.isAlone() ? 0 : RecordHeader.PART;
-  }
-
-  /** Returns the index of the entry. */
-  private long writeEdge(
-      VolumeRequest request, int piece, int flags, long block, long base, int from, int zeroes) {
-    Journal journal = store.journal();
-    if (store.isPlanted(PlantedBug.SPLIT_WRITE)) {
-      journal.seal();
-    }
-    long proposed = group.propose(RecordHeader.WRITE, flags, block, 1);
-    if (proposed <= 0) {
-      throw new IllegalStateException("room was reserved: " + Status.name(journal.refusal()));
-    }
-    NativeMemory.copy(base, journal.payloadAddress(), BLOCK);
-    NativeMemory.zero(journal.payloadAddress() + from, zeroes);
-    addPiece(request, piece, block, 1);
-    return proposed;
-  }
-
-  private boolean unmap(VolumeRequest request, long first, long endBlock) {
-    if (first >= endBlock) {
-      return nothingToDo(request);
-    }
-    if (!store.isApplied(this, first, endBlock - 1)) {
-      return false;
-    }
-    // Whoever has lost the lead and does not know it must not say what there is.
-    if (!request.noHole && group.isAlone() && !index.anyMapped(first, endBlock - first)) {
-      return nothingToDo(request);
-    }
-    int blocks = (int) (endBlock - first);
-    long proposed = group.propose(RecordHeader.UNMAP, unmapFlags(request), first, blocks);
-    if (proposed <= 0) {
-      return refused(request, proposed);
-    }
-    request.unmapFirst = first;
-    request.unmapCount = endBlock - first;
-    group.addBegun(request, proposed);
-    return true;
-  }
-
-  /**
-   * Completes a request without an effect of its own; with FUA it still promises that what it found
-   * is durable.
-   */
-  private boolean nothingToDo(VolumeRequest request) {
-    if (request.fua || flushPolicy == FlushPolicy.ALWAYS) {
-      return flush(request);
-    }
-    store.complete(request, Status.OK);
-    return true;
-  }
-
-  private static int unmapFlags(VolumeRequest request) {
-    return request.noHole ? RecordHeader.ALLOCATED : 0;
   }
 }
