@@ -83,9 +83,9 @@ final class Election {
   }
 
   /**
-   * Two that ask at the same time would split the votes, and lose a timeout: with equal logs the one
-   * with the lower number goes on, unless the other has refused it. Not for long, because it may be
-   * unable to win.
+   * Two that ask at the same time would split the votes, and lose a timeout: with equal logs the
+   * one with the lower number goes on, unless the other has refused it. Not for long, because it
+   * may be unable to win.
    */
   private boolean goesFirst(Message m) {
     Peer peer = core.peer(m.from);
