@@ -705,6 +705,11 @@ public final class Journal implements CycleTask, Completion, Releasable {
   }
 
   private boolean openBatch(int headerBytes, int payloadBlocks, boolean isData) {
+    if (isOpen && openHeaderBlocks > 0) {
+      // It was begun, with a header of its own, and nothing came: headerLimit is not that of the
+      // block that the batch before would share, behind which payload lies.
+      sharedStart = 0;
+    }
     int bytes = BatchHeader.BYTES + headerBytes;
     int headerBlocks = sharesHeader(bytes, payloadBlocks) ? 0 : LogFormat.blocks(bytes);
     long total = (headerBlocks + payloadBlocks) * (long) BLOCK;
