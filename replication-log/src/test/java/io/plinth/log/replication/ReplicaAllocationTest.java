@@ -25,7 +25,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
 /** Garbage of an entry from its proposal to its commit, in a group of one. */
-class ReplicaAllocationTest implements JournalListener, ReplicaListener {
+class ReplicaAllocationTest implements JournalListener {
   // No ring of entries grows between the two.
   private static final int WARM_UP = 140_000;
   private static final int ENTRIES = 100_000;
@@ -76,7 +76,13 @@ class ReplicaAllocationTest implements JournalListener, ReplicaListener {
             5,
             new ReplicaStart(
                 config, new RecoveredGroup(GroupState.first(5, Membership.of(1)), 1), true),
-            this);
+            new Unheard() {
+              @Override
+              public void onCommitted(Replica replica, long from, long to) {
+                committed = to;
+                replica.applied(to);
+              }
+            });
     assertThat(replica.role()).isEqualTo(Role.LEADER);
     while (!journal.isReady()) {
       core.cycle(10_000);
@@ -125,34 +131,4 @@ class ReplicaAllocationTest implements JournalListener, ReplicaListener {
   public void onFailed(int status, long sequence) {
     throw new IllegalStateException("failed with " + status);
   }
-
-  @Override
-  public void onRole(Replica replica, boolean leads, long term, int leader) {}
-
-  @Override
-  public void onCommitted(Replica replica, long from, long to) {
-    committed = to;
-    replica.applied(to);
-  }
-
-  @Override
-  public void onFlushed(Replica replica, long index) {}
-
-  @Override
-  public void onReadGranted(Replica replica, long id, long index) {}
-
-  @Override
-  public void onReadRefused(Replica replica, long id) {}
-
-  @Override
-  public void onCommittedLost(Replica replica, long index) {}
-
-  @Override
-  public void onEpochRaised(Replica replica, long epoch) {}
-
-  @Override
-  public void onResyncNeeded(Replica replica, int node) {}
-
-  @Override
-  public void onStopped(Replica replica, String why) {}
 }

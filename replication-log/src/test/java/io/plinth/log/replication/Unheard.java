@@ -1,7 +1,7 @@
 package io.plinth.log.replication;
 
-/** Nobody wants to know. */
-final class Unheard implements ReplicaListener {
+/** Nobody wants to know, or only of what is overridden. */
+class Unheard implements ReplicaListener {
   @Override
   public void onRole(Replica replica, boolean leads, long term, int leader) {}
 
