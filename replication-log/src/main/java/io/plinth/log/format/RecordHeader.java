@@ -35,6 +35,9 @@ import org.agrona.concurrent.UnsafeBuffer;
  *   <li>{@link #STATE}: what a replica promised, no entry of its group: {@code term}; its vote, or
  *       -1, in {@code firstBlock}; in {@code index} 64 bits of the machine's boot id; {@code
  *       blockCount} 1; {@link #RECOVERING} or 0. The newest one counts. No trailer.
+ *   <li>{@link #JOIN}: a replica of the group begins here, no entry of its group: whatever the log
+ *       held of it before is void. {@link #RECOVERING} or 0. The trailer is {@code blockCount}
+ *       bytes: who the members are, and what the owner wants to know.
  * </ul>
  *
  * The trailer is padded to a multiple of 8 bytes.
@@ -64,7 +67,10 @@ public final class RecordHeader {
   /** Term, vote and standing of a replica. */
   public static final int STATE = 8;
 
-  /** Flag of {@link #STATE}: the replica may have lost what it acknowledged. */
+  /** A replica begins. */
+  public static final int JOIN = 9;
+
+  /** Flag of {@link #STATE} and {@link #JOIN}: it may have lost what it acknowledged. */
   public static final int RECOVERING = 1;
 
   /** Flag of {@link #RELOCATE}: the blocks do not match their checksums, and did not before. */
@@ -115,7 +121,7 @@ public final class RecordHeader {
     long trailer =
         switch (type) {
           case WRITE -> 4L * blockCount;
-          case COMMAND -> blockCount;
+          case COMMAND, JOIN -> blockCount;
           case RELOCATE, MAP -> padded(4L * blockCount) + 16L * blockCount;
           case META -> padded(4L * blockCount) + 4L * blockCount;
           default -> 0;
@@ -230,14 +236,14 @@ public final class RecordHeader {
     buffer.putInt(BYTES + (int) padded(4L * blockCount()) + 4 * i, number, ORDER);
   }
 
-  /** Copies the command of a COMMAND. */
+  /** Copies the bytes of a COMMAND or JOIN. */
   public byte[] command() {
     byte[] bytes = new byte[blockCount()];
     buffer.getBytes(BYTES, bytes);
     return bytes;
   }
 
-  /** Stores the command of a COMMAND. */
+  /** Stores the bytes of a COMMAND or JOIN. */
   public void command(byte[] bytes) {
     buffer.putBytes(BYTES, bytes);
   }
@@ -246,7 +252,7 @@ public final class RecordHeader {
    * Returns whether the fields can be those of a record within a batch of {@code payloadBlocks}.
    */
   public boolean isPossible(int available, int payloadBlocks) {
-    if (available < BYTES || type() < WRITE || type() > STATE) {
+    if (available < BYTES || type() < WRITE || type() > JOIN) {
       return false;
     }
     int count = blockCount();

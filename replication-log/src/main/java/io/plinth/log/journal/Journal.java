@@ -443,8 +443,8 @@ public final class Journal implements CycleTask, Completion, Releasable {
   }
 
   /**
-   * Begins a record that is this log's own and not an entry of a group: RELOCATE and META. It may
-   * take the segments that clients' data has to leave.
+   * Begins a record that is this log's own and not an entry of a group: RELOCATE, META and JOIN. It
+   * may take the segments that clients' data has to leave.
    *
    * @return as for {@link #begin}
    */
@@ -552,7 +552,7 @@ public final class Journal implements CycleTask, Completion, Releasable {
     recordHeader.number(i, number);
   }
 
-  /** Stores the bytes of the command just begun. */
+  /** Stores the bytes of the COMMAND or JOIN just begun. */
   public void command(byte[] bytes) {
     recordHeader.command(bytes);
   }

@@ -48,6 +48,11 @@ public final class GroupRecovery implements RecoveryVisitor {
     groups.put(base.group(), new RecoveredGroup(base, self));
   }
 
+  /** Takes a group that begins with these voters and without entries. */
+  public void begin(int group, int[] voters, boolean recovering) {
+    expect(GroupState.begun(group, Membership.of(voters), recovering));
+  }
+
   /** Returns what was found of a group, perhaps nothing. */
   public RecoveredGroup group(int group) {
     return groups.computeIfAbsent(
@@ -73,7 +78,12 @@ public final class GroupRecovery implements RecoveryVisitor {
     if (type == RecordHeader.META || type == RecordHeader.RELOCATE) {
       return;
     }
-    if (beforeCut && (type == RecordHeader.STATE || !groups.containsKey(record.group()))) {
+    boolean isEntry = type != RecordHeader.STATE && type != RecordHeader.JOIN;
+    if (beforeCut && (!isEntry || !groups.containsKey(record.group()))) {
+      return;
+    }
+    if (type == RecordHeader.JOIN) {
+      begin(record);
       return;
     }
     RecoveredGroup group = group(record.group());
@@ -103,5 +113,16 @@ public final class GroupRecovery implements RecoveryVisitor {
     }
     group.entry(
         record.index(), record.term(), kind, subject, length, position, payloadPlace, beforeCut);
+  }
+
+  private void begin(RecordHeader record) throws RecoveryException {
+    try {
+      Membership members = GroupBeginning.decode(record.command()).membership();
+      expect(
+          GroupState.begun(
+              record.group(), members, (record.flags() & RecordHeader.RECOVERING) != 0));
+    } catch (IllegalArgumentException e) {
+      throw new RecoveryException("group " + record.group() + ": " + e.getMessage());
+    }
   }
 }

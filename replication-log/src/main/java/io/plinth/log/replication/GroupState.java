@@ -34,7 +34,12 @@ public record GroupState(
     long bootId) {
   /** Returns the state of a group that has no entries. */
   public static GroupState first(int group, Membership membership) {
-    return new GroupState(group, 0, 0, 0, 0, membership, 0, RaftCore.NO_NODE, false, 0);
+    return begun(group, membership, false);
+  }
+
+  /** Returns the same of one that may have lost what it acknowledged in an earlier life. */
+  static GroupState begun(int group, Membership membership, boolean recovering) {
+    return new GroupState(group, 0, 0, 0, 0, membership, 0, RaftCore.NO_NODE, recovering, 0);
   }
 
   /** What {@link #encode} takes for a group without members. */

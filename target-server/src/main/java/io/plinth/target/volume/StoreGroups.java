@@ -29,7 +29,7 @@ import java.util.List;
 final class StoreGroups {
   private final boolean dropsKept;
   private final GroupRecovery recovery;
-  private final List<VolumeGroup> behind = new ArrayList<>();
+  private final List<GroupWork> behind = new ArrayList<>();
   private Journal journal;
   private Replicator replicator;
   private boolean clean;
@@ -96,6 +96,11 @@ final class StoreGroups {
     }
   }
 
+  /** The log has a group with other members that is not a volume's. */
+  void noteShared() {
+    shared++;
+  }
+
   /** Returns the replicas of all groups of this log. */
   List<Replica> replicas() {
     return replicator.replicas();
@@ -124,7 +129,7 @@ final class StoreGroups {
   // Applying.
 
   /** A group has committed entries that are not applied. */
-  void behind(VolumeGroup group) {
+  void behind(GroupWork group) {
     if (!behind.contains(group)) {
       behind.add(group);
     }
@@ -140,7 +145,7 @@ final class StoreGroups {
     }
     int done = 0;
     for (int i = behind.size() - 1; i >= 0; i--) {
-      VolumeGroup group = behind.get(i);
+      GroupWork group = behind.get(i);
       done += group.applySome();
       if (!group.isBehind()) {
         boolean _ = behind.remove(group);

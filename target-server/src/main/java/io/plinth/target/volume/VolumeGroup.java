@@ -25,7 +25,7 @@ import org.slf4j.LoggerFactory;
  * does not see the first try undo the second (G1). Nothing that was acknowledged is in doubt, so
  * clients are not disconnected for it; they are when a new epoch begins (G7).
  */
-public final class VolumeGroup implements ReplicaListener {
+public final class VolumeGroup implements ReplicaListener, GroupWork {
   private static final Logger LOG = LoggerFactory.getLogger(VolumeGroup.class);
 
   private final VolumeStore store;
@@ -124,14 +124,16 @@ public final class VolumeGroup implements ReplicaListener {
   }
 
   /** Returns whether there are committed entries to apply. */
-  boolean isBehind() {
+  @Override
+  public boolean isBehind() {
     return applier != null && applier.isBehind();
   }
 
   /**
    * Applies a bounded amount, and completes what that was waited for; returns how much was done.
    */
-  int applySome() {
+  @Override
+  public int applySome() {
     int done = applier.advance();
     completeApplied(applier.applied());
     reads.serve();

@@ -13,6 +13,7 @@ import io.plinth.log.journal.Journal;
 import io.plinth.log.journal.JournalListener;
 import io.plinth.log.journal.PlantedBug;
 import io.plinth.log.recovery.RecoveryException;
+import io.plinth.log.replication.GroupBeginning;
 import io.plinth.log.replication.GroupMembers;
 import io.plinth.log.replication.GroupRecovery;
 import io.plinth.log.replication.Replica;
@@ -174,6 +175,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
     int group = record.group();
     switch (record.type()) {
       case RecordHeader.META -> {}
+      case RecordHeader.JOIN -> recoverJoin(record);
       case RecordHeader.RELOCATE -> {
         for (int i = 0; i < record.blockCount(); i++) {
           space.relocate(group, record.block(i), record.place(i), payloadPlace + i);
@@ -250,17 +252,56 @@ public final class VolumeStore implements JournalListener, CycleTask {
   }
 
   /**
-   * Makes a volume of which other nodes have replicas too, unless it is here already: empty, and
-   * filled from the log of its group. Its members are those that this store was told.
+   * Makes a replica of a volume that the catalogue names, unless it is here already: empty, and
+   * filled from the log of its group. It takes part once that is durable.
+   *
+   * @param members the nodes that have replicas, this one among them
+   * @param recovering whether this node may have had a replica of it that is lost
+   * @return false when the log has no room now: see {@link #awaitReady}
    */
-  public LogVolume join(int group, String name, long sizeBytes, FlushPolicy flushPolicy) {
-    LogVolume known = volumes.get(group);
-    if (known != null) {
-      return known;
+  public boolean join(
+      int group,
+      String name,
+      long sizeBytes,
+      FlushPolicy flushPolicy,
+      int[] members,
+      boolean recovering) {
+    if (volumes.containsKey(group)) {
+      return true;
     }
+    byte[] command = VolumeCommand.create(name, sizeBytes, flushPolicy).encode();
+    byte[] beginning = GroupBeginning.encode(members, command);
+    int flags = recovering ? RecordHeader.RECOVERING : 0;
+    if (!journal.beginLocal(RecordHeader.JOIN, flags, group, beginning.length)) {
+      return false;
+    }
+    journal.command(beginning);
+    groups.recovery().begin(group, members, recovering);
+    joined(group, name, sizeBytes, flushPolicy);
+    return true;
+  }
+
+  private void joined(int group, String name, long sizeBytes, FlushPolicy flushPolicy) {
     familyByGroup.put(group, group);
     long blocks = (sizeBytes + Volume.BLOCK_BYTES - 1) / Volume.BLOCK_BYTES;
-    return restore(group, name, sizeBytes, flushPolicy, new BlockIndex(space, group, blocks));
+    LogVolume _ =
+        restore(group, name, sizeBytes, flushPolicy, new BlockIndex(space, group, blocks));
+  }
+
+  private void recoverJoin(RecordHeader record) throws RecoveryException {
+    int group = record.group();
+    VolumeCommand command;
+    try {
+      command = VolumeCommand.decode(GroupBeginning.decode(record.command()).owners());
+    } catch (IllegalArgumentException e) {
+      throw new RecoveryException("group " + group + ": " + e.getMessage());
+    }
+    LogVolume before = volumes.get(group);
+    if (before != null) {
+      // It was given up, and is joined anew.
+      remove(before);
+    }
+    joined(group, command.name(), command.number(), command.flushPolicy());
   }
 
   /** Takes back a volume that a checkpoint has; at start. */
@@ -275,6 +316,16 @@ public final class VolumeStore implements JournalListener, CycleTask {
       int group, String name, long sizeBytes, FlushPolicy flushPolicy, BlockIndex index) {
     familyByGroup.put(group, index.family());
     return restore(group, name, sizeBytes, flushPolicy, index);
+  }
+
+  /** A group that is not a volume's has committed entries to apply. */
+  public void behind(GroupWork group) {
+    groups.behind(group);
+  }
+
+  /** The log has a group with other members that is not a volume's. */
+  public void noteShared() {
+    groups.noteShared();
   }
 
   /** Returns what the log holds of groups, from its checkpoint on; until {@link #start}. */

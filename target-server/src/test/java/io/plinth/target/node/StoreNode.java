@@ -33,6 +33,7 @@ final class StoreNode {
   static final int SEGMENT_BYTES = 1 << 20;
   static final long VOLUME_BYTES = 400 * 4096;
   static final long TICK_NS = 2_000_000;
+  private static final int[] MEMBERS = {1, 2, 3};
   private static final UUID CLUSTER = new UUID(77, 78);
   private static final int SPARE_SEGMENTS = 2;
 
@@ -78,18 +79,16 @@ final class StoreNode {
     storage = new SimLogStorage(disk, core, random);
     storage.slowSyncs(slowSyncNs);
     storage.slowReads(slowReadNs);
-    int[] nodes = new int[NODES];
     List<NodePeers.Peer> others = new ArrayList<>();
-    for (int i = 0; i < NODES; i++) {
-      nodes[i] = i + 1;
-      if (nodes[i] != number) {
-        others.add(new NodePeers.Peer(nodes[i], 0, "node-" + nodes[i]));
+    for (int node : MEMBERS) {
+      if (node != number) {
+        others.add(new NodePeers.Peer(node, 0, "node-" + node));
       }
     }
     NodePeers peers =
         new NodePeers(
             Optional.of(CLUSTER),
-            new GroupMembers(number, group -> nodes),
+            new GroupMembers(number, group -> new int[] {number}),
             others,
             host,
             TICK_NS,
@@ -132,12 +131,7 @@ final class StoreNode {
     }
 
     @Override
-    public void onRecovered() {
-      for (int group = 1; group <= volumes; group++) {
-        FlushPolicy policy = group == 2 ? FlushPolicy.ALWAYS : FlushPolicy.FLUSH;
-        LogVolume _ = log.store().join(group, "v" + group, VOLUME_BYTES, policy);
-      }
-    }
+    public void onRecovered() {}
 
     @Override
     public void onOpened(Replicator replicator, boolean clean) {}
@@ -158,9 +152,18 @@ final class StoreNode {
     }
   }
 
-  /** Returns whether the log is open. */
+  /** Returns whether the log is open, and has all volumes. */
   boolean isOpen() {
-    return up && opened.isDone();
+    return up && opened.isDone() && join();
+  }
+
+  private boolean join() {
+    boolean all = true;
+    for (int group = 1; group <= volumes; group++) {
+      FlushPolicy policy = group == 2 ? FlushPolicy.ALWAYS : FlushPolicy.FLUSH;
+      all &= log.store().join(group, "v" + group, VOLUME_BYTES, policy, MEMBERS, false);
+    }
+    return all;
   }
 
   VolumeStore store() {
@@ -228,6 +231,7 @@ final class StoreNode {
       pausedNs -= stepNs;
       sleptNs += stepNs;
     } else {
+      boolean _ = isOpen();
       core.cycle(stepNs + sleptNs);
       sleptNs = 0;
     }

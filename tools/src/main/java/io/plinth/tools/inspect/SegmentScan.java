@@ -178,6 +178,7 @@ final class SegmentScan {
       case RecordHeader.MAP -> "map";
       case RecordHeader.MARKER -> "marker";
       case RecordHeader.STATE -> "state";
+      case RecordHeader.JOIN -> "join";
       case RecordHeader.META ->
           switch (record.flags()) {
             case RecordHeader.PAGES -> "meta pages";
