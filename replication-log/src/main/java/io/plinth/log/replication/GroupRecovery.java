@@ -48,6 +48,11 @@ public final class GroupRecovery implements RecoveryVisitor {
     groups.put(base.group(), new RecoveredGroup(base, self));
   }
 
+  /** Returns whether the log holds anything of a group. */
+  public boolean has(int group) {
+    return groups.containsKey(group);
+  }
+
   /** Takes a group that begins with these voters and without entries. */
   public void begin(int group, int[] voters, boolean recovering) {
     expect(GroupState.begun(group, Membership.of(voters), recovering));

@@ -188,6 +188,16 @@ public final class Replica {
     return core == null ? start.recovered().membership() : core.membership();
   }
 
+  /** Returns the numbers of the nodes that vote at present; any thread, approximately. */
+  public int[] voters() {
+    Membership members = membership();
+    int[] nodes = new int[members.voterCount()];
+    for (int i = 0; i < nodes.length; i++) {
+      nodes[i] = members.voter(i);
+    }
+    return nodes;
+  }
+
   /** Returns where the payload of an entry is in the log, in blocks. */
   public long payloadPlace(long index) {
     return records.places().payloadPlace(index);

@@ -23,9 +23,19 @@ public record ReplicaStart(RaftConfig config, RecoveredGroup recovered, boolean 
    * @param segmentBytes the size of the segments of all members' logs
    */
   public static ReplicaStart of(RecoveredGroup recovered, boolean clean, int segmentBytes) {
+    return of(recovered, clean, segmentBytes, AckPolicy.APPENDED);
+  }
+
+  /** Returns the same of a group in which only what is durable on a majority is committed. */
+  public static ReplicaStart durable(RecoveredGroup recovered, boolean clean, int segmentBytes) {
+    return of(recovered, clean, segmentBytes, AckPolicy.DURABLE);
+  }
+
+  private static ReplicaStart of(
+      RecoveredGroup recovered, boolean clean, int segmentBytes, AckPolicy policy) {
     int inflightBytes = Math.min(MAX_INFLIGHT_BYTES, segmentBytes / INFLIGHT_PER_SEGMENT);
     return new ReplicaStart(
-        new RaftConfig(10, 2, AckPolicy.APPENDED, 64, 256, inflightBytes, 1 << 16, 16, 20, 50),
+        new RaftConfig(10, 2, policy, 64, 256, inflightBytes, 1 << 16, 16, 20, 50),
         recovered,
         clean);
   }

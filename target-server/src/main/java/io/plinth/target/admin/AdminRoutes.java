@@ -31,14 +31,26 @@ final class AdminRoutes {
    * request}.
    */
   CompletableFuture<Reply> handle(FullHttpRequest request) {
+    String uri = request.uri();
     try {
-      return route(request);
+      return route(request).exceptionallyCompose(failure -> elsewhere(failure, uri));
     } catch (IllegalArgumentException e) {
       // What the checks of names and sizes say.
       return done(Reply.error(ControlException.Kind.INVALID, e.getMessage()));
     } catch (RuntimeException e) {
       return CompletableFuture.failedFuture(e);
     }
+  }
+
+  /** Sends who has asked the wrong node to the right one. */
+  private static CompletableFuture<Reply> elsewhere(Throwable failure, String uri) {
+    Throwable cause = failure.getCause() == null ? failure : failure.getCause();
+    if (cause instanceof ControlException e && e.location() != null) {
+      return done(
+          Reply.error(e.kind(), String.valueOf(e.getMessage()))
+              .withHeader("Location", "http://" + e.location() + uri));
+    }
+    return CompletableFuture.failedFuture(failure);
   }
 
   /**
@@ -80,6 +92,7 @@ final class AdminRoutes {
           case "volumes" -> volumes.handle(request, uri, rest);
           case "stats" ->
               rest.size() > 1 ? null : stats(method, rest.isEmpty() ? null : rest.getFirst());
+          case "cluster" -> rest.isEmpty() ? cluster(method) : null;
           case "scrub" -> rest.isEmpty() ? scrub(request, uri) : null;
           default -> null;
         };
@@ -91,6 +104,13 @@ final class AdminRoutes {
       return done(wrongMethod(method, "GET"));
     }
     return control.nodeInfo().thenApply(info -> Reply.of(200, info));
+  }
+
+  private CompletableFuture<Reply> cluster(HttpMethod method) {
+    if (!method.equals(HttpMethod.GET)) {
+      return done(wrongMethod(method, "GET"));
+    }
+    return control.clusterInfo().thenApply(info -> Reply.of(200, info));
   }
 
   private CompletableFuture<Reply> scrub(FullHttpRequest request, QueryStringDecoder uri) {

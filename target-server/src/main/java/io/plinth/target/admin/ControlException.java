@@ -18,6 +18,8 @@ public final class ControlException extends RuntimeException {
     IN_USE(409),
     /** The log has no room for it. */
     NO_SPACE(507),
+    /** Another node is to be asked. */
+    ELSEWHERE(307),
     /** The node starts, stops or has failed. */
     UNAVAILABLE(503);
 
@@ -39,11 +41,27 @@ public final class ControlException extends RuntimeException {
   }
 
   private final Kind kind;
+  private final String location;
 
   /** A failure of that kind; {@code message} is one line for a person, without a full stop. */
   public ControlException(Kind kind, String message) {
+    this(kind, message, null);
+  }
+
+  private ControlException(Kind kind, String message, String location) {
     super(message);
     this.kind = kind;
+    this.location = location;
+  }
+
+  /** What was asked is to be asked of the admin API at {@code HOST:PORT}. */
+  public static ControlException elsewhere(String message, String address) {
+    return new ControlException(Kind.ELSEWHERE, message, address);
+  }
+
+  /** Returns the address to ask at, of ELSEWHERE. */
+  String location() {
+    return location;
   }
 
   /** Returns why. */

@@ -2,6 +2,7 @@ package io.plinth.target.admin;
 
 import io.plinth.target.volume.SettingsChange;
 import java.util.List;
+import java.util.OptionalInt;
 import java.util.concurrent.CompletableFuture;
 
 /**
@@ -13,9 +14,13 @@ public interface NodeControl {
   /**
    * Creates a volume. Completes when it is durable and can be opened by clients.
    *
-   * <p>Fails with ALREADY_EXISTS, NO_SPACE or UNAVAILABLE.
+   * <p>Fails with ALREADY_EXISTS, NO_SPACE or UNAVAILABLE, or with INVALID when there are not as
+   * many nodes as replicas are wanted. In a cluster this and all other changes may fail with
+   * ELSEWHERE.
+   *
+   * @param replicas on how many nodes; absent for what is usual
    */
-  CompletableFuture<VolumeInfo> createVolume(VolumeSpec spec);
+  CompletableFuture<VolumeInfo> createVolume(VolumeSpec spec, OptionalInt replicas);
 
   /**
    * Creates a volume with the content of another one or of a snapshot. Completes when it is durable
@@ -138,6 +143,9 @@ public interface NodeControl {
 
   /** Returns how it stands with the search for rotten blocks. Fails with UNAVAILABLE. */
   CompletableFuture<ScrubInfo> scrubInfo();
+
+  /** Returns how the cluster is; fails with NOT_FOUND when the node is in none. */
+  CompletableFuture<ClusterInfo> clusterInfo();
 
   /** Returns what the node is and how it is. Must work in every state. */
   CompletableFuture<NodeInfo> nodeInfo();

@@ -24,6 +24,7 @@ import java.util.List;
  * @param corruptReads reads failed with EIO since the start because a checksum did not match
  * @param history how far back it can be restored; null when the log tells nothing of it any more
  * @param space what it shares; null unless asked for, because that is counted first
+ * @param replicas where it is; null for a node that is in no cluster
  */
 public record VolumeInfo(
     String name,
@@ -40,7 +41,8 @@ public record VolumeInfo(
     long epoch,
     long corruptReads,
     HistoryInfo history,
-    SpaceInfo space) {
+    SpaceInfo space,
+    ReplicasInfo replicas) {
   /** Copies the list. */
   public VolumeInfo {
     tlsAllow = tlsAllow == null ? List.of() : List.copyOf(tlsAllow);

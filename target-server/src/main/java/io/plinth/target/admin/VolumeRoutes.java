@@ -16,6 +16,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.concurrent.CompletableFuture;
 
 /** The part of the API below {@code /v1/volumes}. */
@@ -90,6 +91,7 @@ final class VolumeRoutes {
             "size",
             "flushPolicy",
             "clone-of",
+            "replicas",
             "description",
             "tls",
             "tls-allow");
@@ -127,6 +129,19 @@ final class VolumeRoutes {
         control.restoreVolume(new RestoreSpec(body.string("name"), volume, moment, policy(body))));
   }
 
+  private static OptionalInt replicas(RequestBody body) {
+    if (!body.has("replicas")) {
+      return OptionalInt.empty();
+    }
+    long wanted = body.size("replicas");
+    if (wanted != 1 && wanted != 3 && wanted != 5) {
+      throw new ControlException(
+          ControlException.Kind.INVALID,
+          "bad number of replicas " + wanted + ": expected 1, 3 or 5");
+    }
+    return OptionalInt.of((int) wanted);
+  }
+
   private CompletableFuture<VolumeInfo> create(RequestBody body, Optional<FlushPolicy> policy) {
     String name = body.string("name");
     if (!body.has("clone-of")) {
@@ -135,7 +150,13 @@ final class VolumeRoutes {
               name,
               body.size("size"),
               policy.orElse(FlushPolicy.FLUSH),
-              settings(body).applyTo(VolumeSettings.DEFAULT)));
+              settings(body).applyTo(VolumeSettings.DEFAULT)),
+          replicas(body));
+    }
+    if (body.has("replicas")) {
+      throw new ControlException(
+          ControlException.Kind.INVALID,
+          "field 'replicas' can't be there together with 'clone-of'");
     }
     for (String key : SettingsChange.Key.words()) {
       if (body.has(key)) {

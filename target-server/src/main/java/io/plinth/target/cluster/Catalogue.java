@@ -22,11 +22,13 @@ import java.util.TreeMap;
  *  delete:  u8 2, u32 group
  *  set:     u8 3, u32 group, all of the settings (see {@link VolumeSettings})
  *  create with settings: u8 4, the rest as of create, settings
+ *  create with members:  u8 5, the rest as of create, u8 members, u32 node each, settings
  * </pre>
  *
  * Group numbers are never used again, so that records of a deleted volume never reach another. A
  * volume begins with its settings by one command: with two, a crash between them would leave a
- * volume that is less protected than asked for.
+ * volume that is less protected than asked for. A volume with members is not created when there is
+ * one of its name: who proposes it may not know of all that is committed.
  *
  * <p>The whole state is {@code u32 next group, u32 volumes}, and for each {@code u32 length} and
  * the command that creates it.
@@ -45,6 +47,7 @@ public final class Catalogue {
   private static final byte DELETE = 2;
   private static final byte SET = 3;
   private static final byte CREATE_WITH_SETTINGS = 4;
+  private static final byte CREATE_WITH_MEMBERS = 5;
   private static final int CREATE_FIXED_BYTES = 20;
 
   private final boolean forgetsSettings;
@@ -52,19 +55,52 @@ public final class Catalogue {
   private int nextGroup = GROUP + 1;
   private int settingsBytes;
 
-  /** A volume as the catalogue knows it. */
+  /**
+   * A volume as the catalogue knows it.
+   *
+   * @param group its number
+   * @param log which log of each member it is in
+   * @param sizeBytes what it began with: a change is in its own log
+   * @param members the nodes that have replicas; empty for those of a node that is in no cluster
+   */
   public record Entry(
       int group,
       int log,
       String name,
       long sizeBytes,
       FlushPolicy flushPolicy,
-      VolumeSettings settings) {
+      VolumeSettings settings,
+      List<Integer> members) {
+    /** Copies the list. */
+    public Entry {
+      members = List.copyOf(members);
+    }
+
     /** Returns the same volume with other settings. */
     public Entry with(VolumeSettings changed) {
-      return new Entry(group, log, name, sizeBytes, flushPolicy, changed);
+      return new Entry(group, log, name, sizeBytes, flushPolicy, changed, members);
+    }
+
+    /** Returns the same volume on these nodes. */
+    public Entry on(List<Integer> nodes) {
+      return new Entry(group, log, name, sizeBytes, flushPolicy, settings, nodes);
     }
   }
+
+  /** What becomes of an entry. */
+  public enum Change {
+    CREATED,
+    DELETED,
+    SET
+  }
+
+  /**
+   * What a command did.
+   *
+   * @param change what became of the entry
+   * @param entry as it is now, or was before it was deleted
+   */
+  public record Applied(Change change, Entry entry) {}
 
   /**
    * Creates an empty catalogue.
@@ -83,6 +119,16 @@ public final class Catalogue {
   /** Returns the volume of a group, or null. */
   public Entry find(int group) {
     return entries.get(group);
+  }
+
+  /** Returns the volume of that name, or null. */
+  public Entry find(String name) {
+    for (Entry entry : entries.values()) {
+      if (entry.name.equals(name)) {
+        return entry;
+      }
+    }
+    return null;
   }
 
   /** Returns how many bytes the settings of all volumes take in {@link #encode}. */
@@ -130,30 +176,38 @@ public final class Catalogue {
       for (int i = buffer.getInt(); i > 0; i--) {
         byte[] create = new byte[Math.min(buffer.getInt(), buffer.remaining())];
         buffer.get(create);
-        apply(create);
+        Applied _ = apply(create);
       }
     } catch (BufferUnderflowException e) {
       throw new IllegalArgumentException("the catalogue in the checkpoint is cut short", e);
     }
   }
 
-  /** Returns the group number that the next volume gets, and takes it. */
-  public int takeGroup() {
-    return nextGroup++;
+  /** Returns a group number above all that were used. */
+  public int nextGroup() {
+    return nextGroup;
   }
 
   /** Encodes the creation of a volume with its settings. */
   public static byte[] encodeCreate(Entry entry) {
     byte[] name = entry.name.getBytes(StandardCharsets.UTF_8);
-    boolean isPlain = entry.settings.equals(VolumeSettings.DEFAULT);
+    boolean hasMembers = !entry.members.isEmpty();
+    boolean isPlain = !hasMembers && entry.settings.equals(VolumeSettings.DEFAULT);
     byte[] settings = isPlain ? new byte[0] : entry.settings.encode();
+    int memberBytes = hasMembers ? 1 + Integer.BYTES * entry.members.size() : 0;
     ByteBuffer buffer =
-        ByteBuffer.allocate(CREATE_FIXED_BYTES + name.length + settings.length)
+        ByteBuffer.allocate(CREATE_FIXED_BYTES + name.length + memberBytes + settings.length)
             .order(ByteOrder.LITTLE_ENDIAN);
-    buffer.put(isPlain ? CREATE : CREATE_WITH_SETTINGS);
+    byte withSettings = hasMembers ? CREATE_WITH_MEMBERS : CREATE_WITH_SETTINGS;
+    buffer.put(isPlain ? CREATE : withSettings);
     buffer.putInt(entry.group).putInt(entry.log).putLong(entry.sizeBytes);
     buffer.put((byte) (entry.flushPolicy == FlushPolicy.ALWAYS ? 1 : 0));
-    buffer.putShort((short) name.length).put(name).put(settings);
+    buffer.putShort((short) name.length).put(name);
+    if (hasMembers) {
+      buffer.put((byte) entry.members.size());
+      entry.members.forEach(buffer::putInt);
+    }
+    buffer.put(settings);
     return buffer.array();
   }
 
@@ -176,25 +230,35 @@ public final class Catalogue {
   /**
    * Applies a command.
    *
-   * @return the entry that was created, deleted or set; null when a deleted one, or one to be set,
-   *     was not there
+   * @return the entry that was created, deleted or set, and what became of it; null when nothing
+   *     did: a deleted one, or one to be set, was not there, or one of the name of a created one
+   *     was
    * @throws IllegalArgumentException when the bytes are no command
    */
-  public Entry apply(byte[] command) {
+  public Applied apply(byte[] command) {
     ByteBuffer buffer = ByteBuffer.wrap(command).order(ByteOrder.LITTLE_ENDIAN);
     try {
       byte type = buffer.get();
       return switch (type) {
-        case CREATE -> put(decodeCreate(buffer));
+        case CREATE -> created(put(decodeCreate(buffer)));
         case CREATE_WITH_SETTINGS -> {
           Entry entry = decodeCreate(buffer);
-          yield put(entry.with(VolumeSettings.decode(buffer)));
+          yield created(put(entry.with(VolumeSettings.decode(buffer))));
         }
-        case DELETE -> remove(buffer.getInt());
+        case CREATE_WITH_MEMBERS -> {
+          Entry entry = decodeMembers(decodeCreate(buffer), buffer);
+          boolean isFree = find(entry.name) == null;
+          nextGroup = Math.max(nextGroup, entry.group + 1);
+          yield isFree ? created(put(entry)) : null;
+        }
+        case DELETE -> {
+          Entry entry = remove(buffer.getInt());
+          yield entry == null ? null : new Applied(Change.DELETED, entry);
+        }
         case SET -> {
           Entry entry = entries.get(buffer.getInt());
           VolumeSettings settings = VolumeSettings.decode(buffer);
-          yield entry == null ? null : put(entry.with(settings));
+          yield entry == null ? null : new Applied(Change.SET, put(entry.with(settings)));
         }
         default -> throw new IllegalArgumentException("unknown catalogue command " + type);
       };
@@ -202,6 +266,25 @@ public final class Catalogue {
       throw new IllegalArgumentException(
           "catalogue command of " + command.length + " bytes is cut short", e);
     }
+  }
+
+  private static Applied created(Entry entry) {
+    return new Applied(Change.CREATED, entry);
+  }
+
+  private static Entry decodeMembers(Entry plain, ByteBuffer buffer) {
+    List<Integer> members = new ArrayList<>();
+    for (int i = buffer.get(); i > 0; i--) {
+      members.add(buffer.getInt());
+    }
+    return new Entry(
+        plain.group,
+        plain.log,
+        plain.name,
+        plain.sizeBytes,
+        plain.flushPolicy,
+        VolumeSettings.decode(buffer),
+        members);
   }
 
   private Entry put(Entry entry) {
@@ -231,6 +314,7 @@ public final class Catalogue {
         new String(name, StandardCharsets.UTF_8),
         sizeBytes,
         policy,
-        VolumeSettings.DEFAULT);
+        VolumeSettings.DEFAULT,
+        List.of());
   }
 }

@@ -2,6 +2,7 @@ package io.plinth.target.main;
 
 import io.plinth.target.admin.Sizes;
 import io.plinth.target.admin.VolumeSpec;
+import io.plinth.target.cluster.ClusterMap;
 import io.plinth.target.security.VerifyClients;
 import io.plinth.target.volume.FlushPolicy;
 import io.plinth.target.volume.SettingsChange;
@@ -46,6 +47,11 @@ public final class ConfigLoader {
           "volume.description",
           "volume.tls",
           "volume.tls-allow");
+
+  private static final Set<String> MEMBER_KEYS = Set.of("node", "address", "admin", "rack");
+
+  /** The highest number of a node. */
+  private static final int MAXIMUM_NODE = 65_535;
 
   private final String fileName;
   private final Path directory;
@@ -261,6 +267,11 @@ public final class ConfigLoader {
     keys.put(
         "engine.spin-us", (loader, value) -> loader.builder.spinUs(number(value, 0, 1_000_000)));
     keys.put("engine.pin-cores", (loader, value) -> loader.builder.pinCores(flag(value)));
+    keys.put("cluster.name", (loader, value) -> loader.builder.clusterName(clusterName(value)));
+    keys.put(
+        "cluster.node",
+        (loader, value) -> loader.builder.clusterNode((int) number(value, 1, MAXIMUM_NODE)));
+    keys.put("cluster.member", (loader, value) -> loader.builder.clusterMembers(members(value)));
     keys.put(
         "engine.flush-policy",
         (loader, value) -> loader.builder.flushPolicy(FlushPolicy.parse(text(value))));
@@ -318,6 +329,61 @@ public final class ConfigLoader {
     String name = text(value);
     VolumeSpec.checkName(name);
     return name;
+  }
+
+  private static String clusterName(Object value) {
+    String name = text(value);
+    if (!name.matches("[A-Za-z0-9][A-Za-z0-9._-]{0,62}")) {
+      throw new IllegalArgumentException(
+          "expected letters, digits, '.', '_' and '-', at most 63, not \"" + name + "\"");
+    }
+    return name;
+  }
+
+  private static List<ClusterMap.Member> members(Object value) {
+    String expected = "expected tables: write [[cluster.member]]";
+    if (!(value instanceof TomlArray array)) {
+      throw new IllegalArgumentException(expected);
+    }
+    List<ClusterMap.Member> members = new ArrayList<>();
+    for (int i = 0; i < array.size(); i++) {
+      if (!array.isTable(i)) {
+        throw new IllegalArgumentException(expected);
+      }
+      try {
+        members.add(member(array.getTable(i)));
+      } catch (IllegalArgumentException e) {
+        throw new IllegalArgumentException(
+            "the one of number " + (i + 1) + ": " + e.getMessage(), e);
+      }
+    }
+    return members;
+  }
+
+  private static ClusterMap.Member member(TomlTable table) {
+    for (String key : table.keySet()) {
+      if (!MEMBER_KEYS.contains(key)) {
+        throw new IllegalArgumentException(
+            "unknown key '" + key + "'; did you mean '" + NearestName.of(key, MEMBER_KEYS) + "'?");
+      }
+    }
+    Object number = table.get(List.of("node"));
+    Object address = table.get(List.of("address"));
+    Object admin = table.get(List.of("admin"));
+    Object rack = table.get(List.of("rack"));
+    if (number == null || address == null || admin == null) {
+      throw new IllegalArgumentException("'node', 'address' or 'admin' is missing");
+    }
+    ListenAddress peers = ListenAddress.parse(text(address));
+    if (peers.port() == 0) {
+      throw new IllegalArgumentException("'address' needs a port that is not 0");
+    }
+    return new ClusterMap.Member(
+        (int) number(number, 1, MAXIMUM_NODE),
+        peers.host(),
+        peers.port(),
+        ListenAddress.parse(text(admin)).toString(),
+        rack == null ? "" : text(rack));
   }
 
   private static long number(Object value, long minimum, long maximum) {

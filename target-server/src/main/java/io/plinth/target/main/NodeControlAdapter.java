@@ -2,12 +2,14 @@ package io.plinth.target.main;
 
 import io.plinth.engine.metrics.LatencyRecorder;
 import io.plinth.target.admin.CloneSpec;
+import io.plinth.target.admin.ClusterInfo;
 import io.plinth.target.admin.ControlException;
 import io.plinth.target.admin.DiffInfo;
 import io.plinth.target.admin.HistoryInfo;
 import io.plinth.target.admin.NodeControl;
 import io.plinth.target.admin.NodeInfo;
 import io.plinth.target.admin.OperationStats;
+import io.plinth.target.admin.ReplicasInfo;
 import io.plinth.target.admin.RestoreSpec;
 import io.plinth.target.admin.ScrubInfo;
 import io.plinth.target.admin.SnapshotInfo;
@@ -15,6 +17,7 @@ import io.plinth.target.admin.SpaceInfo;
 import io.plinth.target.admin.VolumeInfo;
 import io.plinth.target.admin.VolumeSpec;
 import io.plinth.target.admin.VolumeStats;
+import io.plinth.target.cluster.ClusterMap;
 import io.plinth.target.node.NodeException;
 import io.plinth.target.node.StorageNode;
 import io.plinth.target.volume.FlushPolicy;
@@ -25,29 +28,35 @@ import io.plinth.target.volume.Operation;
 import io.plinth.target.volume.SettingsChange;
 import io.plinth.target.volume.SnapshotVolume;
 import io.plinth.target.volume.VolumeDiff;
+import io.plinth.target.volume.VolumeGroup;
 import io.plinth.target.volume.VolumeSettings;
 import io.plinth.target.volume.VolumeStatistics;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.OptionalInt;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Function;
 import java.util.function.Supplier;
+import java.util.stream.IntStream;
 
 /** Lets the admin API see and change a storage node. */
 final class NodeControlAdapter implements NodeControl {
   private final StorageNode node;
+  private final ClusterMap cluster;
   private final Supplier<NodeInfo> nodeInfo;
 
-  NodeControlAdapter(StorageNode node, Supplier<NodeInfo> nodeInfo) {
+  NodeControlAdapter(StorageNode node, ClusterMap cluster, Supplier<NodeInfo> nodeInfo) {
     this.node = node;
+    this.cluster = cluster;
     this.nodeInfo = nodeInfo;
   }
 
   @Override
-  public CompletableFuture<VolumeInfo> createVolume(VolumeSpec spec) {
+  public CompletableFuture<VolumeInfo> createVolume(VolumeSpec spec, OptionalInt replicas) {
     return translated(
-        node.createVolume(spec.name(), spec.sizeBytes(), spec.flushPolicy(), spec.settings())
+        node.createVolume(
+                spec.name(), spec.sizeBytes(), spec.flushPolicy(), spec.settings(), replicas)
             .thenCompose(volume -> info(volume, false)));
   }
 
@@ -217,7 +226,29 @@ final class NodeControlAdapter implements NodeControl {
                 node.epoch(volume),
                 volume.corruptReads(),
                 history(volume),
-                counted.space()));
+                counted.space(),
+                replicas(volume)));
+  }
+
+  private ReplicasInfo replicas(LogVolume volume) {
+    if (cluster.isAlone()) {
+      return null;
+    }
+    VolumeGroup.Standing standing = volume.group().standing();
+    return new ReplicasInfo(
+        IntStream.of(standing.members()).boxed().toList(),
+        standing.leader() < 0 ? null : standing.leader());
+  }
+
+  @Override
+  public CompletableFuture<ClusterInfo> clusterInfo() {
+    if (cluster.isAlone()) {
+      return CompletableFuture.failedFuture(
+          new ControlException(
+              ControlException.Kind.NOT_FOUND,
+              "this node is in no cluster: its configuration has no [cluster]"));
+    }
+    return translated(node.clusterStatus().thenApply(status -> ClusterInfos.of(cluster, status)));
   }
 
   private HistoryInfo history(LogVolume volume) {
@@ -285,12 +316,20 @@ final class NodeControlAdapter implements NodeControl {
         new ControlException(ControlException.Kind.NOT_FOUND, "there is no volume " + name));
   }
 
-  private static <T> CompletableFuture<T> translated(CompletableFuture<T> future) {
+  private <T> CompletableFuture<T> translated(CompletableFuture<T> future) {
     return future.exceptionallyCompose(failure -> {
       Throwable cause = failure.getCause() == null ? failure : failure.getCause();
-      return CompletableFuture.failedFuture(
-          cause instanceof NodeException e ? new ControlException(kind(e), e.getMessage()) : cause);
+      return CompletableFuture.failedFuture(cause instanceof NodeException e ? refusal(e) : cause);
     });
+  }
+
+  private ControlException refusal(NodeException e) {
+    return e.reason() == NodeException.Reason.ELSEWHERE
+        ? cluster
+            .member(e.node())
+            .map(member -> ControlException.elsewhere(e.getMessage(), member.admin()))
+            .orElseThrow()
+        : new ControlException(kind(e), e.getMessage());
   }
 
   private static ControlException.Kind kind(NodeException e) {
@@ -300,6 +339,7 @@ final class NodeControlAdapter implements NodeControl {
       case EXISTS -> ControlException.Kind.ALREADY_EXISTS;
       case IN_USE -> ControlException.Kind.IN_USE;
       case NO_SPACE -> ControlException.Kind.NO_SPACE;
+      case ELSEWHERE -> ControlException.Kind.ELSEWHERE;
       case UNAVAILABLE -> ControlException.Kind.UNAVAILABLE;
     };
   }

@@ -13,18 +13,21 @@ import io.plinth.engine.net.ListenException;
 import io.plinth.log.format.Superblock;
 import io.plinth.log.recovery.RecoveryException;
 import io.plinth.log.recovery.SuperblockStore;
+import io.plinth.log.replication.Replicator;
 import io.plinth.target.admin.AdminBindException;
 import io.plinth.target.admin.AdminOptions;
 import io.plinth.target.admin.AdminServer;
 import io.plinth.target.admin.NodeInfo;
 import io.plinth.target.admin.Sizes;
 import io.plinth.target.admin.VolumeSpec;
+import io.plinth.target.cluster.ClusterMap;
 import io.plinth.target.nbd.NbdAcceptor;
 import io.plinth.target.nbd.NbdCoreContext;
 import io.plinth.target.nbd.NbdLimits;
 import io.plinth.target.nbd.NbdTls;
 import io.plinth.target.node.LogResources;
 import io.plinth.target.node.LogStatistics;
+import io.plinth.target.node.NodePeers;
 import io.plinth.target.node.NodeSettings;
 import io.plinth.target.node.StorageNode;
 import io.plinth.target.security.ClientNames;
@@ -39,8 +42,12 @@ import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -58,14 +65,20 @@ public final class PlinthServer {
   private static final int INITIAL_POPULATE_BYTES = 16 << 20;
   private static final long STOP_TIMEOUT_S = 30;
 
+  /** Room for connections from and to other nodes, and for those that replace them. */
+  private static final int PEER_CONNECTIONS = 8 * ClusterMap.MAXIMUM_MEMBERS;
+
   private final ServerConfig config;
   private final long startedNs = System.nanoTime();
   private final CountDownLatch terminated = new CountDownLatch(1);
   private final List<Listener> listeners = new ArrayList<>();
+  private final List<Listener> peerListeners = new CopyOnWriteArrayList<>();
+  private final Map<Integer, Replicator> replicators = new ConcurrentHashMap<>();
   private final List<SegmentDirectory> storages = new ArrayList<>();
   private final List<NbdCoreContext> contexts = new ArrayList<>();
   private final List<BufferPool> pools = new ArrayList<>();
   private DataDirectory directory;
+  private ClusterMap cluster = ClusterMap.alone();
   private Engine engine;
   private StorageNode node;
   private NbdAcceptor acceptor;
@@ -109,6 +122,9 @@ public final class PlinthServer {
       line.append(i == 0 ? "" : ", ").append(listeners.get(i).address());
     }
     line.append("; admin on ").append(admin.address());
+    if (!cluster.isAlone()) {
+      line.append("; node ").append(cluster.self()).append(" of cluster ").append(cluster.name());
+    }
     line.append("; ").append(String.join("; ", node.recoverySummaries()));
     return line.toString();
   }
@@ -181,7 +197,7 @@ public final class PlinthServer {
       engine =
           Engine.start(
               config.cores(),
-              config.nbd().maxConnections(),
+              config.nbd().maxConnections() + PEER_CONNECTIONS,
               TimeUnit.MICROSECONDS.toNanos(config.engine().spinUs()),
               config.engine().pinCores(),
               this::onCoreFailure);
@@ -198,13 +214,16 @@ public final class PlinthServer {
   }
 
   private void openNode() throws StartupException, InterruptedException {
+    boolean hasLogs = !directory.logs().isEmpty();
+    ClusterFile clusterFile = ClusterFile.in(directory.path());
+    cluster = clusterFile.claim(config.cluster(), hasLogs);
     List<Path> folders = directory.logs(config.cores());
     List<LogResources> resources = new ArrayList<>();
     for (int i = 0; i < folders.size(); i++) {
       EngineCore core = engine.core(coreOf(i));
       SegmentDirectory storage = openStorage(folders.get(i), core, folders.size());
       storages.add(storage);
-      resources.add(new LogResources("log-" + i, core, storage));
+      resources.add(new LogResources("log-" + i, core, storage, peers(i)));
     }
     SecureRandom random = new SecureRandom();
     NodeSettings settings =
@@ -217,12 +236,14 @@ public final class PlinthServer {
                 config.log().scrubBytesPerSecond() / folders.size(),
                 TimeUnit.SECONDS.toNanos(config.log().scrubIntervalS())),
             config.nbd().defaultExport(),
+            cluster,
             Set.of());
     node = new StorageNode(settings, random::nextLong, resources);
     for (int i = 0; i < folders.size(); i++) {
       int log = i;
       callForStart(() -> await(engine.callOn(coreOf(log), () -> node.openLog(log))));
       openLogs++;
+      listenForPeers(log);
     }
     callForStart(() ->
         engine.callOn(
@@ -231,6 +252,51 @@ public final class PlinthServer {
               node.publishRecovered();
               return null;
             }));
+    settleInCluster(clusterFile);
+  }
+
+  private NodePeers peers(int log) {
+    return cluster.isAlone()
+        ? NodePeers.none()
+        : NodePeers.of(
+            cluster,
+            log,
+            engine.network(coreOf(log)),
+            replicator -> replicators.put(log, replicator));
+  }
+
+  private void listenForPeers(int log) throws StartupException, InterruptedException {
+    Optional<ClusterMap.Member> self = cluster.member(cluster.self());
+    if (self.isPresent()) {
+      callForStart(() ->
+          engine.callOn(
+              coreOf(log),
+              () -> {
+                Replicator replicator = replicators.get(log);
+                peerListeners.add(
+                    engine
+                        .network(coreOf(log))
+                        .listen(self.get().address(log), replicator::accept));
+                return null;
+              }));
+    }
+  }
+
+  /** A new node is one no more when it has begun all that it may have had before. */
+  private void settleInCluster(ClusterFile file) {
+    if (!cluster.isNew()) {
+      return;
+    }
+    CompletableFuture<?> _ =
+        node.begunAll()
+            .thenRunAsync(() -> {
+              try {
+                file.settle(cluster);
+                node.settle();
+              } catch (IOException e) {
+                LOG.error("can't write {}: {}", ClusterFile.NAME, e.toString());
+              }
+            });
   }
 
   /** Opens a log's folder with the segment size that it was made with. */
@@ -333,7 +399,7 @@ public final class PlinthServer {
     try {
       admin =
           AdminServer.start(
-              new NodeControlAdapter(node, this::nodeInfo),
+              new NodeControlAdapter(node, cluster, this::nodeInfo),
               AdminOptions.at(config.adminListen().host(), config.adminListen().port()));
     } catch (AdminBindException e) {
       throw new StartupException(e.getMessage(), e);

@@ -3,6 +3,7 @@ package io.plinth.target.main;
 import com.google.errorprone.annotations.CanIgnoreReturnValue;
 import io.plinth.target.admin.Sizes;
 import io.plinth.target.admin.VolumeSpec;
+import io.plinth.target.cluster.ClusterMap;
 import io.plinth.target.security.TlsFiles;
 import io.plinth.target.security.VerifyClients;
 import io.plinth.target.volume.FlushPolicy;
@@ -10,10 +11,12 @@ import io.plinth.target.volume.TlsMode;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 
@@ -28,6 +31,7 @@ import java.util.concurrent.TimeUnit;
  * @param log the space of the log
  * @param engine how the cores behave
  * @param volumes created at the start when absent
+ * @param cluster the cluster that the node is in
  */
 public record ServerConfig(
     Path dataDir,
@@ -36,7 +40,8 @@ public record ServerConfig(
     ListenAddress adminListen,
     Log log,
     Engine engine,
-    List<VolumeSpec> volumes) {
+    List<VolumeSpec> volumes,
+    Optional<Cluster> cluster) {
 
   /** The most engine threads. */
   public static final int MAXIMUM_CORES = 256;
@@ -149,6 +154,20 @@ public record ServerConfig(
    */
   public record Engine(long spinUs, boolean pinCores, FlushPolicy flushPolicy) {}
 
+  /**
+   * The cluster that a node is in, the same for all of its nodes but for {@code node}.
+   *
+   * @param name of the cluster
+   * @param node the number of this node
+   * @param members all nodes, in the order of their numbers
+   */
+  public record Cluster(String name, int node, List<ClusterMap.Member> members) {
+    /** Copies the list. */
+    public Cluster {
+      members = List.copyOf(members);
+    }
+  }
+
   /** Copies the list. */
   public ServerConfig {
     volumes = List.copyOf(volumes);
@@ -211,6 +230,9 @@ public record ServerConfig(
     private boolean pinCores = defaultPinCores();
     private FlushPolicy flushPolicy = FlushPolicy.FLUSH;
     private final List<VolumeSpec> volumes = new ArrayList<>();
+    private Optional<String> clusterName = Optional.empty();
+    private OptionalInt clusterNode = OptionalInt.empty();
+    private final List<ClusterMap.Member> clusterMembers = new ArrayList<>();
 
     private Builder() {}
 
@@ -406,6 +428,28 @@ public record ServerConfig(
       return this;
     }
 
+    /** Default: in no cluster. */
+    @CanIgnoreReturnValue
+    public Builder clusterName(String value) {
+      clusterName = Optional.of(value);
+      return this;
+    }
+
+    /** The number of this node in its cluster. */
+    @CanIgnoreReturnValue
+    public Builder clusterNode(int value) {
+      clusterNode = OptionalInt.of(value);
+      return this;
+    }
+
+    /** Replaces the nodes of the cluster. */
+    @CanIgnoreReturnValue
+    public Builder clusterMembers(List<ClusterMap.Member> values) {
+      clusterMembers.clear();
+      clusterMembers.addAll(values);
+      return this;
+    }
+
     /**
      * Judges everything.
      *
@@ -452,7 +496,38 @@ public record ServerConfig(
               scrubIntervalS,
               retentionS),
           new Engine(spinUs, pinCores, flushPolicy),
-          volumes);
+          volumes,
+          buildCluster());
+    }
+
+    private Optional<Cluster> buildCluster() throws ConfigException {
+      if (clusterName.isEmpty() && clusterNode.isEmpty() && clusterMembers.isEmpty()) {
+        return Optional.empty();
+      }
+      if (clusterName.isEmpty() || clusterNode.isEmpty() || clusterMembers.isEmpty()) {
+        throw new ConfigException(
+            "a node of a cluster needs 'cluster.name', 'cluster.node' and 'cluster.member'");
+      }
+      range("cluster.member", clusterMembers.size(), 1, ClusterMap.MAXIMUM_MEMBERS);
+      clusterMembers.sort(Comparator.comparingInt(ClusterMap.Member::number));
+      for (int i = 1; i < clusterMembers.size(); i++) {
+        if (clusterMembers.get(i).number() == clusterMembers.get(i - 1).number()) {
+          throw new ConfigException(
+              "node " + clusterMembers.get(i).number() + " is given twice in 'cluster.member'");
+        }
+      }
+      int self = clusterNode.getAsInt();
+      if (clusterMembers.stream().noneMatch(member -> member.number() == self)) {
+        throw new ConfigException(
+            "'cluster.node' is " + self + ", which is none of those in 'cluster.member'");
+      }
+      if (!volumes.isEmpty()) {
+        throw new ConfigException(
+            "a node of a cluster creates no volumes when it starts: leave volume '"
+                + volumes.get(0).name()
+                + "' out, and create it with 'plinth volume create'");
+      }
+      return Optional.of(new Cluster(clusterName.get(), self, clusterMembers));
     }
 
     private Tls buildTls() throws ConfigException {

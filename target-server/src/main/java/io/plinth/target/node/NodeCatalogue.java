@@ -6,12 +6,15 @@ import io.plinth.log.format.RecordHeader;
 import io.plinth.log.journal.Journal;
 import io.plinth.log.journal.PlantedBug;
 import io.plinth.log.recovery.RecoveryException;
+import io.plinth.log.replication.EntryReader;
 import io.plinth.log.replication.RecoveredGroup;
 import io.plinth.log.replication.Replica;
 import io.plinth.log.replication.ReplicaListener;
 import io.plinth.log.replication.ReplicaStart;
 import io.plinth.log.replication.Replicator;
+import io.plinth.log.wire.EntryBody;
 import io.plinth.target.cluster.Catalogue;
+import io.plinth.target.volume.GroupWork;
 import io.plinth.target.volume.LogVolume;
 import io.plinth.target.volume.Volume;
 import io.plinth.target.volume.VolumeSettings;
@@ -21,15 +24,34 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.IntConsumer;
+import org.agrona.UnsafeApi;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Group 0, whose log is log 0: which volumes there are. Everything here belongs to the core of that
  * log, where each change of a volume begins and, if the catalogue has to know of it, ends.
+ *
+ * <p>A command is committed when it is durable on a majority, and applied on each node in the order
+ * of the log: what it makes possible is not taken back by a loss of power. Only the leader
+ * proposes.
  */
-final class NodeCatalogue implements ReplicaListener {
+final class NodeCatalogue implements ReplicaListener, GroupWork {
+  private static final Logger LOG = LoggerFactory.getLogger(NodeCatalogue.class);
+  private static final int ENTRIES_PER_CYCLE = 64;
+
   private final NodeLogs logs;
   private final Catalogue catalogue;
+  private final EntryBody body = new EntryBody();
   private Replica replica;
+  private EntryReader reader;
+  private Effects effects;
+
+  /** Up to here all entries are applied; nothing is before the logs are open. */
+  private long applied;
+
+  /** A group number above all that were used or promised here. */
+  private int nextGroup;
 
   /** Of volumes that are being created or changed. */
   private final Set<String> names = new TreeSet<>();
@@ -40,16 +62,15 @@ final class NodeCatalogue implements ReplicaListener {
   /** What changes that are not in the catalogue yet add to the settings of all volumes. */
   private int promisedSettingsBytes;
 
-  private static final class Proposal {
-    private final long index;
-    private final byte[] command;
-    private final IntConsumer done;
+  private record Proposal(long index, IntConsumer done) {}
 
-    Proposal(long index, byte[] command, IntConsumer done) {
-      this.index = index;
-      this.command = command;
-      this.done = done;
-    }
+  /** Told what the commands have done, before whoever proposed them. */
+  interface Effects {
+    void onCreated(Catalogue.Entry entry);
+
+    void onDeleted(Catalogue.Entry entry);
+
+    void onSet(Catalogue.Entry entry);
   }
 
   NodeCatalogue(NodeLogs logs, Set<PlantedBug> plantedBugs) {
@@ -74,7 +95,7 @@ final class NodeCatalogue implements ReplicaListener {
       return;
     }
     try {
-      Catalogue.Entry _ = catalogue.apply(record.command());
+      Catalogue.Applied _ = catalogue.apply(record.command());
     } catch (IllegalArgumentException e) {
       throw new RecoveryException("log-0: " + e.getMessage());
     }
@@ -83,26 +104,74 @@ final class NodeCatalogue implements ReplicaListener {
   /** Log 0 is open. */
   void start(Replicator replicator, RecoveredGroup recovered, boolean clean) {
     int segmentBytes = logs.first().store().journal().blocksPerSegment() * Volume.BLOCK_BYTES;
-    ReplicaStart start = ReplicaStart.of(recovered, clean, segmentBytes);
-    replica = replicator.add(Catalogue.GROUP, start, this);
+    reader = replicator.reader();
+    // Of a group of one recovery has applied everything.
+    applied = recovered.appliedIndex();
+    if (!recovered.isAlone()) {
+      logs.first().store().noteShared();
+    }
+    replica =
+        replicator.add(Catalogue.GROUP, ReplicaStart.durable(recovered, clean, segmentBytes), this);
   }
 
-  /** All logs are open: commands can follow. */
-  void lead() throws RecoveryException {
+  /**
+   * All logs are open: commands can follow.
+   *
+   * @param told what they do
+   */
+  void lead(Effects told) throws RecoveryException {
     for (Catalogue.Entry entry : catalogue.entries()) {
       if (entry.log() >= logs.count()) {
         throw new RecoveryException(
             "volume " + entry.name() + " is in log-" + entry.log() + ", which is missing");
       }
     }
+    nextGroup = catalogue.nextGroup();
     for (NodeLog log : logs.all()) {
-      catalogue.noteGroup(log.store().highestGroup());
+      nextGroup = Math.max(nextGroup, log.store().highestGroup() + 1);
+    }
+    effects = told;
+    if (isBehind()) {
+      logs.first().store().behind(this);
     }
   }
 
   /** Returns whether {@link #encode} has the effect of all commands that were appended. */
   boolean isSettled() {
-    return proposals.isEmpty();
+    return !replica.isAlone() || applied == replica.lastIndex();
+  }
+
+  /** Returns whether this node has all that was committed when its present leader was elected. */
+  boolean isComplete() {
+    return effects != null
+        && replica.isRunning()
+        && !replica.isRecovering()
+        && replica.leader() != Replica.NO_NODE
+        && applied == replica.lastIndex();
+  }
+
+  /** Returns whether this node may have lost what it promised. */
+  boolean isRecovering() {
+    return replica.isRecovering();
+  }
+
+  /** Returns the node that leads the catalogue, or {@link Replica#NO_NODE}. */
+  int leader() {
+    return replica == null || replica.isStopped() ? Replica.NO_NODE : replica.leader();
+  }
+
+  /** Makes sure that this node may change the catalogue, and knows all that was changed before. */
+  void requireLead() throws NodeException {
+    if (replica.isStopped()) {
+      throw new NodeException(
+          NodeException.Reason.UNAVAILABLE, "this node's replica of the catalogue has stopped");
+    }
+    if (!replica.leads()) {
+      throw NodeException.elsewhere("the catalogue", replica.leader());
+    }
+    if (!replica.isAlone() && applied < replica.firstIndexOfTerm()) {
+      throw NodeException.elsewhere("the catalogue", Replica.NO_NODE);
+    }
   }
 
   /** Encodes the state for a checkpoint. */
@@ -121,6 +190,16 @@ final class NodeCatalogue implements ReplicaListener {
     return catalogue.find(volumeGroup);
   }
 
+  /** Returns the volume of that name, or null. */
+  Catalogue.Entry find(String name) {
+    return catalogue.find(name);
+  }
+
+  /** Returns whether a group may have been deleted: it is not in the catalogue, and was before. */
+  boolean isBefore(int volumeGroup) {
+    return volumeGroup < catalogue.nextGroup();
+  }
+
   /** Returns the number of the log that a volume is in. */
   int logOf(LogVolume volume) {
     return catalogue.find(volume.group().id()).log();
@@ -128,7 +207,8 @@ final class NodeCatalogue implements ReplicaListener {
 
   /** Returns a group number that was never used. */
   int takeGroup() {
-    return catalogue.takeGroup();
+    nextGroup = Math.max(nextGroup, catalogue.nextGroup());
+    return nextGroup++;
   }
 
   /** Returns the log with the fewest volumes. */
@@ -219,7 +299,12 @@ final class NodeCatalogue implements ReplicaListener {
     }
   }
 
-  /** Appends a command and applies it when it is durable. */
+  /**
+   * Proposes a command.
+   *
+   * @param done told OK when it is applied here; EREMOTE when this node does not lead, or does not
+   *     any more, and what becomes of the command is not known; or another errno
+   */
   void propose(byte[] command, IntConsumer done) {
     NodeLog log = logs.first();
     Journal journal = log.store().journal();
@@ -231,10 +316,11 @@ final class NodeCatalogue implements ReplicaListener {
         hasRoom ? replica.propose(RecordHeader.COMMAND, 0, 0, command.length) : Replica.NO_ROOM;
     if (index > 0) {
       journal.command(command);
-      proposals.add(new Proposal(index, command, done));
-      boolean _ = replica.flush(index);
+      proposals.add(new Proposal(index, done));
     } else if (replica.isStopped()) {
       done.accept(Status.EIO);
+    } else if (!replica.leads()) {
+      done.accept(Status.EREMOTE);
     } else if (index == Replica.NO_ROOM && journal.refusal() != Status.EAGAIN) {
       done.accept(journal.refusal());
     } else {
@@ -242,38 +328,100 @@ final class NodeCatalogue implements ReplicaListener {
     }
   }
 
+  // Applying.
+
+  @Override
+  public boolean isBehind() {
+    return effects != null && !replica.isStopped() && applied < replica.committedIndex();
+  }
+
+  @Override
+  public int applySome() {
+    int entries = 0;
+    while (entries < ENTRIES_PER_CYCLE && isBehind()) {
+      long index = applied + 1;
+      if (replica.isPayload(index)) {
+        EntryReader.Found found = reader.find(replica, index, replica.committedIndex(), body);
+        if (found == EntryReader.Found.LATER) {
+          break;
+        }
+        if (found == EntryReader.Found.DAMAGED) {
+          replica.stop("entry " + index + " of the catalogue can't be read");
+          break;
+        }
+        apply(bodyBytes());
+      }
+      applied = index;
+      replica.applied(index);
+      entries++;
+      while (!proposals.isEmpty() && proposals.peek().index <= index) {
+        proposals.remove().done.accept(Status.OK);
+      }
+    }
+    return entries;
+  }
+
+  private byte[] bodyBytes() {
+    byte[] bytes = new byte[body.count];
+    for (int i = 0; i < bytes.length; i++) {
+      bytes[i] = UnsafeApi.getByte(body.trailerAddress + i);
+    }
+    return bytes;
+  }
+
+  private void apply(byte[] command) {
+    Catalogue.Applied done;
+    try {
+      done = catalogue.apply(command);
+    } catch (IllegalArgumentException e) {
+      replica.stop(
+          "entry " + (applied + 1) + " of the catalogue makes no sense: " + e.getMessage());
+      return;
+    }
+    if (done == null) {
+      return;
+    }
+    switch (done.change()) {
+      case CREATED -> effects.onCreated(done.entry());
+      case DELETED -> effects.onDeleted(done.entry());
+      case SET -> effects.onSet(done.entry());
+    }
+  }
+
   // What the replica tells.
 
   @Override
   public void onCommitted(Replica source, long from, long to) {
-    source.applied(to);
+    // Within the call that adds the replica, it is not known here yet.
+    if (replica != null && isBehind()) {
+      int _ = applySome();
+      if (isBehind()) {
+        logs.first().store().behind(this);
+      }
+    }
   }
 
-  /** A command counts when it is durable: what it makes possible is not taken back by power. */
   @Override
   public void onFlushed(Replica source, long index) {
-    while (!proposals.isEmpty() && proposals.peek().index <= index) {
-      Proposal proposal = proposals.remove();
-      catalogue.apply(proposal.command);
-      proposal.done.accept(Status.OK);
-    }
+    // What is committed is durable.
   }
 
   @Override
   public void onRole(Replica source, boolean leads, long term, int leader) {
     if (!leads) {
-      fail();
+      fail(Status.EREMOTE);
     }
   }
 
   @Override
   public void onStopped(Replica source, String why) {
-    fail();
+    LOG.error("the catalogue on this node stops: {}", why);
+    fail(Status.EIO);
   }
 
-  private void fail() {
+  private void fail(int status) {
     while (!proposals.isEmpty()) {
-      proposals.remove().done.accept(Status.EIO);
+      proposals.remove().done.accept(status);
     }
   }
 
@@ -289,16 +437,16 @@ final class NodeCatalogue implements ReplicaListener {
 
   @Override
   public void onCommittedLost(Replica source, long index) {
-    throw new IllegalStateException("the catalogue has no other members yet");
+    source.stop("entry " + index + " of the catalogue was applied here and is lost by the others");
   }
 
   @Override
   public void onEpochRaised(Replica source, long epoch) {
-    // Nobody reads the catalogue but this node.
+    // Nobody reads the catalogue but the nodes, each its own.
   }
 
   @Override
   public void onResyncNeeded(Replica source, int node) {
-    throw new IllegalStateException("the catalogue has no other members yet");
+    LOG.warn("the catalogue: node {} lacks entries that are kept no more", node);
   }
 }

@@ -1,6 +1,7 @@
 package io.plinth.target.node;
 
 import io.plinth.engine.api.Status;
+import io.plinth.log.replication.Replica;
 
 /** An operation on a node was refused or failed; the message is one line for a person. */
 public final class NodeException extends Exception {
@@ -18,15 +19,35 @@ public final class NodeException extends Exception {
     INVALID,
     /** The log is full. */
     NO_SPACE,
+    /** Another node is to be asked: see {@link NodeException#node}. */
+    ELSEWHERE,
     /** The node is stopping or has failed. */
     UNAVAILABLE
   }
 
   private final Reason reason;
+  private final int node;
 
   NodeException(Reason reason, String message) {
+    this(reason, message, Replica.NO_NODE);
+  }
+
+  private NodeException(Reason reason, String message, int node) {
     super(message);
     this.reason = reason;
+    this.node = node;
+  }
+
+  /** Another node leads what was to be changed, or none does. */
+  static NodeException elsewhere(String what, int leader) {
+    return leader == Replica.NO_NODE
+        ? new NodeException(
+            Reason.UNAVAILABLE,
+            "no node leads "
+                + what
+                + " at present: too few nodes can be reached, or it is being"
+                + " elected; try again")
+        : new NodeException(Reason.ELSEWHERE, "node " + leader + " leads " + what, leader);
   }
 
   static NodeException tooManyTrees(int maximum) {
@@ -46,6 +67,11 @@ public final class NodeException extends Exception {
     if (status == Status.ENOSPC) {
       return new NodeException(Reason.NO_SPACE, "the log is full");
     }
+    if (status == Status.EREMOTE) {
+      return new NodeException(
+          Reason.UNAVAILABLE,
+          "the lead went to another node meanwhile: look whether it was done before trying again");
+    }
     if (status == Status.ENOENT) {
       return new NodeException(Reason.NOT_FOUND, "what was asked for was deleted meanwhile");
     }
@@ -60,8 +86,13 @@ public final class NodeException extends Exception {
       case INVALID -> Status.EINVAL;
       case NO_SPACE -> Status.ENOSPC;
       case NOT_FOUND -> Status.ESHUTDOWN;
-      case EXISTS, UNAVAILABLE -> Status.EIO;
+      case EXISTS, UNAVAILABLE, ELSEWHERE -> Status.EIO;
     };
+  }
+
+  /** Returns the node to ask, of ELSEWHERE. */
+  public int node() {
+    return node;
   }
 
   /** Returns why. */

@@ -73,9 +73,9 @@ final class NodeLog implements CycleTask, Checkpointer.Superblocks {
     int settingsBytes();
   }
 
-  NodeLog(LogResources resources, NodePeers peers, Set<PlantedBug> plantedBugs) {
+  NodeLog(LogResources resources, Set<PlantedBug> plantedBugs) {
     this.resources = resources;
-    this.peers = peers;
+    this.peers = resources.peers();
     this.store =
         new VolumeStore(
             resources.core(),
@@ -121,6 +121,11 @@ final class NodeLog implements CycleTask, Checkpointer.Superblocks {
         journal.counters().populationWaits(),
         journal.counters().segmentWaits(),
         store.indexBytes());
+  }
+
+  /** Returns whether the way to the same log of another node is open; on the core. */
+  boolean isConnected(int node) {
+    return replicator.isConnected(node);
   }
 
   UUID nodeId() {

@@ -3,6 +3,7 @@ package io.plinth.target.node;
 import io.plinth.log.format.BatchHeader;
 import io.plinth.log.format.RecordHeader;
 import io.plinth.log.recovery.RecoveryException;
+import io.plinth.log.replication.GroupRecovery;
 import io.plinth.log.replication.Replicator;
 import io.plinth.target.cluster.Catalogue;
 import io.plinth.target.volume.LogVolume;
@@ -14,12 +15,19 @@ final class NodeLogContent implements NodeLog.LogContent {
   private final NodeLogs logs;
   private final NodeCatalogue catalogue;
   private final NodeVolumes volumes;
+  private final NodeMembership membership;
 
-  NodeLogContent(int number, NodeLogs logs, NodeCatalogue catalogue, NodeVolumes volumes) {
+  NodeLogContent(
+      int number,
+      NodeLogs logs,
+      NodeCatalogue catalogue,
+      NodeVolumes volumes,
+      NodeMembership membership) {
     this.number = number;
     this.logs = logs;
     this.catalogue = catalogue;
     this.volumes = volumes;
+    this.membership = membership;
   }
 
   private boolean hasCatalogue() {
@@ -65,7 +73,8 @@ final class NodeLogContent implements NodeLog.LogContent {
     boolean isLocal = record.type() == RecordHeader.META || record.type() == RecordHeader.RELOCATE;
     if (isLocal || record.group() != Catalogue.GROUP) {
       store.recover(record, payloadPlace);
-    } else if (!store.isBeforeCut()) {
+    } else if (!store.isBeforeCut() && store.recoveredGroups().group(Catalogue.GROUP).isAlone()) {
+      // In a cluster it is applied when it is known to be committed.
       catalogue.recover(record);
     }
   }
@@ -73,21 +82,29 @@ final class NodeLogContent implements NodeLog.LogContent {
   @Override
   public void onOpened(Replicator replicator, boolean clean) {
     if (hasCatalogue()) {
-      catalogue.start(
-          replicator, logs.get(number).store().recoveredGroups().group(Catalogue.GROUP), clean);
+      GroupRecovery groups = logs.get(number).store().recoveredGroups();
+      if (membership.isNew() && !groups.has(Catalogue.GROUP)) {
+        groups.begin(Catalogue.GROUP, membership.cluster().numbers(), true);
+      }
+      catalogue.start(replicator, groups.group(Catalogue.GROUP), clean);
     }
   }
 
   /**
    * Volumes exist for clients when the catalogue says so: what had begun to exist without getting
-   * there, or was deleted there and not yet here, goes.
+   * there, or was deleted there and not yet here, goes. In a cluster what the catalogue says may
+   * still have to be applied: what it does not know yet stays, and is shown when it does.
    */
   @Override
   public void onRecovered() throws RecoveryException {
     VolumeStore store = logs.get(number).store();
     for (LogVolume volume : store.volumes()) {
       Catalogue.Entry entry = catalogue.find(volume.group().id());
-      if (entry == null || entry.log() != number) {
+      boolean isKnown = entry != null && entry.log() == number;
+      if (!isKnown && !membership.isAlone() && !catalogue.isBefore(volume.group().id())) {
+        continue;
+      }
+      if (!isKnown) {
         store.remove(volume);
       } else {
         volume.settings(entry.settings());
@@ -95,7 +112,8 @@ final class NodeLogContent implements NodeLog.LogContent {
       }
     }
     for (Catalogue.Entry entry : catalogue.entries()) {
-      if (entry.log() == number && store.volume(entry.group()) == null) {
+      boolean isMissing = entry.log() == number && store.volume(entry.group()) == null;
+      if (isMissing && membership.isAlone()) {
         throw new RecoveryException(
             "log-" + number + ": volume " + entry.name() + " is in the catalogue, but not here");
       }

@@ -13,7 +13,7 @@ final class NodeLogs {
   private final List<NodeLog> logs;
 
   NodeLogs(List<LogResources> resources, Set<PlantedBug> plantedBugs) {
-    logs = resources.stream().map(log -> new NodeLog(log, NodePeers.none(), plantedBugs)).toList();
+    logs = resources.stream().map(log -> new NodeLog(log, plantedBugs)).toList();
   }
 
   List<NodeLog> all() {

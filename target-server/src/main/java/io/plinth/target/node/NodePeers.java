@@ -3,6 +3,8 @@ package io.plinth.target.node;
 import io.plinth.engine.api.Dialler;
 import io.plinth.log.replication.GroupMembers;
 import io.plinth.log.replication.Replicator;
+import io.plinth.target.cluster.Catalogue;
+import io.plinth.target.cluster.ClusterMap;
 import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
@@ -37,6 +39,30 @@ public record NodePeers(
    * @param address where it listens
    */
   public record Peer(int node, int core, String address) {}
+
+  /**
+   * Returns those of a log of a node in a cluster: all nodes have the catalogue, and of other
+   * groups the log says who the members are.
+   *
+   * @param log its number, the same for all of them
+   */
+  public static NodePeers of(
+      ClusterMap cluster, int log, Dialler dialler, Consumer<Replicator> accepts) {
+    int[] all = cluster.numbers();
+    int[] self = {cluster.self()};
+    List<Peer> others =
+        cluster.members().stream()
+            .filter(member -> member.number() != cluster.self())
+            .map(member -> new Peer(member.number(), log, member.address(log)))
+            .toList();
+    return new NodePeers(
+        Optional.of(cluster.id()),
+        new GroupMembers(cluster.self(), group -> group == Catalogue.GROUP ? all : self),
+        others,
+        dialler,
+        TICK_NS,
+        accepts);
+  }
 
   /** Returns those of a node that is in no cluster. */
   public static NodePeers none() {

@@ -1,6 +1,7 @@
 package io.plinth.target.node;
 
 import io.plinth.log.journal.PlantedBug;
+import io.plinth.target.cluster.ClusterMap;
 import io.plinth.target.volume.Scrubber;
 import java.util.Optional;
 import java.util.Set;
@@ -17,6 +18,7 @@ import java.util.UUID;
  *     as long as it happens to be
  * @param scrubPerLog how each log is scrubbed
  * @param defaultVolume the volume that clients get who name none
+ * @param cluster the nodes of its cluster, if it is in one
  * @param plantedBugs empty except in tests
  */
 public record NodeSettings(
@@ -26,4 +28,5 @@ public record NodeSettings(
     long retentionMs,
     Scrubber.Settings scrubPerLog,
     Optional<String> defaultVolume,
+    ClusterMap cluster,
     Set<PlantedBug> plantedBugs) {}

@@ -55,6 +55,16 @@ final class NodeVolumes {
     return null;
   }
 
+  /** Returns the volume of a group, or null. */
+  LogVolume find(int group) {
+    for (LogVolume volume : volumes) {
+      if (volume.group().id() == group) {
+        return volume;
+      }
+    }
+    return null;
+  }
+
   /** Returns the volume that is named; no name is none. */
   LogVolume require(String name) throws NodeException {
     LogVolume volume = name.isEmpty() ? null : find(name);

@@ -6,6 +6,7 @@ import io.plinth.log.journal.Journal;
 import io.plinth.log.journal.PlantedBug;
 import io.plinth.log.recovery.RecoveredLog;
 import io.plinth.log.recovery.RecoveryException;
+import io.plinth.target.cluster.ClusterMap;
 import io.plinth.target.volume.FlushPolicy;
 import io.plinth.target.volume.IndexedVolume;
 import io.plinth.target.volume.LogVolume;
@@ -19,6 +20,9 @@ import io.plinth.target.volume.VolumeSettings;
 import io.plinth.target.volume.VolumeSpace;
 import io.plinth.target.volume.VolumeStore;
 import java.util.List;
+import java.util.OptionalInt;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 
@@ -32,6 +36,8 @@ import java.util.concurrent.CompletableFuture;
  *   <li>{@link NodeLogs}: the logs, each a {@link NodeLog}, and their figures
  *   <li>{@link NodeCatalogue}: which volumes there are, and the order of their changes
  *   <li>{@link NodeLogContent}: recovery and checkpoints of both
+ *   <li>{@link NodeReplicas}: what the catalogue says is carried out; {@link NodeMembership}: which
+ *       node of its cluster this is
  *   <li>{@link NodeVolumes}: what clients find
  *   <li>{@link VolumeCreation}, {@link VolumeChanges}, {@link VolumeQueries}: commands
  *   <li>{@link NodeScrub}: the scrubs
@@ -46,6 +52,8 @@ public final class StorageNode implements VolumeDirectory {
   private final NodeLogs logs;
   private final NodeCatalogue catalogue;
   private final NodeVolumes volumes;
+  private final NodeMembership membership;
+  private final NodeReplicas replicas;
   private final VolumeCreation creation;
   private final VolumeChanges changes;
   private final VolumeQueries queries;
@@ -62,9 +70,11 @@ public final class StorageNode implements VolumeDirectory {
     logs = new NodeLogs(resources, settings.plantedBugs());
     catalogue = new NodeCatalogue(logs, settings.plantedBugs());
     volumes = new NodeVolumes(settings.defaultVolume());
-    creation = new VolumeCreation(logs, catalogue, volumes);
+    membership = new NodeMembership(settings.cluster());
+    replicas = new NodeReplicas(logs, catalogue, volumes, membership);
+    creation = new VolumeCreation(logs, catalogue, volumes, membership, replicas);
     boolean early = settings.plantedBugs().contains(PlantedBug.SETTINGS_BEFORE_DURABLE);
-    changes = new VolumeChanges(logs, catalogue, volumes, early);
+    changes = new VolumeChanges(logs, catalogue, volumes, replicas, early);
     queries = new VolumeQueries(logs, volumes);
     scrub = new NodeScrub(logs.all());
   }
@@ -94,12 +104,26 @@ public final class StorageNode implements VolumeDirectory {
   }
 
   private NodeLogContent content(int number) {
-    return new NodeLogContent(number, logs, catalogue, volumes);
+    return new NodeLogContent(number, logs, catalogue, volumes, membership);
   }
 
   /** Makes the recovered volumes available; on log 0's core, when all logs are open. */
   public void publishRecovered() throws RecoveryException {
-    catalogue.lead();
+    catalogue.lead(replicas);
+    replicas.beginMissing();
+  }
+
+  /**
+   * Completes when this node has begun all replicas that it may have had before its data directory
+   * was empty. Of a node whose {@link ClusterMap#isNew}.
+   */
+  public CompletableFuture<Void> begunAll() {
+    return replicas.begunAll();
+  }
+
+  /** That is durable: what the node begins from here on is new. Any thread. */
+  public void settle() {
+    catalogue.onCore(membership::settle);
   }
 
   /**
@@ -180,6 +204,35 @@ public final class StorageNode implements VolumeDirectory {
     return scrub;
   }
 
+  /** Tells how the cluster is; any thread. */
+  public CompletableFuture<ClusterStatus> clusterStatus() {
+    return catalogue.onCore(result -> result.complete(clusterStatusNow()));
+  }
+
+  private ClusterStatus clusterStatusNow() {
+    Set<Integer> connected = new TreeSet<>();
+    for (ClusterMap.Member member : membership.cluster().members()) {
+      if (logs.first().isConnected(member.number())) {
+        connected.add(member.number());
+      }
+    }
+    int stopped = 0;
+    for (LogVolume volume : volumes.all()) {
+      stopped += volume.group().standing().stopped() ? 1 : 0;
+    }
+    long resyncs = 0;
+    for (NodeLog log : logs.all()) {
+      resyncs += log.store().resyncsNeeded();
+    }
+    return new ClusterStatus(
+        catalogue.leader(),
+        connected,
+        catalogue.entries().size(),
+        catalogue.isRecovering(),
+        stopped,
+        resyncs);
+  }
+
   // What clients find.
 
   @Override
@@ -236,15 +289,27 @@ public final class StorageNode implements VolumeDirectory {
 
   // Commands.
 
+  /** Creates a volume with as many replicas as is usual; see the other one. */
+  public CompletableFuture<LogVolume> createVolume(
+      String name, long sizeBytes, FlushPolicy flushPolicy, VolumeSettings volumeSettings) {
+    return createVolume(name, sizeBytes, flushPolicy, volumeSettings, OptionalInt.empty());
+  }
+
   /**
    * Creates a volume; any thread.
    *
    * @param volumeSettings what it begins with
-   * @return the volume, once its creation is durable; fails with a {@link NodeException}
+   * @param wantedReplicas on how many nodes; absent for three, or fewer if there are no more
+   * @return the volume, once its creation is durable, null if this node has no replica; fails with
+   *     a {@link NodeException}
    */
   public CompletableFuture<LogVolume> createVolume(
-      String name, long sizeBytes, FlushPolicy flushPolicy, VolumeSettings volumeSettings) {
-    return creation.create(name, sizeBytes, flushPolicy, volumeSettings);
+      String name,
+      long sizeBytes,
+      FlushPolicy flushPolicy,
+      VolumeSettings volumeSettings,
+      OptionalInt wantedReplicas) {
+    return creation.create(name, sizeBytes, flushPolicy, volumeSettings, wantedReplicas);
   }
 
   /**

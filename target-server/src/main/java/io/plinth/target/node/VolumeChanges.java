@@ -21,6 +21,7 @@ final class VolumeChanges {
   private final NodeLogs logs;
   private final NodeCatalogue catalogue;
   private final NodeVolumes volumes;
+  private final NodeReplicas replicas;
   private final boolean answersSettingsEarly;
 
   /** Judges a change on the volume's core, each time when it could begin. */
@@ -39,15 +40,21 @@ final class VolumeChanges {
    * @param answersSettingsEarly a planted bug; false except in tests
    */
   VolumeChanges(
-      NodeLogs logs, NodeCatalogue catalogue, NodeVolumes volumes, boolean answersSettingsEarly) {
+      NodeLogs logs,
+      NodeCatalogue catalogue,
+      NodeVolumes volumes,
+      NodeReplicas replicas,
+      boolean answersSettingsEarly) {
     this.logs = logs;
     this.catalogue = catalogue;
     this.volumes = volumes;
+    this.replicas = replicas;
     this.answersSettingsEarly = answersSettingsEarly;
   }
 
   CompletableFuture<Void> settings(String name, SettingsChange change) {
     return catalogue.onCore(result -> {
+      catalogue.requireLead();
       LogVolume volume = volumes.require(name);
       catalogue.reserveForChange(name, result);
       VolumeSettings before = volume.settings();
@@ -64,7 +71,6 @@ final class VolumeChanges {
               result.completeExceptionally(NodeException.ofStatus(status));
               return;
             }
-            volume.settings(after);
             result.complete(null);
           });
     });
@@ -72,6 +78,7 @@ final class VolumeChanges {
 
   CompletableFuture<Void> delete(String name, boolean force) {
     return catalogue.onCore(result -> {
+      catalogue.requireLead();
       LogVolume volume = volumes.require(name);
       requireIdle(volume, "volume " + name, force);
       int snapshots = volume.visibleSnapshots().size();
@@ -88,17 +95,12 @@ final class VolumeChanges {
               result.completeExceptionally(NodeException.ofStatus(status));
               return;
             }
-            volumes.exclude(volume);
-            boolean accepted =
-                volume
-                    .core()
-                    .execute(() -> {
-                      logs.storeOf(volume).remove(volume);
-                      result.complete(null);
+            CompletableFuture<?> _ =
+                replicas
+                    .departure(volume.group().id())
+                    .thenAccept(gone -> {
+                      boolean _ = result.complete(null);
                     });
-            if (!accepted) {
-              result.completeExceptionally(NodeException.unavailable());
-            }
           });
     });
   }
@@ -179,6 +181,10 @@ final class VolumeChanges {
                       status -> {
                         if (status == Status.OK) {
                           result.complete(null);
+                        } else if (status == Status.EREMOTE) {
+                          // Nothing has happened here.
+                          result.completeExceptionally(
+                              NodeException.elsewhere("volume " + name, volume.group().leader()));
                         } else {
                           result.completeExceptionally(NodeException.ofStatus(status));
                         }

@@ -9,18 +9,25 @@ import io.plinth.target.volume.LogVolume;
 import io.plinth.target.volume.Moment;
 import io.plinth.target.volume.VolumeSettings;
 import java.time.Instant;
+import java.util.List;
+import java.util.OptionalInt;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Supplier;
 
 /**
- * How volumes come to be: empty, as clones, or as what another one was. Each begins to exist in its
- * own log first, and when that is durable, in the catalogue; if the node dies between the two, the
- * next start drops it.
+ * How volumes come to be: empty, as clones, or as what another one was. On a node by itself each
+ * begins to exist in its own log first, and when that is durable, in the catalogue; if the node
+ * dies between the two, the next start drops it. In a cluster the catalogue has it first, and each
+ * member begins its replica when it learns of it.
  */
 final class VolumeCreation {
+  private static final int DEFAULT_REPLICAS = 3;
+
   private final NodeLogs logs;
   private final NodeCatalogue catalogue;
   private final NodeVolumes volumes;
+  private final NodeMembership membership;
+  private final NodeReplicas replicas;
 
   /** Finds what a volume begins as, or null for an empty one; on the core of its log. */
   private interface Source {
@@ -38,24 +45,52 @@ final class VolumeCreation {
       Supplier<VolumeSettings> settings,
       NodeCatalogue.Room room) {}
 
-  VolumeCreation(NodeLogs logs, NodeCatalogue catalogue, NodeVolumes volumes) {
+  VolumeCreation(
+      NodeLogs logs,
+      NodeCatalogue catalogue,
+      NodeVolumes volumes,
+      NodeMembership membership,
+      NodeReplicas replicas) {
     this.logs = logs;
     this.catalogue = catalogue;
     this.volumes = volumes;
+    this.membership = membership;
+    this.replicas = replicas;
   }
 
   CompletableFuture<LogVolume> create(
-      String name, long sizeBytes, FlushPolicy flushPolicy, VolumeSettings settings) {
+      String name,
+      long sizeBytes,
+      FlushPolicy flushPolicy,
+      VolumeSettings settings,
+      OptionalInt wantedReplicas) {
     return catalogue.onCore(result -> {
+      int nodes = Math.max(1, membership.cluster().members().size());
+      int wanted = wantedReplicas.orElse(Math.min(nodes, DEFAULT_REPLICAS));
+      if (wanted > nodes) {
+        throw new NodeException(
+            NodeException.Reason.INVALID,
+            wanted
+                + " replicas need as many nodes, and "
+                + (membership.isAlone() ? "this one is in no cluster" : "there are " + nodes));
+      }
+      catalogue.requireLead();
       reserve(name, result);
       Beginning beginning = beginning(result, () -> settings);
       Catalogue.Entry entry = entry(catalogue.leastUsedLog(), name, sizeBytes, flushPolicy);
-      begin(beginning, entry, () -> null);
+      if (membership.isAlone()) {
+        begin(beginning, entry, () -> null);
+        return;
+      }
+      NodeVolumes.requireTree(logs.get(entry.log()).store());
+      List<Integer> members = membership.cluster().place(entry.group(), wanted);
+      enter(beginning, entry.on(members), null);
     });
   }
 
   CompletableFuture<LogVolume> copy(String source, String name, FlushPolicy flushPolicy) {
     return catalogue.onCore(result -> {
+      requireAlone("clones");
       int at = source.indexOf(StorageNode.SNAPSHOT_SEPARATOR);
       LogVolume origin = volumes.require(at < 0 ? source : source.substring(0, at));
       String snapshot = at < 0 ? null : source.substring(at + 1);
@@ -75,6 +110,7 @@ final class VolumeCreation {
   CompletableFuture<LogVolume> restore(
       String source, Moment moment, String name, FlushPolicy flushPolicy) {
     return catalogue.onCore(result -> {
+      requireAlone("volumes as they were at a moment");
       LogVolume origin = volumes.require(source);
       requirePast(origin, moment);
       reserve(name, result);
@@ -113,15 +149,29 @@ final class VolumeCreation {
     }
   }
 
+  /** A source's replicas apply their entries at different times, and their logs differ. */
+  private void requireAlone(String what) throws NodeException {
+    if (!membership.isAlone()) {
+      throw new NodeException(
+          NodeException.Reason.INVALID, "a cluster has no " + what + ": copy the volume instead");
+    }
+  }
+
   private void reserve(String name, CompletableFuture<?> result) throws NodeException {
-    if (volumes.find(name) != null || !catalogue.reserve(name, result)) {
+    if (catalogue.find(name) != null || !catalogue.reserve(name, result)) {
       throw new NodeException(NodeException.Reason.EXISTS, "volume " + name + " exists already");
     }
   }
 
   private Catalogue.Entry entry(int log, String name, long sizeBytes, FlushPolicy flushPolicy) {
     return new Catalogue.Entry(
-        catalogue.takeGroup(), log, name, sizeBytes, flushPolicy, VolumeSettings.DEFAULT);
+        catalogue.takeGroup(),
+        log,
+        name,
+        sizeBytes,
+        flushPolicy,
+        VolumeSettings.DEFAULT,
+        List.of());
   }
 
   /** Makes sure that there is room for what the volume would begin with now. */
@@ -178,7 +228,10 @@ final class VolumeCreation {
     }
   }
 
-  /** The volume is in its log: it has a place in the catalogue, or goes again. */
+  /**
+   * The volume is in its log, or will be where it has members: it has a place in the catalogue, or
+   * goes again.
+   */
   private void enter(Beginning beginning, Catalogue.Entry plain, LogVolume volume) {
     Catalogue.Entry entry = plain.with(beginning.settings.get());
     try {
@@ -195,17 +248,22 @@ final class VolumeCreation {
             drop(beginning, volume, NodeException.ofStatus(status));
             return;
           }
-          volume.settings(entry.settings());
-          volumes.include(volume);
-          beginning.result.complete(volume);
+          CompletableFuture<?> _ =
+              replicas
+                  .arrival(entry)
+                  .thenAccept(arrived -> {
+                    boolean _ = beginning.result.complete(arrived);
+                  });
         });
   }
 
   /** A start would do it as well, and until then the volume would keep its space. */
   private void drop(Beginning beginning, LogVolume volume, NodeException why) {
-    NodeLog log = logs.of(volume);
-    if (!log.core().execute(() -> log.store().remove(volume))) {
-      beginning.result.completeExceptionally(NodeException.unavailable());
+    if (volume != null) {
+      NodeLog log = logs.of(volume);
+      if (!log.core().execute(() -> log.store().remove(volume))) {
+        beginning.result.completeExceptionally(NodeException.unavailable());
+      }
     }
     beginning.result.completeExceptionally(why);
   }

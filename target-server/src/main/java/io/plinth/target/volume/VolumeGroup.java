@@ -94,6 +94,21 @@ public final class VolumeGroup implements ReplicaListener, GroupWork {
     return applier == null ? replica.committedIndex() : applier.applied();
   }
 
+  /**
+   * How a replica of a volume stands.
+   *
+   * @param members the nodes that have one
+   * @param leader the node that leads them as far as is known here, or {@link Replica#NO_NODE}
+   * @param stopped whether this one has stopped for good
+   */
+  @SuppressWarnings("ArrayRecordComponent") // of a snapshot that nobody else has
+  public record Standing(int[] members, int leader, boolean stopped) {}
+
+  /** Returns how this replica stands; any thread, approximately. */
+  public Standing standing() {
+    return new Standing(replica.voters(), leader(), replica.isStopped());
+  }
+
   /** Returns whether the replica has stopped for good: the node has said why. */
   public boolean isStopped() {
     return replica.isStopped();

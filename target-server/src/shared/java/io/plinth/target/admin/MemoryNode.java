@@ -5,6 +5,7 @@ import io.plinth.target.volume.VolumeSettings;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 
@@ -88,7 +89,8 @@ public abstract class MemoryNode implements NodeControl {
             info.epoch(),
             info.corruptReads(),
             info.history(),
-            info.space()));
+            info.space(),
+            info.replicas()));
   }
 
   private static VolumeInfo copy(
@@ -108,11 +110,13 @@ public abstract class MemoryNode implements NodeControl {
         info.epoch(),
         info.corruptReads(),
         info.history(),
-        space);
+        space,
+        info.replicas());
   }
 
   @Override
-  public final synchronized CompletableFuture<VolumeInfo> createVolume(VolumeSpec spec) {
+  public final synchronized CompletableFuture<VolumeInfo> createVolume(
+      VolumeSpec spec, OptionalInt replicas) {
     if (volumes.containsKey(spec.name())) {
       return fail(
           ControlException.Kind.ALREADY_EXISTS, "volume '" + spec.name() + "' exists already");
@@ -136,10 +140,16 @@ public abstract class MemoryNode implements NodeControl {
             1,
             0,
             HISTORY,
+            null,
             null);
     VolumeInfo info = copy(plain, spec.sizeBytes(), 0, spec.settings(), null);
     add(info);
     return CompletableFuture.completedFuture(info);
+  }
+
+  @Override
+  public final CompletableFuture<ClusterInfo> clusterInfo() {
+    return fail(ControlException.Kind.NOT_FOUND, "this node is in no cluster");
   }
 
   @Override
@@ -156,7 +166,8 @@ public abstract class MemoryNode implements NodeControl {
             spec.name(),
             source.sizeBytes(),
             spec.flushPolicy().orElse(source.flushPolicy()),
-            settings(source).ofCopy()));
+            settings(source).ofCopy()),
+        OptionalInt.empty());
   }
 
   @Override
@@ -173,7 +184,8 @@ public abstract class MemoryNode implements NodeControl {
             spec.name(),
             source.sizeBytes(),
             spec.flushPolicy().orElse(source.flushPolicy()),
-            settings(source).ofCopy()));
+            settings(source).ofCopy()),
+        OptionalInt.empty());
   }
 
   @Override

@@ -24,7 +24,7 @@ class CatalogueTest {
   }
 
   private static Catalogue.Entry entry(int group, String name, VolumeSettings settings) {
-    return new Catalogue.Entry(group, 1, name, 1L << 30, FlushPolicy.ALWAYS, settings);
+    return new Catalogue.Entry(group, 1, name, 1L << 30, FlushPolicy.ALWAYS, settings, List.of());
   }
 
   private Catalogue restored() {
@@ -35,24 +35,30 @@ class CatalogueTest {
     return restored;
   }
 
+  private void assertApplied(byte[] command, Catalogue.Change change, Catalogue.Entry entry) {
+    assertThat(catalogue.apply(command)).isEqualTo(new Catalogue.Applied(change, entry));
+  }
+
   @Test
   void settingsAreCreatedSetAndDroppedWithTheVolume() {
     Catalogue.Entry plain = entry(1, "a", VolumeSettings.DEFAULT);
     Catalogue.Entry set = entry(2, "b", SETTINGS);
-    assertThat(catalogue.apply(Catalogue.encodeCreate(plain))).isEqualTo(plain);
-    assertThat(catalogue.apply(Catalogue.encodeCreate(set))).isEqualTo(set);
+    assertApplied(Catalogue.encodeCreate(plain), Catalogue.Change.CREATED, plain);
+    assertApplied(Catalogue.encodeCreate(set), Catalogue.Change.CREATED, set);
     assertThat(catalogue.settingsBytes()).isEqualTo(SETTINGS.encodedBytes());
     assertThat(restored().find(2).settings()).isEqualTo(SETTINGS);
 
-    assertThat(catalogue.apply(Catalogue.encodeSet(1, SETTINGS))).isEqualTo(plain.with(SETTINGS));
-    assertThat(catalogue.apply(Catalogue.encodeSet(2, VolumeSettings.DEFAULT)))
-        .isEqualTo(set.with(VolumeSettings.DEFAULT));
+    assertApplied(Catalogue.encodeSet(1, SETTINGS), Catalogue.Change.SET, plain.with(SETTINGS));
+    assertApplied(
+        Catalogue.encodeSet(2, VolumeSettings.DEFAULT),
+        Catalogue.Change.SET,
+        set.with(VolumeSettings.DEFAULT));
     assertThat(restored().find(1).settings()).isEqualTo(SETTINGS);
 
-    assertThat(catalogue.apply(Catalogue.encodeDelete(1))).isEqualTo(plain.with(SETTINGS));
+    assertApplied(Catalogue.encodeDelete(1), Catalogue.Change.DELETED, plain.with(SETTINGS));
     assertThat(catalogue.settingsBytes()).isZero();
     assertThat(restored().entries()).hasSize(1);
-    assertThat(restored().takeGroup()).isEqualTo(3);
+    assertThat(restored().nextGroup()).isEqualTo(3);
   }
 
   @Test
@@ -71,9 +77,24 @@ class CatalogueTest {
         .isEqualTo("01" + rest);
     assertThat(hex.formatHex(Catalogue.encodeCreate(entry(5, "v", settings))))
         .isEqualTo("04" + rest + "01" + "010064" + "0000");
+    Catalogue.Entry onNodes = entry(5, "v", settings).on(List.of(2, 3));
+    assertThat(hex.formatHex(Catalogue.encodeCreate(onNodes)))
+        .isEqualTo("05" + rest + "02" + "02000000" + "03000000" + "01" + "010064" + "0000");
     assertThat(hex.formatHex(Catalogue.encodeSet(5, settings)))
         .isEqualTo("03" + "05000000" + "01" + "010064" + "0000");
     assertThat(hex.formatHex(Catalogue.encodeDelete(5))).isEqualTo("02" + "05000000");
+  }
+
+  /** Two leaders, one after the other, may propose the same name. */
+  @Test
+  void theFirstOfTwoWithTheSameNameIsThere() {
+    Catalogue.Entry first = entry(1, "a", SETTINGS).on(List.of(1, 2, 3));
+    Catalogue.Entry second = entry(2, "a", VolumeSettings.DEFAULT).on(List.of(3, 2, 1));
+    assertApplied(Catalogue.encodeCreate(first), Catalogue.Change.CREATED, first);
+    assertThat(catalogue.apply(Catalogue.encodeCreate(second))).isNull();
+    assertThat(catalogue.find("a")).isEqualTo(first);
+    assertThat(catalogue.nextGroup()).isEqualTo(3);
+    assertThat(restored().find(1)).isEqualTo(first);
   }
 
   /** What a node wrote before there were settings. */
@@ -83,14 +104,15 @@ class CatalogueTest {
     String old = "09000000" + "01000000" + "15000000" + create;
     catalogue.restore(HexFormat.of().parseHex(old));
     assertThat(catalogue.entries()).containsExactly(entry(5, "v", VolumeSettings.DEFAULT));
-    assertThat(catalogue.takeGroup()).isEqualTo(9);
+    assertThat(catalogue.nextGroup()).isEqualTo(9);
   }
 
   @Test
   void whatIsCutShortIsRefused() {
     byte[] create = Catalogue.encodeCreate(entry(2, "b", SETTINGS));
     byte[] set = Catalogue.encodeSet(2, SETTINGS);
-    for (byte[] command : List.of(create, set)) {
+    byte[] onNodes = Catalogue.encodeCreate(entry(2, "b", SETTINGS).on(List.of(1, 2, 3)));
+    for (byte[] command : List.of(create, set, onNodes)) {
       for (int length = 0; length < command.length; length++) {
         byte[] cut = Arrays.copyOf(command, length);
         assertThatThrownBy(() -> catalogue.apply(cut))
@@ -99,7 +121,7 @@ class CatalogueTest {
       }
     }
     assertThat(catalogue.entries()).isEmpty();
-    assertThatThrownBy(() -> catalogue.apply(new byte[] {5}))
-        .hasMessage("unknown catalogue command 5");
+    assertThatThrownBy(() -> catalogue.apply(new byte[] {6}))
+        .hasMessage("unknown catalogue command 6");
   }
 }

@@ -117,7 +117,8 @@ class ConfigLoaderTest {
                         new VolumeSettings(
                             "for tests",
                             Optional.of(TlsMode.REQUIRED),
-                            List.of("CN=backup,O=Example", "CN=other"))))));
+                            List.of("CN=backup,O=Example", "CN=other")))),
+                Optional.empty()));
   }
 
   @Test

@@ -13,6 +13,7 @@ import io.plinth.log.recovery.RecoveryException;
 import io.plinth.log.replication.GroupMembers;
 import io.plinth.log.replication.Replica;
 import io.plinth.log.replication.Replicator;
+import io.plinth.target.cluster.ClusterMap;
 import io.plinth.target.volume.FlushPolicy;
 import io.plinth.target.volume.LogVolume;
 import io.plinth.target.volume.Scrubber;
@@ -95,7 +96,7 @@ final class StoreNode {
             replicator -> {
               Object _ = host.listen("node-" + number, replicator::accept);
             });
-    log = new NodeLog(new LogResources("node-" + number, core, storage), peers, bugs);
+    log = new NodeLog(new LogResources("node-" + number, core, storage, peers), bugs);
     NodeSettings settings =
         new NodeSettings(
             bootId,
@@ -104,6 +105,7 @@ final class StoreNode {
             0,
             Scrubber.Settings.OFF,
             Optional.empty(),
+            ClusterMap.alone(),
             bugs);
     up = true;
     opened = log.open(settings, random, new UUID(0, number), new Content());

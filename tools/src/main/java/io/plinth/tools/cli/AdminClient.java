@@ -65,6 +65,8 @@ final class AdminClient {
             .version(HttpClient.Version.HTTP_1_1)
             .proxy(HttpClient.Builder.NO_PROXY)
             .connectTimeout(CONNECT_TIMEOUT)
+            // In a cluster another node may be the one to ask.
+            .followRedirects(HttpClient.Redirect.ALWAYS)
             .build()) {
       HttpRequest.Builder request =
           HttpRequest.newBuilder(URI.create("http://" + address + path)).timeout(ANSWER_TIMEOUT);

@@ -77,6 +77,8 @@ final class PlinthCommand implements Runnable {
             .addSubcommand(new ServeCommand(environment, starter))
             .addSubcommand(volume)
             .addSubcommand(scrub)
+            .addSubcommand(
+                new CommandLine(new ClusterCommand()).addSubcommand(new ClusterStatusCommand()))
             .addSubcommand(new StatsCommand())
             .addSubcommand(new StatusCommand())
             .addSubcommand(new InspectCommand())

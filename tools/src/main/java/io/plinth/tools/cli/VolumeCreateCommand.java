@@ -23,7 +23,7 @@ import tools.jackson.databind.node.ObjectNode;
       "",
       "Examples:",
       "  plinth volume create demo 1G",
-      "  plinth volume create ledger 64GiB --flush-policy always",
+      "  plinth volume create ledger 64GiB --flush-policy always --replicas 3",
       "  plinth volume create mail 100G --description 'mail of all' --tls required"
     })
 final class VolumeCreateCommand implements Callable<Integer> {
@@ -51,6 +51,13 @@ final class VolumeCreateCommand implements Callable<Integer> {
               + " (default: ${DEFAULT-VALUE}).")
   private String flushPolicy;
 
+  @Option(
+      names = "--replicas",
+      paramLabel = "N",
+      description =
+          "On how many nodes of the cluster: 1, 3 or 5 (default: 3, or fewer if there are no more).")
+  private Integer replicas;
+
   @Mixin private SettingsOptions settings;
 
   @Override
@@ -71,6 +78,9 @@ final class VolumeCreateCommand implements Callable<Integer> {
     body.put("name", spec.name());
     body.put("size", spec.sizeBytes());
     body.put("flushPolicy", spec.flushPolicy().word());
+    if (replicas != null) {
+      body.put("replicas", replicas);
+    }
     SettingsOptions.put(body, change);
     JsonNode answer = options.client().post("/v1/volumes", body);
     VolumeInfo created = Json.convert(answer, VolumeInfo.class);

@@ -5,7 +5,9 @@ import io.plinth.target.admin.Sizes;
 import io.plinth.target.admin.VolumeInfo;
 import java.io.PrintWriter;
 import java.time.Instant;
+import java.util.List;
 import java.util.concurrent.Callable;
+import java.util.stream.Collectors;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Parameters;
@@ -53,6 +55,13 @@ final class VolumeShowCommand implements Callable<Integer> {
     table.row("tls", volume.tls() == null ? "as the server has it" : volume.tls().word());
     for (int i = 0; i < volume.tlsAllow().size(); i++) {
       table.row(i == 0 ? "tls-allow" : "", volume.tlsAllow().get(i));
+    }
+    if (volume.replicas() != null) {
+      List<Integer> nodes = volume.replicas().nodes();
+      table.row(
+          "replicas", nodes.stream().map(node -> "node " + node).collect(Collectors.joining(", ")));
+      Integer leader = volume.replicas().leader();
+      table.row("leader", leader == null ? "none is known" : "node " + leader);
     }
     table.row("core", Integer.toString(volume.core()));
     table.row("epoch", Long.toString(volume.epoch()));

@@ -7,15 +7,19 @@ import io.plinth.log.recovery.LogReader;
 import io.plinth.log.recovery.RecoveredLog;
 import io.plinth.log.recovery.RecoveryException;
 import io.plinth.log.recovery.SuperblockStore;
+import io.plinth.target.cluster.ClusterMap;
 import io.plinth.target.main.BootId;
+import io.plinth.target.main.ClusterFile;
 import io.plinth.target.main.DataDirectory;
 import io.plinth.target.main.StartupException;
 import io.plinth.target.node.LogResources;
+import io.plinth.target.node.NodePeers;
 import io.plinth.target.node.NodeSettings;
 import io.plinth.target.node.StorageNode;
 import io.plinth.target.volume.CheckpointContent;
 import io.plinth.target.volume.IndexWalk;
 import io.plinth.target.volume.Scrubber;
+import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -220,11 +224,19 @@ public final class Inspector {
 
   /** Reads the logs as a start does, and then everything that can be reached from them. */
   private void recover() throws StartupException {
+    ClusterMap cluster = cluster();
+    NodePeers peers =
+        cluster.isAlone()
+            ? NodePeers.none()
+            : NodePeers.of(cluster, 0, (address, connector) -> false, replicator -> {});
     List<LogResources> resources =
-        logs.stream().map(log -> new LogResources(log.name, new NoCore(), log.storage)).toList();
+        logs.stream()
+            .map(log -> new LogResources(log.name, new NoCore(), log.storage, peers))
+            .toList();
     UUID bootId = BootId.read();
     NodeSettings settings =
-        new NodeSettings(bootId, 0, 0, 0, Scrubber.Settings.OFF, Optional.empty(), Set.of());
+        new NodeSettings(
+            bootId, 0, 0, 0, Scrubber.Settings.OFF, Optional.empty(), cluster, Set.of());
     StorageNode node = new StorageNode(settings, () -> 0, resources);
     LogInspection current = logs.get(0);
     try {
@@ -249,6 +261,15 @@ public final class Inspector {
       broken(current, e);
     } finally {
       node.free();
+    }
+  }
+
+  private ClusterMap cluster() throws StartupException {
+    try {
+      return ClusterFile.in(directory.path()).read().orElse(ClusterMap.alone());
+    } catch (IOException e) {
+      throw new StartupException(
+          "can't read data directory " + directory.path() + ": " + e.getMessage(), e);
     }
   }
 

@@ -8,6 +8,7 @@ import io.plinth.engine.sim.SimLogStorage;
 import io.plinth.engine.sim.SimRandom;
 import io.plinth.log.journal.PlantedBug;
 import io.plinth.log.recovery.RecoveryException;
+import io.plinth.target.cluster.ClusterMap;
 import io.plinth.target.node.LogResources;
 import io.plinth.target.node.NodeSettings;
 import io.plinth.target.node.StorageNode;
@@ -109,6 +110,7 @@ final class SimNode {
                 retentionMs,
                 scrub,
                 Optional.empty(),
+                ClusterMap.alone(),
                 plantedBugs),
             random,
             List.of(new LogResources("log-0", core, storage)));

@@ -46,6 +46,7 @@ class ClientCommandsTest {
             1,
             0,
             null,
+            null,
             null));
     node.add(
         new VolumeInfo(
@@ -63,6 +64,7 @@ class ClientCommandsTest {
             3,
             2,
             new HistoryInfo(1_795_500_000_000L, 17, 4711),
+            null,
             null));
   }
 

@@ -57,6 +57,8 @@ class HelpTest {
             "scrub start",
             "scrub status",
             "scrub stop",
+            "cluster",
+            "cluster status",
             "stats",
             "status",
             "inspect",
@@ -98,7 +100,7 @@ class HelpTest {
   @ParameterizedTest
   @MethodSource("commands")
   void everyCommandThatDoesSomethingCanWriteJson(String command) {
-    if (List.of("", "volume", "volume snapshot", "scrub", "conformance", "fuzz")
+    if (List.of("", "volume", "volume snapshot", "scrub", "cluster", "conformance", "fuzz")
         .contains(command)) {
       // These only lead to others.
       return;
@@ -131,6 +133,7 @@ class HelpTest {
         "volume snapshot delete a",
         "scrub",
         "scrub start now",
+        "cluster",
         "scrub stop --wait",
         "stats a b",
         "inspect",

@@ -1,0 +1,81 @@
+package io.plinth.target.cluster;
+
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+import java.util.Optional;
+import java.util.UUID;
+
+/**
+ * The nodes of a cluster as each of them is told, and which one of them this is.
+ *
+ * @param name of the cluster; empty for a node that is in none
+ * @param self the number of this node
+ * @param isNew whether this node has begun with an empty data directory and has not been given
+ *     since what it may have had before
+ * @param members all nodes, this one among them, in the order of their numbers
+ */
+public record ClusterMap(String name, int self, boolean isNew, List<Member> members) {
+  /** How many nodes there may be: all of them have the catalogue. */
+  public static final int MAXIMUM_MEMBERS = 7;
+
+  /**
+   * A node.
+   *
+   * @param number from 1 on
+   * @param host where its peers reach it
+   * @param port of its log 0; further logs have the ports that follow
+   * @param admin where its admin API is
+   * @param rack what fails together with it; empty when that is not known
+   */
+  public record Member(int number, String host, int port, String admin, String rack) {
+    /** Returns where a log of the node listens for its peers. */
+    public String address(int log) {
+      String shown = host.indexOf(':') >= 0 ? "[" + host + "]" : host;
+      return shown + ":" + (port + log);
+    }
+  }
+
+  /** Copies the list. */
+  public ClusterMap {
+    members = List.copyOf(members);
+  }
+
+  /** Returns that of a node which is in no cluster. */
+  public static ClusterMap alone() {
+    return new ClusterMap("", 0, false, List.of());
+  }
+
+  /** Returns whether this node is in no cluster. */
+  public boolean isAlone() {
+    return members.isEmpty();
+  }
+
+  /** Returns the identity that nodes tell each other, the same for the same name. */
+  public UUID id() {
+    return UUID.nameUUIDFromBytes(("plinth cluster " + name).getBytes(StandardCharsets.UTF_8));
+  }
+
+  /** Returns a node by its number. */
+  public Optional<Member> member(int number) {
+    return members.stream().filter(member -> member.number == number).findFirst();
+  }
+
+  /** Returns the numbers of all nodes. */
+  public int[] numbers() {
+    return members.stream().mapToInt(Member::number).toArray();
+  }
+
+  /** Returns the nodes that are to have replicas of a group: see {@link Placement}. */
+  public List<Integer> place(int group, int replicas) {
+    List<Placement.Candidate> candidates =
+        members.stream()
+            .map(member ->
+                new Placement.Candidate(
+                    member.number,
+                    // Nodes of which nothing is known do not fail together.
+                    member.rack.isEmpty() ? "node " + member.number : member.rack,
+                    1))
+            .toList();
+    return Placement.choose(group, replicas, candidates);
+  }
+}

@@ -1,0 +1,80 @@
+package io.plinth.target.main;
+
+import io.plinth.target.admin.ClusterInfo;
+import io.plinth.target.cluster.ClusterMap;
+import io.plinth.target.node.ClusterStatus;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.Collectors;
+
+/** Says how a cluster is, in the words of the admin API. */
+final class ClusterInfos {
+  private ClusterInfos() {}
+
+  static ClusterInfo of(ClusterMap cluster, ClusterStatus status) {
+    List<ClusterInfo.MemberInfo> members = new ArrayList<>();
+    for (ClusterMap.Member member : cluster.members()) {
+      ClusterInfo.State other =
+          status.connected().contains(member.number())
+              ? ClusterInfo.State.REACHABLE
+              : ClusterInfo.State.UNREACHABLE;
+      members.add(
+          new ClusterInfo.MemberInfo(
+              member.number(),
+              member.number() == cluster.self() ? ClusterInfo.State.SELF : other,
+              member.address(0),
+              member.admin(),
+              member.rack()));
+    }
+    return new ClusterInfo(
+        cluster.name(),
+        cluster.self(),
+        status.leader() < 0 ? null : status.leader(),
+        status.volumes(),
+        members,
+        summary(members, status));
+  }
+
+  private static List<String> summary(List<ClusterInfo.MemberInfo> members, ClusterStatus status) {
+    List<String> lines = new ArrayList<>();
+    List<Integer> away =
+        members.stream()
+            .filter(member -> member.state() == ClusterInfo.State.UNREACHABLE)
+            .map(ClusterInfo.MemberInfo::node)
+            .toList();
+    int majority = members.size() / 2 + 1;
+    int present = members.size() - away.size();
+    if (away.isEmpty()) {
+      lines.add("all nodes can be reached");
+    } else {
+      lines.add(
+          (away.size() == 1 ? "node " : "nodes ")
+              + away.stream().map(String::valueOf).collect(Collectors.joining(", "))
+              + " can't be reached from here");
+    }
+    if (present < majority) {
+      lines.add(
+          "nothing can be changed, and volumes of which most replicas are away are not served, until "
+              + majority
+              + " nodes reach each other");
+    } else if (!away.isEmpty()) {
+      lines.add(
+          "volumes are served by their other replicas; who comes back is given what it missed");
+    }
+    if (status.recovering()) {
+      lines.add(
+          "this node may have lost what it had: it counts for nothing until a leader has given it"
+              + " everything");
+    }
+    if (status.stopped() > 0) {
+      lines.add(status.stopped() + " replicas of this node have stopped: its log says why");
+    }
+    if (status.resyncsNeeded() > 0) {
+      lines.add(
+          "other nodes were found "
+              + status.resyncsNeeded()
+              + " times to lack what is kept no more: the log says which");
+    }
+    return lines;
+  }
+}

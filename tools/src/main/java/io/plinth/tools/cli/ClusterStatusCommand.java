@@ -1,0 +1,51 @@
+package io.plinth.tools.cli;
+
+import io.plinth.target.admin.ClusterInfo;
+import java.io.PrintWriter;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import tools.jackson.databind.JsonNode;
+
+/** {@code plinth cluster status}. */
+@Command(
+    name = "status",
+    description = "Show the nodes of a cluster as one of them sees it, and what follows from that.",
+    footer = {
+      "",
+      "Examples:",
+      "  plinth cluster status",
+      "  plinth cluster status --admin 127.0.0.1:10922"
+    })
+final class ClusterStatusCommand implements Callable<Integer> {
+  @Mixin private ClientOptions options;
+
+  @Override
+  public Integer call() {
+    JsonNode answer = options.client().get("/v1/cluster");
+    ClusterInfo cluster = Json.convert(answer, ClusterInfo.class);
+    options.print(answer, out -> print(cluster, out));
+    return ExitCodes.OK;
+  }
+
+  private static void print(ClusterInfo cluster, PrintWriter out) {
+    Table table = new Table("ll", "cluster", cluster.name());
+    table.row("volumes", Integer.toString(cluster.volumes()));
+    table.row("leader", cluster.leader() == null ? "none is known" : "node " + cluster.leader());
+    for (String line : cluster.summary()) {
+      table.row("state", line);
+    }
+    table.print(out);
+    out.println();
+    Table nodes = new Table("lllll", "NODE", "STATE", "PEERS AT", "ADMIN AT", "RACK");
+    for (ClusterInfo.MemberInfo member : cluster.members()) {
+      nodes.row(
+          Integer.toString(member.node()),
+          member.state() == ClusterInfo.State.SELF ? "asked" : member.state().word(),
+          member.address(),
+          member.admin(),
+          member.rack().isEmpty() ? "-" : member.rack());
+    }
+    nodes.print(out);
+  }
+}
