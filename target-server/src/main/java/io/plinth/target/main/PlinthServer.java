@@ -47,7 +47,6 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -72,7 +71,7 @@ public final class PlinthServer {
   private final long startedNs = System.nanoTime();
   private final CountDownLatch terminated = new CountDownLatch(1);
   private final List<Listener> listeners = new ArrayList<>();
-  private final List<Listener> peerListeners = new CopyOnWriteArrayList<>();
+  private final Map<Integer, Listener> peerListeners = new ConcurrentHashMap<>();
   private final Map<Integer, Replicator> replicators = new ConcurrentHashMap<>();
   private final List<SegmentDirectory> storages = new ArrayList<>();
   private final List<NbdCoreContext> contexts = new ArrayList<>();
@@ -157,6 +156,12 @@ public final class PlinthServer {
     state = failed ? state : NodeInfo.State.STOPPING;
     if (engine != null && !failed) {
       attempt("closing listeners", () -> engine.callOn(0, this::closeListeners));
+      for (int i = 0; i < openLogs; i++) {
+        int log = i;
+        attempt(
+            "handing over the lead of log-" + log,
+            () -> await(engine.callOn(coreOf(log), () -> node.handOver(log))));
+      }
       if (acceptor != null) {
         for (int i = 0; i < engine.coreCount(); i++) {
           int core = i;
@@ -168,6 +173,8 @@ public final class PlinthServer {
         attempt(
             "closing log-" + log,
             () -> await(engine.callOn(coreOf(log), () -> node.closeLog(log))));
+        attempt(
+            "leaving the peers of log-" + log, () -> engine.callOn(coreOf(log), () -> leave(log)));
       }
     }
     if (admin != null) {
@@ -273,7 +280,8 @@ public final class PlinthServer {
               coreOf(log),
               () -> {
                 Replicator replicator = replicators.get(log);
-                peerListeners.add(
+                peerListeners.put(
+                    log,
                     engine
                         .network(coreOf(log))
                         .listen(self.get().address(log), replicator::accept));
@@ -535,6 +543,16 @@ public final class PlinthServer {
       cycles.add(new NodeInfo.DutyCycle(i, core.stalls(), longestUs));
     }
     return cycles;
+  }
+
+  private Void leave(int log) {
+    Listener listener = peerListeners.get(log);
+    if (listener != null) {
+      listener.close();
+    }
+    node.leavePeers(log);
+    engine.network(coreOf(log)).closeAll();
+    return null;
   }
 
   private Void closeListeners() {

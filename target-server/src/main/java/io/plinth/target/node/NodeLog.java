@@ -239,6 +239,28 @@ final class NodeLog implements CycleTask, Checkpointer.Superblocks {
         EnumSet.noneOf(ReplicationBug.class));
   }
 
+  /**
+   * Hands the lead of all groups to other nodes, as far as they can take it within a moment.
+   *
+   * @return completes on this core, in any case
+   */
+  CompletableFuture<Void> handOver() {
+    CompletableFuture<Void> done = new CompletableFuture<>();
+    if (replicator == null || peers.peers().isEmpty()) {
+      done.complete(null);
+      return done;
+    }
+    resources.core().addCycleTask(new HandOver(resources.core(), replicator, done));
+    return done;
+  }
+
+  /** Lets the peers go; nothing is sent or taken any more. */
+  void leavePeers() {
+    if (replicator != null) {
+      replicator.stop();
+    }
+  }
+
   /** Stops appending, makes everything durable and notes that the log ends in order. */
   CompletableFuture<Void> close() {
     CompletableFuture<Void> closed = new CompletableFuture<>();

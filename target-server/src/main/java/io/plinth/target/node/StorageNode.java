@@ -127,6 +127,21 @@ public final class StorageNode implements VolumeDirectory {
   }
 
   /**
+   * Hands the lead of a log's groups to other nodes, as far as they can take it within a second;
+   * before clients are sent away. On the log's core.
+   *
+   * @return completes on the core, in any case
+   */
+  public CompletableFuture<Void> handOver(int number) {
+    return logs.get(number).handOver();
+  }
+
+  /** Lets the other nodes go; on the log's core. */
+  public void leavePeers(int number) {
+    logs.get(number).leavePeers();
+  }
+
+  /**
    * Makes a log durable and closes it in order; clients must be gone. On the log's core.
    *
    * @return completes on the core
