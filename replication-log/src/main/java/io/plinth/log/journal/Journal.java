@@ -976,7 +976,11 @@ public final class Journal implements CycleTask, Completion, Releasable {
     batchHeader.headerCrc(headerCrc);
     chainCrc = headerCrc;
     position = payloadStart + openPayloadBlocks * BLOCK;
-    sharedStart = BatchHeader.sharedAfter(headerEnd);
+    // A header that shares a block lies in it. When more was reserved than came, the blocks after
+    // it
+    // are not this batch's to share, and the rest of its own was not set to zero.
+    boolean endsInLastBlock = headerEnd > headerLimit - BLOCK;
+    sharedStart = endsInLastBlock ? BatchHeader.sharedAfter(headerEnd) : 0;
     active.usedBytes(position);
     markDirty(active);
     counters.batches++;

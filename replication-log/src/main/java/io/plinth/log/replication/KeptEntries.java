@@ -10,16 +10,23 @@ import io.plinth.raft.core.Role;
  * Which entries a replica keeps, and what a checkpoint says of it.
  *
  * <p>What is not applied, or not durable, is kept. So is what is applied and other members may
- * lack: as long as some do, as far as is known here, but not more than {@link #MAX_ENTRIES}, and
- * not if it lies further back than a part of the log. Without other members nothing is kept.
+ * lack: as long as some do, as far as is known here, but not more than its part of {@link
+ * #MAX_ENTRIES}, and not if it lies further back than a part of the log. Without other members
+ * nothing is kept.
  *
  * <p>A replica that has stopped keeps nothing either, so that it holds up nobody else's log: from
  * the next checkpoint on it is one that has lost all it had. It counts for nothing until a leader
  * has given it everything anew.
  */
 public final class KeptEntries {
-  /** So many entries take a MiB of memory; a follower does not know who lacks them. */
-  static final int MAX_ENTRIES = 1 << 14;
+  /**
+   * So many entries of all groups of a log take 32 MiB of memory; a follower does not know who
+   * lacks them.
+   */
+  static final int MAX_ENTRIES = 1 << 19;
+
+  /** A group may keep so many, however many groups there are. */
+  static final int LEAST_ENTRIES = 1 << 14;
 
   /** One of so many parts of the log may be kept for the sake of others. */
   public static final int LOG_PART = 4;
@@ -85,6 +92,10 @@ public final class KeptEntries {
     return position / LogFormat.BLOCK_BYTES;
   }
 
+  private long mostEntries() {
+    return Math.max(LEAST_ENTRIES, MAX_ENTRIES / replica.siblings());
+  }
+
   /** Returns up to which entry the replica may forget them. */
   private long droppable(RaftCore core) {
     long base = core.log().baseIndex();
@@ -95,7 +106,7 @@ public final class KeptEntries {
       return base;
     }
     long known = core.role() == Role.LEADER ? Math.min(most, core.durableEverywhere()) : base;
-    long least = Math.max(Math.max(base, known), most - MAX_ENTRIES);
+    long least = Math.max(Math.max(base, known), most - mostEntries());
     if (journal.active() == null) {
       return least;
     }

@@ -341,6 +341,11 @@ public final class Replica {
     return kept;
   }
 
+  /** Returns how many replicas share the log, this one among them. */
+  int siblings() {
+    return replicator.replicas().size();
+  }
+
   /** Returns the rules; null before the replica has begun. */
   RaftCore core() {
     return core;

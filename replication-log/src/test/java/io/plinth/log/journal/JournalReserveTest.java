@@ -3,6 +3,7 @@ package io.plinth.log.journal;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.plinth.engine.sim.SimCore;
+import io.plinth.log.format.BatchHeader;
 import io.plinth.log.format.LogFormat;
 import io.plinth.log.format.RecordHeader;
 import io.plinth.log.recovery.RecoveredLog;
@@ -47,7 +48,11 @@ class JournalReserveTest {
 
   /** Writes a block full of its index; returns its address. */
   private long write() {
-    assertThat(journal.begin(RecordHeader.WRITE, 0, 5, 1, ++lastIndex, 0, 1)).isTrue();
+    return write(1);
+  }
+
+  private long write(int blocks) {
+    assertThat(journal.begin(RecordHeader.WRITE, 0, 5, 1, ++lastIndex, 0, blocks)).isTrue();
     long address = journal.payloadAddress();
     for (int i = 0; i < LogFormat.BLOCK_BYTES; i += Long.BYTES) {
       UnsafeApi.putLong(address + i, lastIndex);
@@ -88,6 +93,47 @@ class JournalReserveTest {
     for (int i = 0; i < addresses.length; i++) {
       assertThat(isFullOf(addresses[i], i + 1)).as("block %d", i).isTrue();
     }
+  }
+
+  /**
+   * As a follower does with many entries that it turns out to have, but for one: the headers that
+   * follow are where a start looks for them.
+   */
+  @Test
+  void headersAfterAReservationOfSeveralBlocksAreFoundAgain() {
+    for (int i = 0; i < 2; i++) {
+      storage.prepareAsked();
+      work();
+    }
+    long[] addresses = new long[100];
+    assertThat(journal.reserve(200 * RECORD_BYTES, 200)).isTrue();
+    for (int i = 0; i < addresses.length; i++) {
+      // 152 bytes each: of the 27th in a block the header fits, and what belongs to it does not.
+      addresses[i] = write(7);
+      work();
+    }
+    long segment = journal.active().file().memory().address();
+    BatchHeader header = new BatchHeader();
+    int position = LogFormat.BLOCK_BYTES;
+    int shared = 0;
+    for (int sequence = 1; sequence <= addresses.length; sequence++) {
+      boolean shares =
+          shared > 0 && isNext(header.wrap(segment + shared, BatchHeader.BYTES), shared, sequence);
+      assertThat(
+              shares
+                  || isNext(header.wrap(segment + position, BatchHeader.BYTES), position, sequence))
+          .as("batch %d at %d or %d", sequence, shared, position)
+          .isTrue();
+      shared = header.sharedStart();
+      position = header.endOffset();
+    }
+    for (int i = 0; i < addresses.length; i++) {
+      assertThat(isFullOf(addresses[i], i + 1)).as("block %d", i).isTrue();
+    }
+  }
+
+  private static boolean isNext(BatchHeader header, int at, int sequence) {
+    return header.isPossible(at, 64 * MIB) && header.sequence() == sequence;
   }
 
   private static final class Unheard implements JournalListener {

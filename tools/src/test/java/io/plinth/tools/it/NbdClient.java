@@ -80,7 +80,20 @@ final class NbdClient implements AutoCloseable {
 
   /** Connects to an export: requests can follow. */
   static NbdClient connect(InetSocketAddress address, String export) throws IOException {
-    NbdClient client = connectForOptions(address);
+    return connect(address, export, ANSWER_TIMEOUT_MS);
+  }
+
+  /** Connects to an export, and gives up what is not answered in time. */
+  static NbdClient connect(InetSocketAddress address, String export, int timeoutMs)
+      throws IOException {
+    NbdClient client = connectRaw(address);
+    try {
+      client.socket.setSoTimeout(timeoutMs);
+      client.greet();
+    } catch (IOException e) {
+      client.close();
+      throw e;
+    }
     try {
       client.go(export);
       return client;
