@@ -260,6 +260,7 @@ public final class LogVolume extends IndexedVolume {
       return false;
     }
     if (command.kind() == VolumeCommand.Kind.ROLLBACK) {
+      group.contentReplaced(raftIndex);
       disconnect();
     }
     applyCommand(command, raftIndex);

@@ -19,11 +19,11 @@ import org.slf4j.LoggerFactory;
  *
  * <p>Where there are other members, only the leader takes requests, and only when it has applied
  * what was committed before its term: others answer EREMOTE, which says that nothing has happened.
- * A request that was begun when the lead is lost is answered EIO: it may have had no effect yet,
+ * A request that was begun when the lead is lost is answered ESTALE: it may have had no effect yet,
  * and still get it. If so, that comes before everything that any leader begins afterwards, because
  * its entry is in the log of that leader already or never gets there; so a client that tries again
- * does not see the first try undo the second (G1). Nothing that was acknowledged is in doubt, so
- * clients are not disconnected for it; they are when a new epoch begins (G7).
+ * does not see the first try undo the second (G1). A front end has no word for that but to close
+ * the connection.
  */
 public final class VolumeGroup implements ReplicaListener {
   private static final Logger LOG = LoggerFactory.getLogger(VolumeGroup.class);
@@ -41,6 +41,9 @@ public final class VolumeGroup implements ReplicaListener {
   private GroupApplier applier;
 
   private GroupReads reads;
+
+  /** See {@link #contentIndex()}. */
+  private long contentIndex;
 
   /** The newest command that changes more than blocks here, or takes this volume's content. */
   private VolumeRequest command;
@@ -69,6 +72,7 @@ public final class VolumeGroup implements ReplicaListener {
           store.isPlanted(PlantedBug.REPLAY_SKIPS_KEPT)
               ? recovered.lastIndex()
               : recovered.appliedIndex();
+      contentIndex = applied;
       applier = new GroupApplier(store, volume, replica, replicator.reader(), applied);
       reads = new GroupReads(store, this, volume, replica);
     }
@@ -92,6 +96,20 @@ public final class VolumeGroup implements ReplicaListener {
   /** Returns up to which entry all are in the index. */
   public long appliedIndex() {
     return applier == null ? replica.committedIndex() : applier.applied();
+  }
+
+  /**
+   * Returns the newest entry that may have given the volume other content than its clients have
+   * written: a rollback, or any up to where this start began. What was attached to the volume after
+   * that entry, on any node, may stay.
+   */
+  public long contentIndex() {
+    return contentIndex;
+  }
+
+  /** The volume was given other content by an entry. */
+  void contentReplaced(long index) {
+    contentIndex = index;
   }
 
   /** Returns whether the replica has stopped for good: the node has said why. */
@@ -280,7 +298,15 @@ public final class VolumeGroup implements ReplicaListener {
   public void onRole(Replica source, boolean leads, long term, int leader) {
     if (!leads) {
       // Whether they will be committed is not for us to say.
-      failBegun(Status.EIO);
+      if (!begun.isEmpty() || !undurable.isEmpty()) {
+        LOG.warn(
+            "volume {} (group {}): the lead of term {} is lost with requests begun: their clients"
+                + " are disconnected",
+            volume.name(),
+            id,
+            term);
+      }
+      failBegun(Status.ESTALE);
       if (reads != null) {
         reads.refuseAll(Status.EREMOTE);
       }

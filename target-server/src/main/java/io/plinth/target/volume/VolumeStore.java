@@ -735,7 +735,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
 
   void complete(VolumeRequest request, int status) {
     if (request.command != null) {
-      request.onCompleted(status);
+      request.complete(status);
       return;
     }
     lastCompletedNs = core.clock().nowNs();
@@ -745,7 +745,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
     volume
         .statistics()
         .record(request.operation.number(), latencyNs, request.length, Status.isError(status));
-    request.onCompleted(status);
+    request.complete(status);
   }
 
   /** Registers to be told once when a refused record may be accepted. */
