@@ -138,6 +138,7 @@ final class ForwardSlot implements Releasable {
 
   /** Lets the request read the payload from here, for a volume that takes it now. */
   void lendPayload() {
+    request.payload.clear();
     if (request.operation == Operation.WRITE) {
       for (int i = 0; i < chunkCount; i++) {
         request.payload.add(chunks[i], chunkLength(i), null, 0);

@@ -138,12 +138,15 @@ public final class ForwardedVolume implements Volume, VolumeRequest.Router {
       return;
     }
     if (before != null) {
-      before.detach(localAttachment);
       before.cancelReady(localListener);
       awaitsLocal = false;
     }
+    boolean used = !attachments.isEmpty();
+    if (used && before != null) {
+      before.detach(localAttachment);
+    }
     local = replica;
-    if (replica != null) {
+    if (used && replica != null) {
       replica.attach(localAttachment);
     }
     activate();
@@ -159,10 +162,14 @@ public final class ForwardedVolume implements Volume, VolumeRequest.Router {
   @Override
   public void attach(Attachment attachment) {
     LogVolume replica = local;
+    boolean first = attachments.isEmpty();
     if (replica != null) {
       search.noteEpoch(replica.group().replica().epoch());
-    } else if (attachments.isEmpty()) {
+    } else if (first) {
       search.forgetSeen();
+    }
+    if (first && replica != null) {
+      replica.attach(localAttachment);
     }
     attachments.add(attachment);
     attachmentCount = attachments.size();
@@ -175,11 +182,32 @@ public final class ForwardedVolume implements Volume, VolumeRequest.Router {
 
   @Override
   public void detach(Attachment attachment) {
-    attachments.remove(attachment);
-    attachmentCount = attachments.size();
-    if (attachments.isEmpty()) {
-      search.forgetClients();
+    if (attachments.remove(attachment)) {
+      attachmentCount = attachments.size();
+      if (attachments.isEmpty()) {
+        leave();
+      }
     }
+  }
+
+  /** There are no clients any more: nobody need be told what concerns them. */
+  private void leave() {
+    LogVolume replica = local;
+    if (replica != null) {
+      replica.detach(localAttachment);
+    }
+    search.forgetClients();
+  }
+
+  private void closeAll() {
+    if (attachments.isEmpty()) {
+      return;
+    }
+    List<Attachment> told = List.copyOf(attachments);
+    attachments.clear();
+    attachmentCount = 0;
+    leave();
+    told.forEach(Attachment::onVolumeClosed);
   }
 
   /** What clients have seen does not hold any more: they must attach anew. */
@@ -191,20 +219,13 @@ public final class ForwardedVolume implements Volume, VolumeRequest.Router {
       LOG.warn("volume {} (group {}): its clients are disconnected: {}", name(), group, why);
     }
     era++;
-    List<Attachment> told = List.copyOf(attachments);
-    attachments.clear();
-    attachmentCount = 0;
-    told.forEach(Attachment::onVolumeClosed);
+    closeAll();
     // They ask again what they want to have done to what is there now.
     failWaiting(Status.ESTALE);
   }
 
   private void onLocalClosed() {
-    LogVolume replica = local;
-    // Whoever tells may or may not have forgotten us.
-    replica.detach(localAttachment);
-    replica.attach(localAttachment);
-    search.noteEpoch(replica.group().replica().epoch());
+    search.noteEpoch(local.group().replica().epoch());
     disconnect("its replica on this node says so");
   }
 
@@ -229,14 +250,9 @@ public final class ForwardedVolume implements Volume, VolumeRequest.Router {
     closed = true;
     LogVolume replica = local;
     if (replica != null) {
-      replica.detach(localAttachment);
       replica.cancelReady(localListener);
     }
-    List<Attachment> told = List.copyOf(attachments);
-    attachments.clear();
-    attachmentCount = 0;
-    told.forEach(Attachment::onVolumeClosed);
-    search.forgetClients();
+    closeAll();
     failWaiting(Status.ESHUTDOWN);
     notifyReady();
   }
@@ -496,7 +512,6 @@ public final class ForwardedVolume implements Volume, VolumeRequest.Router {
       slot.end();
       return true;
     }
-    request.payload.clear();
     request.router = null;
     if (elsewhere) {
       activate();

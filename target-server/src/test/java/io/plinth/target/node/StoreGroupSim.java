@@ -327,13 +327,14 @@ final class StoreGroupSim {
     int key = node.number * 10 + group;
     StoreSession session = sessions.get(key);
     if (session == null || session.isOver()) {
-      session = new StoreSession(node, group, network.nowNs());
+      session = new StoreSession(node, group);
       StoreSession _ = sessions.put(key, session);
     }
     return session;
   }
 
   private void onEnd(StoreRequest request, int status) {
+    long nowNs = network.nowNs();
     if (forwards) {
       StoreSession session = request.session;
       if (status == Status.ESTALE) {
@@ -345,12 +346,15 @@ final class StoreGroupSim {
         unknown++;
         return;
       }
-      if (session.beginNs < powerLostNs && request.beginNs > powerLostNs) {
+      if (status == Status.OK && session.servedNs < 0) {
+        session.servedNs = nowNs;
+      }
+      boolean before = session.servedNs >= 0 && session.servedNs < powerLostNs;
+      if (status == Status.OK && before && request.beginNs > powerLostNs) {
         problem = "G7: a client from before all power was lost is served still";
       }
     }
     CellHistory history = histories.get(request.group - 1);
-    long nowNs = network.nowNs();
     if (status == Status.OK) {
       switch (request.operation) {
         case READ -> {
@@ -650,6 +654,12 @@ final class StoreGroupSim {
   }
 
   private long[] read(StoreNode node, int group, Volume volume) {
+    long[] values = tryRead(node, group, volume);
+    // Whoever is told that a new epoch has begun asks again.
+    return values == null ? tryRead(node, group, volume) : values;
+  }
+
+  private long[] tryRead(StoreNode node, int group, Volume volume) {
     int cells = histories.get(group - 1).size();
     long[][] values = new long[1][];
     String[] failure = new String[1];
@@ -672,6 +682,9 @@ final class StoreGroupSim {
             });
     boolean _ = node.core.execute(() -> request.submitTo(volume));
     boolean ended = runUntil(() -> request.done, 5_000 * MS);
+    if (forwards && "ESTALE".equals(failure[0])) {
+      return null;
+    }
     if (!ended || values[0] == null) {
       throw violation(
           "G5: node " + node.number + " can't be read: " + volume.name() + " " + failure[0]);

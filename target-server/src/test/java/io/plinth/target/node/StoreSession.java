@@ -9,14 +9,16 @@ final class StoreSession implements Volume.Attachment {
   final StoreNode node;
   final int life;
   final Volume volume;
-  final long beginNs;
+
+  /** When something was done for it first; negative before. */
+  long servedNs = -1;
+
   private boolean over;
 
-  StoreSession(StoreNode node, int group, long nowNs) {
+  StoreSession(StoreNode node, int group) {
     this.node = node;
     this.life = node.life;
     this.volume = node.export(group);
-    this.beginNs = nowNs;
     volume.attach(this);
   }
 
