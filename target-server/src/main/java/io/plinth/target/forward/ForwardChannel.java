@@ -201,7 +201,6 @@ final class ForwardChannel implements ConnectionHandler {
 
   @Override
   public int onReceive(Connection from, DirectBuffer buffer, int offset, int length) {
-    lastHeardNs = client.core().clock().nowNs();
     int taken = 0;
     while (!ended && directBytes == 0) {
       int left = length - taken;
@@ -213,6 +212,10 @@ final class ForwardChannel implements ConnectionHandler {
         break;
       }
       taken += count;
+    }
+    if (taken > 0) {
+      // Pieces of a frame that never ends say nothing.
+      lastHeardNs = client.core().clock().nowNs();
     }
     return ended ? length : taken;
   }

@@ -159,7 +159,6 @@ final class ForwardSession implements ConnectionHandler, Volume.ReadyListener {
 
   @Override
   public int onReceive(Connection from, DirectBuffer buffer, int offset, int length) {
-    lastHeardNs = server.core().clock().nowNs();
     direct = false;
     int taken = 0;
     while (!ended && blocked == 0 && !direct) {
@@ -174,6 +173,10 @@ final class ForwardSession implements ConnectionHandler, Volume.ReadyListener {
         break;
       }
       taken += count;
+    }
+    if (taken > 0) {
+      // Pieces of a frame that never ends say nothing.
+      lastHeardNs = server.core().clock().nowNs();
     }
     return ended ? length : taken;
   }
@@ -276,7 +279,7 @@ final class ForwardSession implements ConnectionHandler, Volume.ReadyListener {
     request.singleExtent = in.hasFlag(ForwardFrame.SINGLE_EXTENT);
     request.extentLimit = in.count();
     request.contexts = StatusContext.ALLOCATION_ONLY;
-    request.receivedNs = lastHeardNs;
+    request.receivedNs = server.core().clock().nowNs();
     request.payloadBytes = in.payloadBytes();
     request.payloadCrc = in.payloadCrc();
     readBytes += reads;
