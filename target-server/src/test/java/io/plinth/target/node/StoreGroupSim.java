@@ -486,6 +486,10 @@ final class StoreGroupSim {
 
   /** All machines at once: of what was not flushed some may be lost. */
   private void losePower() {
+    if (nodes.stream().allMatch(node -> node.up)) {
+      // What lies in the memory of a machine whose process is down is not lost here.
+      powerLostNs = network.nowNs();
+    }
     for (StoreNode node : nodes) {
       if (node.up) {
         count(node);
@@ -494,7 +498,6 @@ final class StoreGroupSim {
       }
     }
     histories.forEach(CellHistory::powerLost);
-    powerLostNs = network.nowNs();
     requests.removeIf(this::isOver);
     // Who can't be reached while the most complete log is looked for may have it.
     network.heal();
