@@ -30,6 +30,9 @@ public final class ForwardClient implements CycleTask {
 
   private static final long TICK_NS = TimeUnit.MILLISECONDS.toNanos(20);
 
+  /** How often links, and volumes that have clients and no requests, are looked at. */
+  private static final long SLOW_TICK_NS = TimeUnit.MILLISECONDS.toNanos(100);
+
   private final Core core;
   private final ForwardIdentity self;
   private final Dialler dialler;
@@ -58,6 +61,11 @@ public final class ForwardClient implements CycleTask {
   private final CRC32C crc = new CRC32C();
   private final Timers.Task wake = this::onTimer;
   private boolean armed;
+  private boolean ticked;
+
+  /** How many volumes have clients. */
+  private int usedVolumes;
+
   private boolean stopped;
 
   /**
@@ -150,6 +158,10 @@ public final class ForwardClient implements CycleTask {
         work++;
       }
     }
+    if (ticked && usedVolumes > 0) {
+      volumes.values().forEach(ForwardedVolume::tick);
+    }
+    ticked = false;
     ArrayList<ForwardedVolume> list = active;
     active = turn;
     turn = list;
@@ -157,16 +169,33 @@ public final class ForwardClient implements CycleTask {
       work += list.get(i).work(nowNs);
     }
     list.clear();
-    if (!armed && (connected || !active.isEmpty())) {
+    if (!armed && (connected || usedVolumes > 0 || !active.isEmpty())) {
       // So that an idle core looks at its links, and for leaders.
       armed = true;
-      long _ = core.timers().schedule(nowNs + TICK_NS, wake);
+      long pauseNs = active.isEmpty() ? SLOW_TICK_NS : TICK_NS;
+      long _ = core.timers().schedule(nowNs + pauseNs, wake);
     }
     return work;
   }
 
   private void onTimer(long nowNs) {
     armed = false;
+    ticked = true;
+  }
+
+  /** A volume has its first client, or has lost its last one. */
+  void countUsed(int change) {
+    usedVolumes += change;
+  }
+
+  /** Returns whether a volume's clients are known on the other side of a connection. */
+  boolean isBound(ForwardChannel channel) {
+    for (ForwardedVolume volume : volumes.values()) {
+      if (volume.isBound(channel)) {
+        return true;
+      }
+    }
+    return false;
   }
 
   /** Lets a volume have its turn in this duty cycle or the next one. */

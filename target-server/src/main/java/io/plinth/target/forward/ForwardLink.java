@@ -21,6 +21,8 @@ final class ForwardLink implements Connector {
   private static final long WANTED_NS = TimeUnit.SECONDS.toNanos(1);
 
   private static final long IDLE_NS = TimeUnit.MINUTES.toNanos(1);
+  private static final String ENDS = "forwarding ends: ";
+  private static final String NOT_NEEDED = "it is not needed any more";
 
   private final ForwardClient client;
   private final int node;
@@ -59,8 +61,14 @@ final class ForwardLink implements Connector {
   int work(long nowNs) {
     if (channel != null) {
       if (nowNs - wantedNs > IDLE_NS && channel.isIdle()) {
-        channel.close("it is not needed any more");
-        return 1;
+        wantedNs = nowNs;
+        if (!client.isBound(channel)) {
+          // Not worth a line.
+          lastProblem = ENDS + NOT_NEEDED;
+          wanted = false;
+          channel.close(NOT_NEEDED);
+          return 1;
+        }
       }
       return channel.work(nowNs);
     }
@@ -115,7 +123,7 @@ final class ForwardLink implements Connector {
 
   void onClosed(String why) {
     channel = null;
-    note("forwarding ends: " + why);
+    note(ENDS + why);
     retryLater();
   }
 

@@ -20,7 +20,9 @@ public final class ForwardServer implements CycleTask {
   /** Who has nothing to say for so long says that. */
   static final long ALIVE_NS = TimeUnit.MILLISECONDS.toNanos(250);
 
-  private static final long TICK_NS = TimeUnit.MILLISECONDS.toNanos(100);
+  /** How often volumes and connections are looked at. */
+  static final long TICK_NS = TimeUnit.MILLISECONDS.toNanos(100);
+
   private static final int ZERO_BYTES = 64 * 1024;
 
   private final Core core;

@@ -9,6 +9,7 @@ import io.plinth.target.volume.LogVolume;
 import io.plinth.target.volume.Operation;
 import io.plinth.target.volume.StatusContext;
 import io.plinth.target.volume.Volume;
+import java.util.ArrayList;
 import java.util.concurrent.TimeUnit;
 import java.util.zip.CRC32C;
 import org.agrona.DirectBuffer;
@@ -42,6 +43,7 @@ final class ForwardSession implements ConnectionHandler, Volume.ReadyListener {
   private final Connection connection;
   private final ReplyQueue replies;
   private final Int2ObjectHashMap<Binding> bindings = new Int2ObjectHashMap<>();
+  private final ArrayList<Binding> lost = new ArrayList<>();
   private final UnsafeBuffer view = new UnsafeBuffer(0, 0);
   private final CRC32C crc = new CRC32C();
 
@@ -67,6 +69,7 @@ final class ForwardSession implements ConnectionHandler, Volume.ReadyListener {
   private boolean ended;
   private long lastHeardNs;
   private long lastSentNs;
+  private long lastLookNs;
 
   /** A volume that the other node has clients of, as long as it is led here. */
   private final class Binding implements Volume.Attachment {
@@ -100,6 +103,10 @@ final class ForwardSession implements ConnectionHandler, Volume.ReadyListener {
     }
     if (nowNs - lastSentNs >= ForwardServer.ALIVE_NS && peer != null) {
       boolean _ = send(server.out().begin(ForwardFrame.ALIVE, 0));
+    }
+    if (nowNs - lastLookNs >= ForwardServer.TICK_NS) {
+      lastLookNs = nowNs;
+      lookAtLeads();
     }
     if (paused && blocked == 0) {
       resume();
@@ -384,6 +391,20 @@ final class ForwardSession implements ConnectionHandler, Volume.ReadyListener {
     }
     // When there is no room the other side asks again.
     boolean _ = send(out);
+  }
+
+  /** Who is bound to a volume that is led elsewhere now may have no requests to learn it from. */
+  private void lookAtLeads() {
+    for (Binding binding : bindings.values()) {
+      if (!binding.volume.group().leads()) {
+        lost.add(binding);
+      }
+    }
+    for (Binding binding : lost) {
+      unbind(binding);
+      bind(binding.group);
+    }
+    lost.clear();
   }
 
   private void unbind(Binding binding) {

@@ -168,11 +168,15 @@ public final class ForwardedVolume implements Volume, VolumeRequest.Router {
     } else if (first) {
       search.forgetSeen();
     }
-    if (first && replica != null) {
-      replica.attach(localAttachment);
+    if (first) {
+      client.countUsed(1);
+      if (replica != null) {
+        replica.attach(localAttachment);
+      }
     }
     attachments.add(attachment);
     attachmentCount = attachments.size();
+    activate();
   }
 
   @Override
@@ -192,11 +196,12 @@ public final class ForwardedVolume implements Volume, VolumeRequest.Router {
 
   /** There are no clients any more: nobody need be told what concerns them. */
   private void leave() {
+    client.countUsed(-1);
     LogVolume replica = local;
     if (replica != null) {
       replica.detach(localAttachment);
     }
-    search.forgetClients();
+    search.leave();
   }
 
   private void closeAll() {
@@ -227,6 +232,17 @@ public final class ForwardedVolume implements Volume, VolumeRequest.Router {
   private void onLocalClosed() {
     search.noteEpoch(local.group().replica().epoch());
     disconnect("its replica on this node says so");
+  }
+
+  /** Lets the leader know that there are clients, also when they ask for nothing. */
+  void tick() {
+    if (!attachments.isEmpty() && search.bound() == null) {
+      activate();
+    }
+  }
+
+  boolean isBound(ForwardChannel channel) {
+    return !attachments.isEmpty() && search.bound() == channel;
   }
 
   void onGone(ForwardChannel channel, ForwardFrame frame) {
@@ -446,21 +462,20 @@ public final class ForwardedVolume implements Volume, VolumeRequest.Router {
       return 0;
     }
     LogVolume replica = local;
-    if (replica != null && replica.group().leads()) {
-      search.onServed();
-      goOn();
-      return 1;
-    }
-    if (search.bound() != null) {
-      goOn();
-      return 1;
-    }
     boolean waits = !waiting.isEmpty() || !returned.isEmpty() || !listeners.isEmpty();
-    if (!waits && !search.isHopeless()) {
+    boolean here = replica != null && replica.group().leads();
+    if (here) {
+      search.onServed();
+    }
+    if (here || search.bound() != null) {
+      goOn();
+      return waits ? 1 : 0;
+    }
+    if (!waits && attachments.isEmpty() && !search.isHopeless()) {
       search.pause();
       return 0;
     }
-    if (search.look(nowNs)) {
+    if (search.look(nowNs, waits)) {
       LOG.error(
           "volume {} (group {}): no leader was found for {} s: requests fail",
           name(),

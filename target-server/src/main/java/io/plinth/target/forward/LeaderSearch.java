@@ -72,9 +72,16 @@ final class LeaderSearch {
     sinceNs = NEVER;
   }
 
-  /** Asks who leads, if it is time to; returns whether patience has just come to its end. */
-  boolean look(long nowNs) {
-    if (sinceNs == NEVER) {
+  /**
+   * Asks who leads, if it is time to.
+   *
+   * @param waits whether requests wait for that
+   * @return whether patience has just come to its end
+   */
+  boolean look(long nowNs, boolean waits) {
+    if (!waits) {
+      pause();
+    } else if (sinceNs == NEVER) {
       sinceNs = nowNs;
     }
     if (nowNs >= nextLookNs) {
@@ -84,7 +91,7 @@ final class LeaderSearch {
         ask(node, nowNs);
       }
     }
-    boolean over = !hopeless && nowNs - sinceNs > PATIENCE_NS;
+    boolean over = waits && !hopeless && nowNs - sinceNs > PATIENCE_NS;
     hopeless |= over;
     return over;
   }
@@ -112,6 +119,9 @@ final class LeaderSearch {
     long foundTerm = frame.detail(0);
     if (bound() != null && foundTerm < term) {
       return null;
+    }
+    if (bound != channel) {
+      leave();
     }
     bound = channel;
     term = foundTerm;
@@ -142,15 +152,15 @@ final class LeaderSearch {
   void forgetSeen() {
     epoch = UNKNOWN;
     seenIndex = UNKNOWN;
-    bound = null;
+    leave();
   }
 
   /** There are no clients any more: whoever leads need not tell what concerns them. */
-  void forgetClients() {
+  void leave() {
     if (bound() != null) {
       bound.say(ForwardFrame.UNBIND, volume.group());
-      bound = null;
     }
+    bound = null;
   }
 
   /** Requests can't go there; returns whether they did. */
@@ -158,7 +168,7 @@ final class LeaderSearch {
     if (bound != channel) {
       return false;
     }
-    bound = null;
+    leave();
     nextLookNs = NEVER;
     return true;
   }

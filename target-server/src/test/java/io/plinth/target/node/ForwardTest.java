@@ -427,6 +427,42 @@ class ForwardTest {
     await(() -> leader.volume(1).attachmentCount() == 0);
   }
 
+  /** Also a client that asks for nothing is known to whoever leads, and told what concerns it. */
+  @Test
+  void aClientThatAsksForNothingIsKnownToEachLeader() throws RecoveryException {
+    StoreSession session = new StoreSession(door, 1);
+    await(() -> leader.volume(1).attachmentCount() == 1);
+    StoreNode before = leader;
+    StoreNode next = follower();
+    boolean _ = before.volume(1).group().replica().transferLeadership(next.number);
+    await(() -> next.volume(1).group().leads() && next.volume(1).attachmentCount() == 1);
+    await(() -> before.volume(1).attachmentCount() == 0);
+    next.kill();
+    awaitLeader(next);
+    await(() -> leader.volume(1).attachmentCount() == 1);
+    assertThat(session.isOver()).isFalse();
+    next.start();
+    pass(500 * MS);
+    members().forEach(StoreNode::losePower);
+    for (StoreNode node : members()) {
+      node.start();
+    }
+    await(session::isOver);
+  }
+
+  /** Longer than a connection is kept that nobody needs. */
+  @Test
+  void aConnectionLastsAsLongAsThereAreClients() {
+    StoreSession session = new StoreSession(door, 1);
+    assertThat(run(door, Operation.READ, 0, 2).status).isZero();
+    pass(61_000 * MS);
+    assertThat(leader.volume(1).attachmentCount()).isEqualTo(1);
+    session.close();
+    pass(130_000 * MS);
+    assertThat(leader.forwarding().server.sessionCount()).isZero();
+    assertThat(run(door, Operation.READ, 0, 2).status).isZero();
+  }
+
   /** Holds the status of a command. */
   private static final class Done {
     Integer status;
