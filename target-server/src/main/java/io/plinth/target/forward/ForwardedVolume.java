@@ -350,6 +350,12 @@ public final class ForwardedVolume implements Volume, VolumeRequest.Router {
       request.complete(Status.EINVAL);
       return true;
     }
+    if (request.operation == Operation.READ || request.operation == Operation.WRITE) {
+      if (request.length > ForwardFrame.MAX_PAYLOAD_BYTES) {
+        request.complete(Status.EINVAL);
+        return true;
+      }
+    }
     ForwardChannel channel = search.bound();
     if (channel == null || !waiting.isEmpty() || !returned.isEmpty()) {
       if (search.isHopeless()) {

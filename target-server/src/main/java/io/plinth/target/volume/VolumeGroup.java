@@ -117,6 +117,14 @@ public final class VolumeGroup implements ReplicaListener {
     return replica.isStopped();
   }
 
+  /**
+   * Returns how a request ends that was begun when the replica stopped: an error without other
+   * members; with them it may still have its effect, and they serve on.
+   */
+  int unknownOutcome() {
+    return applier == null ? Status.EIO : Status.ESTALE;
+  }
+
   /** Returns the replica, for whoever watches over it. */
   public Replica replica() {
     return replica;
@@ -124,12 +132,9 @@ public final class VolumeGroup implements ReplicaListener {
 
   /**
    * Returns whether requests are taken: OK; EAGAIN when what was committed before has to be applied
-   * first; EREMOTE when another node leads; or EIO when the replica has stopped.
+   * first; EREMOTE when another node leads, or will, as this replica has stopped.
    */
   int admission() {
-    if (replica.isStopped()) {
-      return Status.EIO;
-    }
     if (!replica.leads()) {
       return Status.EREMOTE;
     }
@@ -160,7 +165,10 @@ public final class VolumeGroup implements ReplicaListener {
   /** Leaves the group: who waits is told that the volume is gone. */
   void leave(Replicator replicator) {
     replicator.remove(replica);
-    fail(Status.ESHUTDOWN);
+    if (reads != null) {
+      reads.failAll(Status.ESHUTDOWN);
+    }
+    failBegun(Status.ESHUTDOWN);
   }
 
   /**
@@ -215,7 +223,7 @@ public final class VolumeGroup implements ReplicaListener {
   void flush(VolumeRequest request) {
     if (applier != null && !replica.leads()) {
       // The lead was lost since this was asked for.
-      store.complete(request, replica.isStopped() ? Status.EIO : Status.EREMOTE);
+      store.complete(request, Status.EREMOTE);
       return;
     }
     awaitDurable(request, replica.committedIndex(), store.journal().sealedSequence());
@@ -224,20 +232,13 @@ public final class VolumeGroup implements ReplicaListener {
   private void awaitDurable(VolumeRequest request, long index, long position) {
     request.awaitedPosition = position;
     if (replica.isStopped()) {
-      store.complete(request, Status.EIO);
+      store.complete(request, unknownOutcome());
     } else if (replica.flush(index)) {
       store.completeDurable(request);
     } else {
       request.awaitedIndex = index;
       undurable.add(request);
     }
-  }
-
-  private void fail(int status) {
-    if (reads != null) {
-      reads.failAll(status);
-    }
-    failBegun(status);
   }
 
   private void failBegun(int status) {
@@ -352,6 +353,9 @@ public final class VolumeGroup implements ReplicaListener {
     if (applier != null) {
       LOG.error("volume {}: its replica on this node stops: {}", volume.name(), why);
     }
-    fail(Status.EIO);
+    if (reads != null) {
+      reads.failAll(Status.EREMOTE);
+    }
+    failBegun(unknownOutcome());
   }
 }

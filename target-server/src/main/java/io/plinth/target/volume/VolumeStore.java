@@ -641,7 +641,8 @@ public final class VolumeStore implements JournalListener, CycleTask {
   public void onFailed(int status, long sequence) {
     groups.onFailed(journal.name() + ": " + Status.name(status));
     while (!undurable.isEmpty()) {
-      complete(undurable.poll(), Status.EIO);
+      VolumeRequest request = undurable.poll();
+      complete(request, ((LogVolume) request.volume).group().unknownOutcome());
     }
     List<DurableTask> failed = List.copyOf(durableTasks);
     durableTasks.clear();

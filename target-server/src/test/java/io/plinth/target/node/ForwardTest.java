@@ -310,6 +310,31 @@ class ForwardTest {
     assertThat(run(cutOff, Operation.READ, 0, 2).values).containsOnly(number);
   }
 
+  /** One node's disk is its own trouble: nobody sees an error, whatever he had asked for. */
+  @Test
+  void aLogThatFailsShowsNoErrorToClientsOfAnyNode() {
+    StoreNode victim = leader;
+    List<Outcome> all = new ArrayList<>();
+    for (int i = 0; i < 20; i++) {
+      for (StoreNode node : List.of(victim, door)) {
+        all.add(send(node, Operation.WRITE, 2 * i, 2));
+        all.add(send(node, Operation.READ, 2 * i, 2));
+        all.add(send(node, Operation.FLUSH, 0, 0));
+      }
+      if (i == 10) {
+        victim.storage.failSyncs();
+      }
+      pass(MS);
+    }
+    await(() -> all.stream().allMatch(Outcome::isKnown));
+    assertThat(all).allMatch(end -> end.status == Status.OK || end.status == Status.ESTALE);
+    assertThat(victim.volume(1).group().isStopped()).isTrue();
+    for (StoreNode node : nodes) {
+      assertThat(run(node, Operation.WRITE, 0, 2).status).isZero();
+      assertThat(run(node, Operation.READ, 0, 2).status).isZero();
+    }
+  }
+
   /** A node that sleeps is noticed within about a second. */
   @Test
   void aLeaderThatSleepsIsGivenUp() {
