@@ -52,7 +52,8 @@ final class ArchitectureRules {
     "io.plinth.log.replication..",
     "io.plinth.target.volume..",
     "io.plinth.target.node..",
-    "io.plinth.target.nbd.."
+    "io.plinth.target.nbd..",
+    "io.plinth.target.forward.."
   };
 
   private ArchitectureRules() {}

@@ -36,6 +36,10 @@ public final class Status {
   public static final int ETIMEDOUT = -110;
   public static final int ECONNREFUSED = -111;
   public static final int EHOSTUNREACH = -113;
+
+  /** Whether it has happened, or will, is not known: what was asked has lost the lead meanwhile. */
+  public static final int ESTALE = -116;
+
   public static final int ECANCELED = -125;
 
   private Status() {}
@@ -77,6 +81,7 @@ public final class Status {
       case ETIMEDOUT -> "ETIMEDOUT";
       case ECONNREFUSED -> "ECONNREFUSED";
       case EHOSTUNREACH -> "EHOSTUNREACH";
+      case ESTALE -> "ESTALE";
       case ECANCELED -> "ECANCELED";
       default -> result >= 0 ? "OK" : "errno " + -result;
     };

@@ -141,11 +141,16 @@ public final class NativeMemory {
    * @param at the first byte's address, inside the region
    */
   public int crc32c(CRC32C crc, long at, int length) {
+    crc.reset();
+    update(crc, at, length);
+    return (int) crc.getValue();
+  }
+
+  /** Adds part of the region to a checksum of what came before; see {@link #crc32c}. */
+  public void update(CRC32C crc, long at, int length) {
     int offset = (int) (at - address);
     bytes.limit(offset + length).position(offset);
-    crc.reset();
     crc.update(bytes);
-    return (int) crc.getValue();
   }
 
   /** Returns the CRC32C of part of the region with the four bytes at an offset taken as zero. */

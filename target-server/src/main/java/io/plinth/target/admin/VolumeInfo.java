@@ -11,7 +11,8 @@ import java.util.List;
  * @param name its name
  * @param id its identity in the log, never used again after the volume is deleted
  * @param sizeBytes the size that clients see
- * @param mappedBytes the part that has space, shared with snapshots and clones or not
+ * @param mappedBytes the part that has space, shared with snapshots and clones or not; null when
+ *     the node that was asked has no replica
  * @param snapshots how many there are of it
  * @param connections clients attached now
  * @param flushPolicy what its acks mean
@@ -30,7 +31,7 @@ public record VolumeInfo(
     String name,
     long id,
     long sizeBytes,
-    long mappedBytes,
+    Long mappedBytes,
     int snapshots,
     int connections,
     FlushPolicy flushPolicy,

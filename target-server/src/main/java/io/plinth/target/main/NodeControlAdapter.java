@@ -17,6 +17,7 @@ import io.plinth.target.admin.SpaceInfo;
 import io.plinth.target.admin.VolumeInfo;
 import io.plinth.target.admin.VolumeSpec;
 import io.plinth.target.admin.VolumeStats;
+import io.plinth.target.cluster.Catalogue;
 import io.plinth.target.cluster.ClusterMap;
 import io.plinth.target.node.NodeException;
 import io.plinth.target.node.StorageNode;
@@ -32,6 +33,7 @@ import io.plinth.target.volume.VolumeGroup;
 import io.plinth.target.volume.VolumeSettings;
 import io.plinth.target.volume.VolumeStatistics;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 import java.util.OptionalInt;
@@ -57,7 +59,7 @@ final class NodeControlAdapter implements NodeControl {
     return translated(
         node.createVolume(
                 spec.name(), spec.sizeBytes(), spec.flushPolicy(), spec.settings(), replicas)
-            .thenCompose(volume -> info(volume, false)));
+            .thenCompose(volume -> volume == null ? remoteInfo(spec.name()) : info(volume, false)));
   }
 
   @Override
@@ -86,12 +88,52 @@ final class NodeControlAdapter implements NodeControl {
 
   @Override
   public CompletableFuture<List<VolumeInfo>> listVolumes() {
-    return translated(all(node.volumes(), volume -> info(volume, false)));
+    CompletableFuture<List<VolumeInfo>> local = all(node.volumes(), volume -> info(volume, false));
+    return translated(
+        local.thenApply(list -> {
+          List<VolumeInfo> volumes = new ArrayList<>(list);
+          node.remoteVolumes().forEach(entry -> volumes.add(remoteInfo(entry)));
+          volumes.sort(Comparator.comparing(VolumeInfo::name));
+          return volumes;
+        }));
+  }
+
+  private CompletableFuture<VolumeInfo> remoteInfo(String name) {
+    return node.remoteVolumes().stream()
+        .filter(entry -> entry.name().equals(name))
+        .findFirst()
+        .map(entry -> CompletableFuture.completedFuture(remoteInfo(entry)))
+        .orElseGet(() -> noSuchVolume(name));
+  }
+
+  /** What a node knows of a volume that only others have replicas of. */
+  private static VolumeInfo remoteInfo(Catalogue.Entry entry) {
+    VolumeSettings settings = entry.settings();
+    return new VolumeInfo(
+        entry.name(),
+        entry.group(),
+        entry.sizeBytes(),
+        null,
+        0,
+        0,
+        entry.flushPolicy(),
+        settings.description().isEmpty() ? null : settings.description(),
+        settings.tls().orElse(null),
+        settings.tlsAllow(),
+        entry.log(),
+        0,
+        0,
+        null,
+        null,
+        new ReplicasInfo(entry.members(), null));
   }
 
   @Override
   public CompletableFuture<VolumeInfo> showVolume(String name, boolean space) {
     LogVolume volume = find(name);
+    if (volume == null && node.remoteVolumes().stream().anyMatch(e -> e.name().equals(name))) {
+      return remoteInfo(name);
+    }
     return volume == null ? noSuchVolume(name) : translated(info(volume, space));
   }
 
@@ -217,7 +259,7 @@ final class NodeControlAdapter implements NodeControl {
                 volume.sizeBytes(),
                 counted.mappedBytes(),
                 volume.visibleSnapshots().size(),
-                volume.attachmentCount(),
+                node.attachmentCount(volume),
                 volume.flushPolicy(),
                 settings.description().isEmpty() ? null : settings.description(),
                 settings.tls().orElse(null),

@@ -1,5 +1,6 @@
 package io.plinth.target.main;
 
+import io.plinth.engine.api.Acceptor;
 import io.plinth.engine.api.Core;
 import io.plinth.engine.api.Listener;
 import io.plinth.engine.api.TlsEngine;
@@ -13,7 +14,6 @@ import io.plinth.engine.net.ListenException;
 import io.plinth.log.format.Superblock;
 import io.plinth.log.recovery.RecoveryException;
 import io.plinth.log.recovery.SuperblockStore;
-import io.plinth.log.replication.Replicator;
 import io.plinth.target.admin.AdminBindException;
 import io.plinth.target.admin.AdminOptions;
 import io.plinth.target.admin.AdminServer;
@@ -72,7 +72,6 @@ public final class PlinthServer {
   private final CountDownLatch terminated = new CountDownLatch(1);
   private final List<Listener> listeners = new ArrayList<>();
   private final Map<Integer, Listener> peerListeners = new ConcurrentHashMap<>();
-  private final Map<Integer, Replicator> replicators = new ConcurrentHashMap<>();
   private final List<SegmentDirectory> storages = new ArrayList<>();
   private final List<NbdCoreContext> contexts = new ArrayList<>();
   private final List<BufferPool> pools = new ArrayList<>();
@@ -269,7 +268,8 @@ public final class PlinthServer {
             cluster,
             log,
             engine.network(coreOf(log)),
-            replicator -> replicators.put(log, replicator));
+            // Their connections are taken when all is here that they may be for.
+            replicator -> {});
   }
 
   private void listenForPeers(int log) throws StartupException, InterruptedException {
@@ -279,12 +279,9 @@ public final class PlinthServer {
           engine.callOn(
               coreOf(log),
               () -> {
-                Replicator replicator = replicators.get(log);
+                Acceptor acceptor = node.meetPeers(log);
                 peerListeners.put(
-                    log,
-                    engine
-                        .network(coreOf(log))
-                        .listen(self.get().address(log), replicator::accept));
+                    log, engine.network(coreOf(log)).listen(self.get().address(log), acceptor));
                 return null;
               }));
     }

@@ -504,6 +504,10 @@ final class Transmission implements Volume.Attachment, Volume.ReadyListener {
 
   /** The volume is done with a request; also called when the session has long been closed. */
   void onCompleted(NbdRequest request) {
+    if (request.status == Status.ESTALE && !closed) {
+      // The protocol has no error that says so: a client that connects again asks again.
+      session.closeNow("whether a request of it has had its effect is not known");
+    }
     request.error = errorOf(request, request.status);
     answer(request);
   }

@@ -1,5 +1,6 @@
 package io.plinth.target.node;
 
+import io.plinth.engine.api.Acceptor;
 import io.plinth.engine.api.Completion;
 import io.plinth.engine.api.Core;
 import io.plinth.engine.api.CycleTask;
@@ -17,6 +18,7 @@ import io.plinth.log.recovery.SuperblockStore;
 import io.plinth.log.replication.ReplicationBug;
 import io.plinth.log.replication.Replicator;
 import io.plinth.log.wire.PeerIdentity;
+import io.plinth.target.cluster.ClusterMap;
 import io.plinth.target.volume.BackgroundJob;
 import io.plinth.target.volume.Checkpointer;
 import io.plinth.target.volume.Scrubber;
@@ -28,6 +30,7 @@ import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
+import java.util.function.LongSupplier;
 
 /**
  * One log of a node from opening to closing: superblock, recovery, journal and the volumes on it.
@@ -42,6 +45,7 @@ final class NodeLog implements CycleTask, Checkpointer.Superblocks {
   private Superblock.Values superblock;
   private Journal journal;
   private Replicator replicator;
+  private NodeForwarding forwarding;
   private String summary = "";
   private boolean superblockWritten;
   private boolean isNew;
@@ -121,6 +125,26 @@ final class NodeLog implements CycleTask, Checkpointer.Superblocks {
         journal.counters().populationWaits(),
         journal.counters().segmentWaits(),
         store.indexBytes());
+  }
+
+  /**
+   * Begins to speak with clients of other nodes, and to forward to them; the log is open.
+   *
+   * @return what takes their connections, those of the replicator too
+   */
+  Acceptor forward(ClusterMap cluster, LongSupplier chance) {
+    forwarding = new NodeForwarding(this, cluster, peers, chance);
+    return forwarding.port();
+  }
+
+  /** Returns how its volumes are served on other nodes; null without a cluster. */
+  NodeForwarding forwarding() {
+    return forwarding;
+  }
+
+  /** Returns who speaks for the groups of this log; null before it is open. */
+  Replicator replicator() {
+    return replicator;
   }
 
   /** Returns whether the way to the same log of another node is open; on the core. */
@@ -256,6 +280,9 @@ final class NodeLog implements CycleTask, Checkpointer.Superblocks {
 
   /** Lets the peers go; nothing is sent or taken any more. */
   void leavePeers() {
+    if (forwarding != null) {
+      forwarding.stop();
+    }
     if (replicator != null) {
       replicator.stop();
     }
@@ -359,6 +386,9 @@ final class NodeLog implements CycleTask, Checkpointer.Superblocks {
 
   /** Frees memory; nothing may be in flight on the core. */
   void free() {
+    if (forwarding != null) {
+      forwarding.free();
+    }
     if (replicator != null) {
       replicator.free();
     }

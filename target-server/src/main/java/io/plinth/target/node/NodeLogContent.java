@@ -108,7 +108,9 @@ final class NodeLogContent implements NodeLog.LogContent {
         store.remove(volume);
       } else {
         volume.settings(entry.settings());
-        volumes.include(volume);
+        if (membership.isAlone()) {
+          volumes.include(ShownVolume.of(entry, volume));
+        }
       }
     }
     for (Catalogue.Entry entry : catalogue.entries()) {

@@ -2,6 +2,7 @@ package io.plinth.target.node;
 
 import io.plinth.engine.api.CycleTask;
 import io.plinth.target.cluster.Catalogue;
+import io.plinth.target.forward.ForwardedVolume;
 import io.plinth.target.volume.LogVolume;
 import java.util.Map;
 import java.util.TreeMap;
@@ -19,7 +20,7 @@ final class NodeReplicas implements NodeCatalogue.Effects {
   private final NodeMembership membership;
 
   /** Volumes on their way to clients, or from them, by their groups. */
-  private final Map<Integer, CompletableFuture<LogVolume>> underWay = new TreeMap<>();
+  private final Map<Integer, CompletableFuture<ShownVolume>> underWay = new TreeMap<>();
 
   NodeReplicas(
       NodeLogs logs, NodeCatalogue catalogue, NodeVolumes volumes, NodeMembership membership) {
@@ -29,24 +30,24 @@ final class NodeReplicas implements NodeCatalogue.Effects {
     this.membership = membership;
   }
 
-  /** What the catalogue has and is not here: it was on its way when the node died. */
-  void beginMissing() {
+  /** Shows what the catalogue has and is not shown yet; all logs are open. */
+  void showRecovered() {
     for (Catalogue.Entry entry : catalogue.entries()) {
-      if (membership.isMember(entry) && volumes.find(entry.group()) == null) {
+      if (volumes.find(entry.group()) == null) {
         onCreated(entry);
       }
     }
   }
 
-  /** Returns a volume once it is shown to clients; null if this node has no replica. */
-  CompletableFuture<LogVolume> arrival(Catalogue.Entry entry) {
-    CompletableFuture<LogVolume> future = underWay.get(entry.group());
+  /** Returns a volume once it is shown to clients. */
+  CompletableFuture<ShownVolume> arrival(Catalogue.Entry entry) {
+    CompletableFuture<ShownVolume> future = underWay.get(entry.group());
     return future == null ? CompletableFuture.completedFuture(volumes.find(entry.group())) : future;
   }
 
   /** Completes when a volume that was deleted in the catalogue is gone. */
   CompletableFuture<?> departure(int group) {
-    CompletableFuture<LogVolume> future = underWay.get(group);
+    CompletableFuture<ShownVolume> future = underWay.get(group);
     return future == null ? CompletableFuture.completedFuture(null) : future;
   }
 
@@ -78,23 +79,28 @@ final class NodeReplicas implements NodeCatalogue.Effects {
 
   @Override
   public void onCreated(Catalogue.Entry entry) {
-    if (!membership.isMember(entry)) {
-      return;
-    }
-    CompletableFuture<LogVolume> arrival = begin(entry.group());
+    CompletableFuture<ShownVolume> arrival = begin(entry.group());
     boolean isNew = membership.isNew();
-    onCoreOf(entry, () -> join(entry, isNew, arrival));
+    onCoreOf(
+        entry,
+        () -> {
+          if (membership.isMember(entry)) {
+            join(entry, isNew, arrival);
+          } else {
+            show(entry, null, arrival);
+          }
+        });
   }
 
-  private CompletableFuture<LogVolume> begin(int group) {
-    CompletableFuture<LogVolume> future = new CompletableFuture<>();
+  private CompletableFuture<ShownVolume> begin(int group) {
+    CompletableFuture<ShownVolume> future = new CompletableFuture<>();
     underWay.put(group, future);
     CompletableFuture<?> _ = future.whenComplete((done, failure) -> underWay.remove(group, future));
     return future;
   }
 
   private void join(
-      Catalogue.Entry entry, boolean recovering, CompletableFuture<LogVolume> arrival) {
+      Catalogue.Entry entry, boolean recovering, CompletableFuture<ShownVolume> arrival) {
     NodeLog log = logs.get(entry.log());
     int[] members = entry.members().stream().mapToInt(Integer::intValue).toArray();
     boolean here =
@@ -111,55 +117,62 @@ final class NodeReplicas implements NodeCatalogue.Effects {
       return;
     }
     LogVolume volume = log.store().volume(entry.group());
-    Runnable shown = () -> show(volume, arrival);
     if (membership.isAlone()) {
-      catalogue.onCore(shown);
+      show(entry, volume, arrival);
     } else {
-      log.store().whenDurable(status -> catalogue.onCore(shown));
+      log.store().whenDurable(status -> show(entry, volume, arrival));
     }
   }
 
-  private void show(LogVolume volume, CompletableFuture<LogVolume> arrival) {
-    // It may have been deleted, or have other settings, by now.
-    Catalogue.Entry entry = catalogue.find(volume.group().id());
-    if (entry != null) {
-      volume.settings(entry.settings());
-      volumes.include(volume);
+  /** On the core of the volume's log. */
+  private void show(
+      Catalogue.Entry created, LogVolume local, CompletableFuture<ShownVolume> arrival) {
+    ShownVolume.Facts facts = new ShownVolume.Facts(created);
+    ForwardedVolume facade = null;
+    if (!membership.isAlone()) {
+      NodeForwarding forwarding = logs.get(created.log()).forwarding();
+      facade = forwarding.client().add(created.group(), facts, created.members());
+      facade.local(local);
     }
-    arrival.complete(volume);
+    ShownVolume shown = new ShownVolume(created, local, facade, facts);
+    catalogue.onCore(() -> {
+      // It may have been deleted, or have other settings, by now.
+      Catalogue.Entry entry = catalogue.find(created.group());
+      ShownVolume current = entry == null ? shown : shown.with(entry);
+      if (entry != null) {
+        volumes.include(current);
+      }
+      arrival.complete(current);
+    });
   }
 
   @Override
   public void onDeleted(Catalogue.Entry entry) {
-    if (!membership.isMember(entry)) {
-      return;
-    }
-    CompletableFuture<LogVolume> before = arrival(entry);
-    CompletableFuture<LogVolume> departure = begin(entry.group());
+    CompletableFuture<ShownVolume> before = arrival(entry);
+    CompletableFuture<ShownVolume> departure = begin(entry.group());
     CompletableFuture<?> _ =
         before.whenComplete((volume, failure) -> {
-          if (volume != null) {
-            volumes.exclude(volume);
-          }
-          onCoreOf(entry, () -> leave(entry, departure));
+          volumes.exclude(entry.group());
+          onCoreOf(entry, () -> leave(entry, volume, departure));
         });
   }
 
-  private void leave(Catalogue.Entry entry, CompletableFuture<LogVolume> departure) {
+  private void leave(
+      Catalogue.Entry entry, ShownVolume shown, CompletableFuture<ShownVolume> departure) {
     NodeLog log = logs.get(entry.log());
+    if (shown != null && shown.facade() != null) {
+      log.forwarding().client().remove(shown.facade());
+    }
     LogVolume volume = log.store().volume(entry.group());
     if (volume != null) {
       log.store().remove(volume);
     }
-    catalogue.onCore(() -> departure.complete(volume));
+    catalogue.onCore(() -> departure.complete(shown));
   }
 
   @Override
   public void onSet(Catalogue.Entry entry) {
-    LogVolume volume = volumes.find(entry.group());
-    if (volume != null) {
-      volume.settings(entry.settings());
-    }
+    volumes.change(entry);
   }
 
   /** When the core takes nothing any more, the node stops, and the next start does it. */

@@ -1,5 +1,6 @@
 package io.plinth.target.node;
 
+import io.plinth.target.cluster.Catalogue;
 import io.plinth.target.volume.LogVolume;
 import io.plinth.target.volume.SnapshotVolume;
 import io.plinth.target.volume.Volume;
@@ -7,6 +8,7 @@ import io.plinth.target.volume.VolumeStore;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 
 /** The volumes that are there for clients. Changed on log 0's core, read by any thread. */
@@ -14,31 +16,37 @@ final class NodeVolumes {
   private final Optional<String> defaultVolume;
 
   // Replaced as a whole.
-  private volatile List<LogVolume> volumes = List.of();
+  private volatile List<ShownVolume> volumes = List.of();
 
   NodeVolumes(Optional<String> defaultVolume) {
     this.defaultVolume = defaultVolume;
   }
 
   /** Returns the volumes in the order of their names. */
-  List<LogVolume> all() {
+  List<ShownVolume> all() {
     return volumes;
+  }
+
+  /** Returns those of which this node has a replica. */
+  List<LogVolume> local() {
+    return volumes.stream().map(ShownVolume::local).filter(Objects::nonNull).toList();
   }
 
   /** Returns a volume, or with {@code volume@snapshot} what it was; null when it is not there. */
   Volume findExport(String name) {
     int at = name.indexOf(StorageNode.SNAPSHOT_SEPARATOR);
     if (at < 0) {
-      return find(name);
+      ShownVolume volume = find(name);
+      return volume == null ? null : volume.export();
     }
-    LogVolume volume = find(name.substring(0, at));
+    LogVolume volume = findLocal(name.substring(0, at));
     SnapshotVolume snapshot = volume == null ? null : volume.snapshot(name.substring(at + 1));
     return snapshot == null || snapshot.isHidden() ? null : snapshot;
   }
 
   /** Returns a volume, or null; the empty name stands for the default one, or the only one. */
-  LogVolume find(String name) {
-    List<LogVolume> current = volumes;
+  ShownVolume find(String name) {
+    List<ShownVolume> current = volumes;
     String wanted = name;
     if (name.isEmpty()) {
       if (defaultVolume.isPresent()) {
@@ -47,7 +55,7 @@ final class NodeVolumes {
         return current.size() == 1 ? current.get(0) : null;
       }
     }
-    for (LogVolume volume : current) {
+    for (ShownVolume volume : current) {
       if (volume.name().equals(wanted)) {
         return volume;
       }
@@ -56,22 +64,39 @@ final class NodeVolumes {
   }
 
   /** Returns the volume of a group, or null. */
-  LogVolume find(int group) {
-    for (LogVolume volume : volumes) {
-      if (volume.group().id() == group) {
+  ShownVolume find(int group) {
+    for (ShownVolume volume : volumes) {
+      if (volume.entry().group() == group) {
         return volume;
       }
     }
     return null;
   }
 
+  /** Returns this node's replica of a volume, or null; see {@link #find(String)}. */
+  LogVolume findLocal(String name) {
+    ShownVolume volume = find(name);
+    return volume == null ? null : volume.local();
+  }
+
   /** Returns the volume that is named; no name is none. */
-  LogVolume require(String name) throws NodeException {
-    LogVolume volume = name.isEmpty() ? null : find(name);
+  ShownVolume requireShown(String name) throws NodeException {
+    ShownVolume volume = name.isEmpty() ? null : find(name);
     if (volume == null) {
       throw noSuchVolume(name);
     }
     return volume;
+  }
+
+  /**
+   * Returns this node's replica of the volume that is named; another node has one if it has none.
+   */
+  LogVolume require(String name) throws NodeException {
+    ShownVolume volume = requireShown(name);
+    if (volume.local() == null) {
+      throw NodeException.elsewhere("volume " + name, volume.entry().members().get(0));
+    }
+    return volume.local();
   }
 
   static SnapshotVolume requireSnapshot(LogVolume volume, String snapshot) throws NodeException {
@@ -95,16 +120,25 @@ final class NodeVolumes {
     return new NodeException(NodeException.Reason.NOT_FOUND, "there is no volume " + name);
   }
 
-  void include(LogVolume volume) {
-    List<LogVolume> changed = new ArrayList<>(volumes);
+  void include(ShownVolume volume) {
+    List<ShownVolume> changed = new ArrayList<>(volumes);
+    changed.removeIf(shown -> shown.entry().group() == volume.entry().group());
     changed.add(volume);
-    changed.sort(Comparator.comparing(LogVolume::name));
+    changed.sort(Comparator.comparing(ShownVolume::name));
     volumes = List.copyOf(changed);
   }
 
-  void exclude(LogVolume volume) {
-    List<LogVolume> changed = new ArrayList<>(volumes);
-    changed.remove(volume);
+  /** The catalogue has other settings for a volume that may be here. */
+  void change(Catalogue.Entry entry) {
+    ShownVolume volume = find(entry.group());
+    if (volume != null) {
+      include(volume.with(entry));
+    }
+  }
+
+  void exclude(int group) {
+    List<ShownVolume> changed = new ArrayList<>(volumes);
+    changed.removeIf(shown -> shown.entry().group() == group);
     volumes = List.copyOf(changed);
   }
 }

@@ -1,12 +1,15 @@
 package io.plinth.target.node;
 
+import io.plinth.engine.api.Acceptor;
 import io.plinth.engine.api.RandomSource;
 import io.plinth.engine.api.Status;
 import io.plinth.log.journal.Journal;
 import io.plinth.log.journal.PlantedBug;
 import io.plinth.log.recovery.RecoveredLog;
 import io.plinth.log.recovery.RecoveryException;
+import io.plinth.target.cluster.Catalogue;
 import io.plinth.target.cluster.ClusterMap;
+import io.plinth.target.forward.ForwardedVolume;
 import io.plinth.target.volume.FlushPolicy;
 import io.plinth.target.volume.IndexedVolume;
 import io.plinth.target.volume.LogVolume;
@@ -22,6 +25,7 @@ import io.plinth.target.volume.VolumeStore;
 import java.util.List;
 import java.util.OptionalInt;
 import java.util.Set;
+import java.util.SplittableRandom;
 import java.util.TreeSet;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
@@ -110,7 +114,7 @@ public final class StorageNode implements VolumeDirectory {
   /** Makes the recovered volumes available; on log 0's core, when all logs are open. */
   public void publishRecovered() throws RecoveryException {
     catalogue.lead(replicas);
-    replicas.beginMissing();
+    replicas.showRecovered();
   }
 
   /**
@@ -134,6 +138,17 @@ public final class StorageNode implements VolumeDirectory {
    */
   public CompletableFuture<Void> handOver(int number) {
     return logs.get(number).handOver();
+  }
+
+  /**
+   * Begins to speak with other nodes about the volumes of a log that is open; on its core, before
+   * {@link #publishRecovered}.
+   *
+   * @return what takes their connections
+   */
+  public Acceptor meetPeers(int number) {
+    SplittableRandom chance = new SplittableRandom(random.nextLong());
+    return logs.get(number).forward(membership.cluster(), chance::nextLong);
   }
 
   /** Lets the other nodes go; on the log's core. */
@@ -232,7 +247,7 @@ public final class StorageNode implements VolumeDirectory {
       }
     }
     int stopped = 0;
-    for (LogVolume volume : volumes.all()) {
+    for (LogVolume volume : volumes.local()) {
       stopped += volume.group().standing().stopped() ? 1 : 0;
     }
     long resyncs = 0;
@@ -257,7 +272,7 @@ public final class StorageNode implements VolumeDirectory {
 
   @Override
   public List<String> snapshots(String name) {
-    LogVolume volume = volumes.find(name);
+    LogVolume volume = volumes.findLocal(name);
     return volume == null
         ? List.of()
         : volume.visibleSnapshots().stream().map(SnapshotVolume::snapshotName).toList();
@@ -265,27 +280,45 @@ public final class StorageNode implements VolumeDirectory {
 
   @Override
   public List<Volume> list() {
-    return List.copyOf(volumes.all());
-  }
-
-  /** Returns the volumes in the order of their names; any thread. */
-  public List<LogVolume> volumes() {
-    return volumes.all();
+    return volumes.all().stream().map(ShownVolume::export).toList();
   }
 
   /**
-   * Returns a volume by name, or null; the empty name stands for the default volume, or the only
-   * one. Any thread.
+   * Returns the volumes of which this node has a replica, in the order of their names; any thread.
+   */
+  public List<LogVolume> volumes() {
+    return volumes.local();
+  }
+
+  /** Returns the volumes of the cluster of which this node has no replica; any thread. */
+  public List<Catalogue.Entry> remoteVolumes() {
+    return volumes.all().stream()
+        .filter(volume -> volume.local() == null)
+        .map(ShownVolume::entry)
+        .toList();
+  }
+
+  /**
+   * Returns this node's replica of a volume by name, or null; the empty name stands for the default
+   * volume, or the only one. Any thread.
    */
   public LogVolume findVolume(String name) {
-    return volumes.find(name);
+    return volumes.findLocal(name);
+  }
+
+  /**
+   * Returns how many clients of this node, and other nodes for theirs, use a volume; any thread.
+   */
+  public int attachmentCount(LogVolume volume) {
+    ShownVolume shown = volumes.find(volume.group().id());
+    return shown == null ? 0 : shown.attachmentCount();
   }
 
   @Override
   public void resize(Volume volume, long sizeBytes, Resized done) {
     CompletableFuture<?> _ =
         changes
-            .resize(volume.name(), volume::equals, sizeBytes, false)
+            .resize(volume.name(), candidate -> isOf(volume, candidate), sizeBytes, false)
             .whenComplete((nothing, failure) -> {
               int status = failure instanceof NodeException e ? e.status() : Status.EIO;
               // When the core takes nothing any more, the client has gone as well.
@@ -300,6 +333,11 @@ public final class StorageNode implements VolumeDirectory {
                         }
                       });
             });
+  }
+
+  /** Returns whether what a client uses is, or has here, a replica. */
+  private static boolean isOf(Volume export, LogVolume candidate) {
+    return candidate.equals(export instanceof ForwardedVolume facade ? facade.local() : export);
   }
 
   // Commands.

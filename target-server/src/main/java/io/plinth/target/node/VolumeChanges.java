@@ -2,7 +2,6 @@ package io.plinth.target.node;
 
 import io.plinth.engine.api.Status;
 import io.plinth.target.cluster.Catalogue;
-import io.plinth.target.volume.IndexedVolume;
 import io.plinth.target.volume.LogVolume;
 import io.plinth.target.volume.SettingsChange;
 import io.plinth.target.volume.Volume;
@@ -55,17 +54,17 @@ final class VolumeChanges {
   CompletableFuture<Void> settings(String name, SettingsChange change) {
     return catalogue.onCore(result -> {
       catalogue.requireLead();
-      LogVolume volume = volumes.require(name);
+      ShownVolume volume = volumes.requireShown(name);
       catalogue.reserveForChange(name, result);
-      VolumeSettings before = volume.settings();
+      VolumeSettings before = volume.entry().settings();
       VolumeSettings after = change.applyTo(before);
       catalogue.room(result).require(before, after);
       if (answersSettingsEarly) {
-        volume.settings(after);
+        volume.local().settings(after);
         result.complete(null);
       }
       catalogue.propose(
-          Catalogue.encodeSet(volume.group().id(), after),
+          Catalogue.encodeSet(volume.entry().group(), after),
           status -> {
             if (status != Status.OK) {
               result.completeExceptionally(NodeException.ofStatus(status));
@@ -79,9 +78,9 @@ final class VolumeChanges {
   CompletableFuture<Void> delete(String name, boolean force) {
     return catalogue.onCore(result -> {
       catalogue.requireLead();
-      LogVolume volume = volumes.require(name);
-      requireIdle(volume, "volume " + name, force);
-      int snapshots = volume.visibleSnapshots().size();
+      ShownVolume volume = volumes.requireShown(name);
+      requireIdle(volume.attachmentCount(), "volume " + name, force);
+      int snapshots = volume.local() == null ? 0 : volume.local().visibleSnapshots().size();
       if (snapshots > 0 && !force) {
         throw new NodeException(
             NodeException.Reason.IN_USE,
@@ -89,7 +88,7 @@ final class VolumeChanges {
       }
       catalogue.reserveForChange(name, result);
       catalogue.propose(
-          Catalogue.encodeDelete(volume.group().id()),
+          Catalogue.encodeDelete(volume.entry().group()),
           status -> {
             if (status != Status.OK) {
               result.completeExceptionally(NodeException.ofStatus(status));
@@ -97,7 +96,7 @@ final class VolumeChanges {
             }
             CompletableFuture<?> _ =
                 replicas
-                    .departure(volume.group().id())
+                    .departure(volume.entry().group())
                     .thenAccept(gone -> {
                       boolean _ = result.complete(null);
                     });
@@ -124,7 +123,9 @@ final class VolumeChanges {
         name,
         volume ->
             requireIdle(
-                NodeVolumes.requireSnapshot(volume, snapshot), "snapshot " + snapshot, force),
+                NodeVolumes.requireSnapshot(volume, snapshot).attachmentCount(),
+                "snapshot " + snapshot,
+                force),
         (volume, allowed, done) ->
             logs.storeOf(volume).deleteSnapshot(volume, snapshot, allowed, done));
   }
@@ -134,7 +135,7 @@ final class VolumeChanges {
         name,
         volume -> {
           NodeVolumes.requireSnapshot(volume, snapshot);
-          requireIdle(volume, "volume " + name, force);
+          requireIdle(volume.attachmentCount(), "volume " + name, force);
         },
         (volume, allowed, done) -> logs.storeOf(volume).rollback(volume, snapshot, allowed, done));
   }
@@ -206,15 +207,12 @@ final class VolumeChanges {
     }
   }
 
-  private static void requireIdle(IndexedVolume volume, String what, boolean force)
+  private static void requireIdle(int attachments, String what, boolean force)
       throws NodeException {
-    if (volume.attachmentCount() > 0 && !force) {
+    if (attachments > 0 && !force) {
       throw new NodeException(
           NodeException.Reason.IN_USE,
-          what
-              + " is in use by "
-              + volume.attachmentCount()
-              + " connections; disconnect them or force it");
+          what + " is in use by " + attachments + " connections; disconnect them or force it");
     }
   }
 }

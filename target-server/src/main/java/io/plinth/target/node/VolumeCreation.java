@@ -252,7 +252,7 @@ final class VolumeCreation {
               replicas
                   .arrival(entry)
                   .thenAccept(arrived -> {
-                    boolean _ = beginning.result.complete(arrived);
+                    boolean _ = beginning.result.complete(arrived.local());
                   });
         });
   }

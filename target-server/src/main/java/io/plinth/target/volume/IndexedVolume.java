@@ -95,9 +95,10 @@ public abstract class IndexedVolume implements Volume {
 
   /** Disconnects all clients. */
   void disconnect() {
-    for (Attachment attachment : List.copyOf(attachments)) {
-      attachment.onVolumeClosed();
-    }
+    List<Attachment> told = List.copyOf(attachments);
+    attachments.clear();
+    attachmentCount = 0;
+    told.forEach(Attachment::onVolumeClosed);
   }
 
   /** Is gone: clients are disconnected and the pages of the index given up. */

@@ -260,6 +260,7 @@ public final class LogVolume extends IndexedVolume {
       return false;
     }
     if (command.kind() == VolumeCommand.Kind.ROLLBACK) {
+      group.contentReplaced(raftIndex);
       disconnect();
     }
     applyCommand(command, raftIndex);
@@ -521,7 +522,10 @@ public final class LogVolume extends IndexedVolume {
       // Others wait for their commits, or the lead is being handed over.
       return store.later();
     }
-    int refusal = group.isStopped() ? Status.EIO : store.journal().refusal();
+    int refusal = store.journal().refusal();
+    if (group.isStopped()) {
+      refusal = group.isAlone() ? Status.EIO : Status.EREMOTE;
+    }
     if (refusal == Status.EAGAIN) {
       return false;
     }

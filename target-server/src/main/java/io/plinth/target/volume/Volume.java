@@ -20,7 +20,7 @@ public interface Volume {
     void onVolumeReady();
   }
 
-  /** Told that the volume is gone and the client must be disconnected. */
+  /** Told that the volume is gone and the client, not attached any more, must be disconnected. */
   @FunctionalInterface
   interface Attachment {
     /** Called on the volume's core. */

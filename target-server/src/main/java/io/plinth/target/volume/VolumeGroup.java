@@ -19,11 +19,11 @@ import org.slf4j.LoggerFactory;
  *
  * <p>Where there are other members, only the leader takes requests, and only when it has applied
  * what was committed before its term: others answer EREMOTE, which says that nothing has happened.
- * A request that was begun when the lead is lost is answered EIO: it may have had no effect yet,
+ * A request that was begun when the lead is lost is answered ESTALE: it may have had no effect yet,
  * and still get it. If so, that comes before everything that any leader begins afterwards, because
  * its entry is in the log of that leader already or never gets there; so a client that tries again
- * does not see the first try undo the second (G1). Nothing that was acknowledged is in doubt, so
- * clients are not disconnected for it; they are when a new epoch begins (G7).
+ * does not see the first try undo the second (G1). A front end has no word for that but to close
+ * the connection.
  */
 public final class VolumeGroup implements ReplicaListener, GroupWork {
   private static final Logger LOG = LoggerFactory.getLogger(VolumeGroup.class);
@@ -41,6 +41,9 @@ public final class VolumeGroup implements ReplicaListener, GroupWork {
   private GroupApplier applier;
 
   private GroupReads reads;
+
+  /** See {@link #contentIndex()}. */
+  private long contentIndex;
 
   /** The newest command that changes more than blocks here, or takes this volume's content. */
   private VolumeRequest command;
@@ -69,6 +72,7 @@ public final class VolumeGroup implements ReplicaListener, GroupWork {
           store.isPlanted(PlantedBug.REPLAY_SKIPS_KEPT)
               ? recovered.lastIndex()
               : recovered.appliedIndex();
+      contentIndex = applied;
       applier = new GroupApplier(store, volume, replica, replicator.reader(), applied);
       reads = new GroupReads(store, this, volume, replica);
     }
@@ -109,9 +113,31 @@ public final class VolumeGroup implements ReplicaListener, GroupWork {
     return new Standing(replica.voters(), leader(), replica.isStopped());
   }
 
+  /**
+   * Returns the newest entry that may have given the volume other content than its clients have
+   * written: a rollback, or any up to where this start began. What was attached to the volume after
+   * that entry, on any node, may stay.
+   */
+  public long contentIndex() {
+    return contentIndex;
+  }
+
+  /** The volume was given other content by an entry. */
+  void contentReplaced(long index) {
+    contentIndex = index;
+  }
+
   /** Returns whether the replica has stopped for good: the node has said why. */
   public boolean isStopped() {
     return replica.isStopped();
+  }
+
+  /**
+   * Returns how a request ends that was begun when the replica stopped: an error without other
+   * members; with them it may still have its effect, and they serve on.
+   */
+  int unknownOutcome() {
+    return applier == null ? Status.EIO : Status.ESTALE;
   }
 
   /** Returns the replica, for whoever watches over it. */
@@ -121,12 +147,9 @@ public final class VolumeGroup implements ReplicaListener, GroupWork {
 
   /**
    * Returns whether requests are taken: OK; EAGAIN when what was committed before has to be applied
-   * first; EREMOTE when another node leads; or EIO when the replica has stopped.
+   * first; EREMOTE when another node leads, or will, as this replica has stopped.
    */
   int admission() {
-    if (replica.isStopped()) {
-      return Status.EIO;
-    }
     if (!replica.leads()) {
       return Status.EREMOTE;
     }
@@ -159,7 +182,10 @@ public final class VolumeGroup implements ReplicaListener, GroupWork {
   /** Leaves the group: who waits is told that the volume is gone. */
   void leave(Replicator replicator) {
     replicator.remove(replica);
-    fail(Status.ESHUTDOWN);
+    if (reads != null) {
+      reads.failAll(Status.ESHUTDOWN);
+    }
+    failBegun(Status.ESHUTDOWN);
   }
 
   /**
@@ -214,7 +240,7 @@ public final class VolumeGroup implements ReplicaListener, GroupWork {
   void flush(VolumeRequest request) {
     if (applier != null && !replica.leads()) {
       // The lead was lost since this was asked for.
-      store.complete(request, replica.isStopped() ? Status.EIO : Status.EREMOTE);
+      store.complete(request, Status.EREMOTE);
       return;
     }
     awaitDurable(request, replica.committedIndex(), store.journal().sealedSequence());
@@ -223,20 +249,13 @@ public final class VolumeGroup implements ReplicaListener, GroupWork {
   private void awaitDurable(VolumeRequest request, long index, long position) {
     request.awaitedPosition = position;
     if (replica.isStopped()) {
-      store.complete(request, Status.EIO);
+      store.complete(request, unknownOutcome());
     } else if (replica.flush(index)) {
       store.completeDurable(request);
     } else {
       request.awaitedIndex = index;
       undurable.add(request);
     }
-  }
-
-  private void fail(int status) {
-    if (reads != null) {
-      reads.failAll(status);
-    }
-    failBegun(status);
   }
 
   private void failBegun(int status) {
@@ -297,7 +316,15 @@ public final class VolumeGroup implements ReplicaListener, GroupWork {
   public void onRole(Replica source, boolean leads, long term, int leader) {
     if (!leads) {
       // Whether they will be committed is not for us to say.
-      failBegun(Status.EIO);
+      if (!begun.isEmpty() || !undurable.isEmpty()) {
+        LOG.warn(
+            "volume {} (group {}): the lead of term {} is lost with requests begun: their clients"
+                + " are disconnected",
+            volume.name(),
+            id,
+            term);
+      }
+      failBegun(Status.ESTALE);
       if (reads != null) {
         reads.refuseAll(Status.EREMOTE);
       }
@@ -343,6 +370,9 @@ public final class VolumeGroup implements ReplicaListener, GroupWork {
     if (applier != null) {
       LOG.error("volume {}: its replica on this node stops: {}", volume.name(), why);
     }
-    fail(Status.EIO);
+    if (reads != null) {
+      reads.failAll(Status.EREMOTE);
+    }
+    failBegun(unknownOutcome());
   }
 }

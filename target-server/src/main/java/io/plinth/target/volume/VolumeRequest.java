@@ -36,6 +36,18 @@ public abstract class VolumeRequest {
   public List<StatusContext> contexts = StatusContext.ALLOCATION_ONLY;
   private final List<ExtentList> extents = new ArrayList<>(1);
 
+  /** Told in place of the owner how a request has ended that it has passed on to a volume. */
+  public interface Router {
+    /** Called as {@link VolumeRequest#onCompleted} is; the request is the router's again. */
+    void onRouted(VolumeRequest request, int status);
+  }
+
+  /**
+   * Who is to be told of the end; null for the owner. Whoever passes a request on sets it, and
+   * takes it back when the request is refused; the end clears it.
+   */
+  public Router router;
+
   // What follows is the volume's own, valid while the request is with it.
 
   /** Link of the volume's queues; null while the front end owns the request. */
@@ -94,6 +106,21 @@ public abstract class VolumeRequest {
       extents.add(new ExtentList());
     }
     return extents.get(i);
+  }
+
+  /**
+   * Ends the request, which is with whoever calls this.
+   *
+   * @param status {@link io.plinth.engine.api.Status#OK} or a negated errno
+   */
+  public final void complete(int status) {
+    Router told = router;
+    if (told == null) {
+      onCompleted(status);
+    } else {
+      router = null;
+      told.onRouted(this, status);
+    }
   }
 
   /** Forgets all answers. */

@@ -692,7 +692,8 @@ public final class VolumeStore implements JournalListener, CycleTask {
   public void onFailed(int status, long sequence) {
     groups.onFailed(journal.name() + ": " + Status.name(status));
     while (!undurable.isEmpty()) {
-      complete(undurable.poll(), Status.EIO);
+      VolumeRequest request = undurable.poll();
+      complete(request, ((LogVolume) request.volume).group().unknownOutcome());
     }
     List<DurableTask> failed = List.copyOf(durableTasks);
     durableTasks.clear();
@@ -786,7 +787,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
 
   void complete(VolumeRequest request, int status) {
     if (request.command != null) {
-      request.onCompleted(status);
+      request.complete(status);
       return;
     }
     lastCompletedNs = core.clock().nowNs();
@@ -796,7 +797,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
     volume
         .statistics()
         .record(request.operation.number(), latencyNs, request.length, Status.isError(status));
-    request.onCompleted(status);
+    request.complete(status);
   }
 
   /** Registers to be told once when a refused record may be accepted. */

@@ -129,7 +129,7 @@ public abstract class MemoryNode implements NodeControl {
             spec.name(),
             volumes.size() + 1,
             spec.sizeBytes(),
-            4096,
+            4096L,
             0,
             0,
             spec.flushPolicy(),

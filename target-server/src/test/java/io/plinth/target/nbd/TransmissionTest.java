@@ -500,6 +500,21 @@ class TransmissionTest {
     simple.request(CMD_WRITE_ZEROES, 0, 1, 0, 512).expectSimple(22, 1);
   }
 
+  /** No errno says so: a client that connects again asks again. */
+  @Test
+  void anUnknownOutcomeEndsTheConnectionWithoutAReply() {
+    volume.status = Status.ESTALE;
+    TestClient atOnce = simple();
+    atOnce.write(0, 1, 0, new byte[512]).write(0, 2, 512, new byte[512]).expectClosed();
+    TestClient later = simple();
+    volume.immediate = false;
+    later.write(0, 1, 0, new byte[512]).write(0, 2, 512, new byte[512]);
+    later.expectQuiet();
+    volume.completeAll();
+    later.expectClosed();
+    assertThat(volume.attachmentCount()).isZero();
+  }
+
   @Test
   void discFinishesWhatIsOutstandingAndCloses() {
     TestClient client = simple();

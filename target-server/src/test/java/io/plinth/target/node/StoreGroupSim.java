@@ -7,6 +7,7 @@ import io.plinth.engine.sim.SimRandom;
 import io.plinth.log.journal.PlantedBug;
 import io.plinth.log.recovery.RecoveryException;
 import io.plinth.log.replication.Replica;
+import io.plinth.target.forward.ForwardingBug;
 import io.plinth.target.volume.LogVolume;
 import io.plinth.target.volume.Operation;
 import io.plinth.target.volume.SnapshotVolume;
@@ -60,6 +61,13 @@ final class StoreGroupSim {
   private final SimNetwork network;
   private final int volumes;
   private final List<StoreNode> nodes = new ArrayList<>();
+
+  /** All that clients speak with: besides the nodes, where they are forwarded, one more. */
+  private final List<StoreNode> doors = new ArrayList<>();
+
+  private final boolean forwards;
+  private final Map<Integer, StoreSession> sessions = new TreeMap<>();
+  private long powerLostNs = -1;
   private final List<CellHistory> histories = new ArrayList<>();
   private final List<StoreRequest> requests = new ArrayList<>();
   private final NativeMemory memory = NativeMemory.reserve(1 << 20);
@@ -85,7 +93,18 @@ final class StoreGroupSim {
   int resyncs;
 
   StoreGroupSim(long seed, Set<PlantedBug> bugs) {
+    this(seed, bugs, false, Set.of());
+  }
+
+  /**
+   * Creates a run.
+   *
+   * @param forwards whether clients may ask any node for any volume, also one without replicas
+   */
+  StoreGroupSim(
+      long seed, Set<PlantedBug> bugs, boolean forwards, Set<ForwardingBug> forwardingBugs) {
     this.seed = seed;
+    this.forwards = forwards;
     random = new SimRandom(seed);
     network = new SimNetwork(random);
     volumes = 1 + random.nextInt(2);
@@ -98,13 +117,19 @@ final class StoreGroupSim {
     for (int number = 1; number <= StoreNode.NODES; number++) {
       StoreNode node = new StoreNode(number, network, random, volumes, segments, bugs);
       node.residentBytes = random.oneIn(2) ? 2L * StoreNode.SEGMENT_BYTES : 1 << 30;
-      nodes.add(node);
+      nodes.add(forwards ? node.forwards(true, forwardingBugs) : node);
     }
-    nodes.forEach(this::start);
+    doors.addAll(nodes);
+    if (forwards) {
+      int number = StoreNode.NODES + 1;
+      StoreNode door = new StoreNode(number, network, random, volumes, 1, bugs);
+      doors.add(door.forwards(false, forwardingBugs));
+    }
+    doors.forEach(this::start);
   }
 
   void free() {
-    nodes.forEach(StoreNode::free);
+    doors.forEach(StoreNode::free);
     memory.close();
   }
 
@@ -140,7 +165,7 @@ final class StoreGroupSim {
 
   private void step() {
     network.advance(STEP_NS);
-    for (StoreNode node : nodes) {
+    for (StoreNode node : doors) {
       // Clocks drift, by less than leases allow for.
       long drift = calm ? 0 : (random.nextInt(3) - 1) * STEP_NS / 20;
       node.cycle(STEP_NS + drift);
@@ -235,8 +260,8 @@ final class StoreGroupSim {
   /** Asks whoever leads, or thinks so, or sometimes anybody. */
   private StoreNode pick(int group) {
     List<StoreNode> candidates = new ArrayList<>();
-    for (StoreNode node : nodes) {
-      if (node.isOpen() && (node.volume(group).group().leads() || random.oneIn(20))) {
+    for (StoreNode node : doors) {
+      if (node.isOpen() && (forwards || node.volume(group).group().leads() || random.oneIn(20))) {
         candidates.add(node);
       }
     }
@@ -291,13 +316,45 @@ final class StoreGroupSim {
             node, group, operation, first, cells, change, network.nowNs(), memory, this::onEnd);
     request.fua = change != null && random.oneIn(10);
     request.noHole = operation == Operation.WRITE_ZEROES && random.oneIn(2);
+    if (forwards) {
+      request.session = session(node, group);
+    }
     requests.add(request);
     request.send();
   }
 
+  private StoreSession session(StoreNode node, int group) {
+    int key = node.number * 10 + group;
+    StoreSession session = sessions.get(key);
+    if (session == null || session.isOver()) {
+      session = new StoreSession(node, group);
+      StoreSession _ = sessions.put(key, session);
+    }
+    return session;
+  }
+
   private void onEnd(StoreRequest request, int status) {
-    CellHistory history = histories.get(request.group - 1);
     long nowNs = network.nowNs();
+    if (forwards) {
+      StoreSession session = request.session;
+      if (status == Status.ESTALE) {
+        session.close();
+      }
+      if (session.isOver()) {
+        // Its client does not hear how it has ended.
+        request.data.releaseAll();
+        unknown++;
+        return;
+      }
+      if (status == Status.OK && session.servedNs < 0) {
+        session.servedNs = nowNs;
+      }
+      boolean before = session.servedNs >= 0 && session.servedNs < powerLostNs;
+      if (status == Status.OK && before && request.beginNs > powerLostNs) {
+        problem = "G7: a client from before all power was lost is served still";
+      }
+    }
+    CellHistory history = histories.get(request.group - 1);
     if (status == Status.OK) {
       switch (request.operation) {
         case READ -> {
@@ -319,7 +376,7 @@ final class StoreGroupSim {
           history.acknowledge(request.change, request.fua || request.group == 2, nowNs);
         }
       }
-    } else if (status == Status.EREMOTE || status == Status.ENOSPC) {
+    } else if ((status == Status.EREMOTE && !forwards) || status == Status.ENOSPC) {
       refused++;
       if (request.change != null) {
         history.refuse(request.change);
@@ -327,7 +384,7 @@ final class StoreGroupSim {
       if (status == Status.ENOSPC) {
         problem = "G8: " + request.operation + " failed with ENOSPC";
       }
-    } else if (status == Status.EIO && request.operation != Operation.READ) {
+    } else if (status == Status.ESTALE && request.operation != Operation.READ) {
       unknown++;
     } else {
       problem = request.operation + " failed with " + Status.name(status);
@@ -357,7 +414,7 @@ final class StoreGroupSim {
       return;
     }
     StoreNode node = nodes.get(random.nextInt(nodes.size()));
-    StoreNode other = nodes.get(random.nextInt(nodes.size()));
+    StoreNode other = doors.get(random.nextInt(doors.size()));
     switch (random.nextInt(15)) {
       case 0 -> network.block(node.number, other.number);
       case 1 -> {
@@ -393,7 +450,8 @@ final class StoreGroupSim {
         int group = 1 + random.nextInt(volumes);
         StoreNode leader = leader(group);
         if (leader != null && !leader.isPaused()) {
-          boolean _ = leader.volume(group).group().replica().transferLeadership(other.number);
+          int target = Math.min(other.number, StoreNode.NODES);
+          boolean _ = leader.volume(group).group().replica().transferLeadership(target);
         }
       }
       default -> network.reset(node.number, other.number);
@@ -406,7 +464,7 @@ final class StoreGroupSim {
   }
 
   private void isolate(StoreNode node) {
-    for (StoreNode peer : nodes) {
+    for (StoreNode peer : doors) {
       network.block(node.number, peer.number);
       network.block(peer.number, node.number);
     }
@@ -428,6 +486,10 @@ final class StoreGroupSim {
 
   /** All machines at once: of what was not flushed some may be lost. */
   private void losePower() {
+    if (nodes.stream().allMatch(node -> node.up)) {
+      // What lies in the memory of a machine whose process is down is not lost here.
+      powerLostNs = network.nowNs();
+    }
     for (StoreNode node : nodes) {
       if (node.up) {
         count(node);
@@ -452,7 +514,7 @@ final class StoreGroupSim {
     network.heal();
     network.lose(0);
     network.late(0, 0);
-    for (StoreNode node : nodes) {
+    for (StoreNode node : doors) {
       node.pause(0);
       if (!node.up) {
         start(node);
@@ -522,6 +584,16 @@ final class StoreGroupSim {
       if (wrong != null) {
         throw violation("G2, G3 or G4: volume " + group + " in the end: " + wrong);
       }
+      for (StoreNode door : forwards ? doors : List.<StoreNode>of()) {
+        if (!Arrays.equals(values, read(door, group, door.export(group)))) {
+          throw violation("volume " + group + " reads differently through node " + door.number);
+        }
+      }
+    }
+    for (StoreNode door : forwards ? doors : List.<StoreNode>of()) {
+      if (!door.forwarding().client.isIdle()) {
+        throw violation("node " + door.number + " keeps memory of requests that have ended");
+      }
     }
   }
 
@@ -585,6 +657,12 @@ final class StoreGroupSim {
   }
 
   private long[] read(StoreNode node, int group, Volume volume) {
+    long[] values = tryRead(node, group, volume);
+    // Whoever is told that a new epoch has begun asks again.
+    return values == null ? tryRead(node, group, volume) : values;
+  }
+
+  private long[] tryRead(StoreNode node, int group, Volume volume) {
     int cells = histories.get(group - 1).size();
     long[][] values = new long[1][];
     String[] failure = new String[1];
@@ -607,6 +685,9 @@ final class StoreGroupSim {
             });
     boolean _ = node.core.execute(() -> request.submitTo(volume));
     boolean ended = runUntil(() -> request.done, 5_000 * MS);
+    if (forwards && "ESTALE".equals(failure[0])) {
+      return null;
+    }
     if (!ended || values[0] == null) {
       throw violation(
           "G5: node " + node.number + " can't be read: " + volume.name() + " " + failure[0]);

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.fail;
 
 import io.plinth.log.journal.PlantedBug;
+import io.plinth.target.forward.ForwardingBug;
 import java.util.EnumSet;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
@@ -80,6 +81,56 @@ class StoreGroupSimTest {
     }
   }
 
+  /** The same for clients of all nodes, also of one that has no replica. */
+  @Test
+  void whatVolumesPromiseHoldsForClientsOfAnyNode() {
+    int first = Integer.getInteger("plinth.stores.seed", 1);
+    int count =
+        System.getProperty("plinth.stores.seed") == null
+            ? Integer.getInteger("plinth.stores.seeds", SEEDS)
+            : 1;
+    long acknowledged = 0;
+    long reads = 0;
+    long unknown = 0;
+    long flushes = 0;
+    long resyncs = 0;
+    for (int seed = first; seed < first + count; seed++) {
+      StoreGroupSim sim = run(new StoreGroupSim(seed, Set.of(), true, Set.of()));
+      assertThat(sim.refused).as("seed %d", seed).isZero();
+      acknowledged += sim.acknowledged;
+      reads += sim.reads;
+      unknown += sim.unknown;
+      flushes += sim.flushes;
+      resyncs += sim.resyncs;
+    }
+    System.out.printf(
+        "%d seeds through any node: %d changes acknowledged, %d reads, %d of unknown outcome, %d"
+            + " flushes, %d runs ended by a resync%n",
+        count, acknowledged, reads, unknown, flushes, resyncs);
+    if (count >= SEEDS) {
+      assertThat(acknowledged).isGreaterThan(count * 100L);
+      assertThat(reads).isGreaterThan(count * 50L);
+      assertThat(unknown).isGreaterThan(count);
+      assertThat(flushes).isGreaterThan(count);
+      assertThat(resyncs).isLessThan(count / 10);
+    }
+  }
+
+  /** Mistakes of who forwards are found as well. */
+  @ParameterizedTest
+  @EnumSource
+  void mistakesOfForwardingAreFound(ForwardingBug bug) {
+    for (int seed = 1; seed <= MAX_SEEDS; seed++) {
+      try {
+        StoreGroupSim _ = run(new StoreGroupSim(seed, Set.of(), true, EnumSet.of(bug)));
+      } catch (StoreGroupSim.Violation e) {
+        System.out.printf("%s is found by %s%n", bug, e.getMessage().lines().findFirst().get());
+        return;
+      }
+    }
+    fail("%s is not found within %d seeds", bug, MAX_SEEDS);
+  }
+
   /** Each mistake is found, or the checks are worth nothing. */
   @ParameterizedTest
   @EnumSource(
@@ -104,7 +155,10 @@ class StoreGroupSimTest {
   }
 
   private static StoreGroupSim run(int seed, Set<PlantedBug> bugs) {
-    StoreGroupSim sim = new StoreGroupSim(seed, bugs);
+    return run(new StoreGroupSim(seed, bugs));
+  }
+
+  private static StoreGroupSim run(StoreGroupSim sim) {
     try {
       sim.run(DURATION_NS);
     } finally {

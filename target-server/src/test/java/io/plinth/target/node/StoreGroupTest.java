@@ -318,7 +318,7 @@ class StoreGroupTest {
     disk(victim, body.position + 24);
     network.heal();
     await(() -> victim.volume(1).group().isStopped());
-    assertThat(run(victim, Operation.READ, 0, 1)).isEqualTo(Status.EIO);
+    assertThat(run(victim, Operation.READ, 0, 1)).isEqualTo(Status.EREMOTE);
     assertThat(run(leader, Operation.WRITE, 0, 1)).isEqualTo(Status.OK);
     // What it has is given up with the next checkpoint, and the log of the group fills it again.
     assertThat(command(done -> victim.store().checkpointer().request(done))).isEqualTo(Status.OK);

@@ -1,5 +1,6 @@
 package io.plinth.target.node;
 
+import io.plinth.engine.api.Acceptor;
 import io.plinth.engine.sim.SimCore;
 import io.plinth.engine.sim.SimDisk;
 import io.plinth.engine.sim.SimHost;
@@ -14,9 +15,12 @@ import io.plinth.log.replication.GroupMembers;
 import io.plinth.log.replication.Replica;
 import io.plinth.log.replication.Replicator;
 import io.plinth.target.cluster.ClusterMap;
+import io.plinth.target.forward.ForwardingBug;
+import io.plinth.target.forward.PeerPort;
 import io.plinth.target.volume.FlushPolicy;
 import io.plinth.target.volume.LogVolume;
 import io.plinth.target.volume.Scrubber;
+import io.plinth.target.volume.Volume;
 import io.plinth.target.volume.VolumeStore;
 import java.util.ArrayList;
 import java.util.List;
@@ -55,6 +59,13 @@ final class StoreNode {
   int slowSyncNs;
   int slowReadNs;
   long residentBytes = 1 << 30;
+
+  /** Null for a node whose clients speak with its own replicas only. */
+  private ForwardSide forwarding;
+
+  private boolean forwards;
+  private boolean hasReplicas = true;
+  private Set<ForwardingBug> forwardingBugs = Set.of();
   private long pausedNs;
   private long sleptNs;
 
@@ -73,10 +84,39 @@ final class StoreNode {
     this.bugs = bugs;
   }
 
+  /**
+   * Lets clients use the volumes of all nodes through this one.
+   *
+   * @param replicas whether it has some of its own
+   */
+  StoreNode forwards(boolean replicas, Set<ForwardingBug> planted) {
+    forwards = true;
+    hasReplicas = replicas;
+    forwardingBugs = planted;
+    return this;
+  }
+
   void start() throws RecoveryException {
     life++;
     core = new SimCore(0, core == null ? 0 : core.epochMs());
     host = network.attach(number, core);
+    if (forwards) {
+      forwarding =
+          new ForwardSide(
+              number,
+              life,
+              core,
+              host,
+              random,
+              forwardingBugs,
+              group -> hasReplicas && isOpen() ? volume(group) : null);
+    }
+    if (!hasReplicas) {
+      up = true;
+      opened = CompletableFuture.completedFuture(null);
+      forwarding.start(volumes, group -> null);
+      return;
+    }
     storage = new SimLogStorage(disk, core, random);
     storage.slowSyncs(slowSyncNs);
     storage.slowReads(slowReadNs);
@@ -94,7 +134,11 @@ final class StoreNode {
             host,
             TICK_NS,
             replicator -> {
-              Object _ = host.listen("node-" + number, replicator::accept);
+              Acceptor acceptor =
+                  forwards
+                      ? new PeerPort(replicator::accept, forwarding.server::accept)
+                      : replicator::accept;
+              Object _ = host.listen("node-" + number, acceptor);
             });
     log = new NodeLog(new LogResources("node-" + number, core, storage, peers), bugs);
     NodeSettings settings =
@@ -109,6 +153,9 @@ final class StoreNode {
             bugs);
     up = true;
     opened = log.open(settings, random, new UUID(0, number), new Content());
+    if (forwards) {
+      forwarding.start(volumes, group -> null);
+    }
   }
 
   /** What is in the log: volumes with members, and nothing else. */
@@ -156,14 +203,18 @@ final class StoreNode {
 
   /** Returns whether the log is open, and has all volumes. */
   boolean isOpen() {
-    return up && opened.isDone() && join();
+    return up && opened.isDone() && (!hasReplicas || join());
   }
 
   private boolean join() {
     boolean all = true;
     for (int group = 1; group <= volumes; group++) {
       FlushPolicy policy = group == 2 ? FlushPolicy.ALWAYS : FlushPolicy.FLUSH;
-      all &= log.store().join(group, "v" + group, VOLUME_BYTES, policy, MEMBERS, false);
+      boolean here = log.store().join(group, "v" + group, VOLUME_BYTES, policy, MEMBERS, false);
+      if (here && forwards) {
+        forwarding.client.volume(group).local(volume(group));
+      }
+      all &= here;
     }
     return all;
   }
@@ -174,6 +225,15 @@ final class StoreNode {
 
   LogVolume volume(int group) {
     return log.store().volume(group);
+  }
+
+  /** Returns what clients of this node use. */
+  Volume export(int group) {
+    return forwards ? forwarding.client.volume(group) : volume(group);
+  }
+
+  ForwardSide forwarding() {
+    return forwarding;
   }
 
   /** Returns whether the node takes part in all groups, and has lost nothing that it promised. */
@@ -206,12 +266,21 @@ final class StoreNode {
     up = false;
     pausedNs = 0;
     sleptNs = 0;
-    log.free();
+    freeParts();
+  }
+
+  private void freeParts() {
+    if (forwards) {
+      forwarding.free();
+    }
+    if (hasReplicas) {
+      log.free();
+    }
   }
 
   void free() {
     if (up) {
-      log.free();
+      freeParts();
     }
     disk.close();
   }

@@ -22,6 +22,9 @@ final class StoreRequest extends VolumeRequest {
   private final Listener listener;
   boolean done;
 
+  /** What it came on; null for one that nobody disconnects. */
+  StoreSession session;
+
   StoreRequest(
       StoreNode node,
       int group,
@@ -54,11 +57,15 @@ final class StoreRequest extends VolumeRequest {
   }
 
   private void submit() {
-    submitTo(node.volume(group));
+    submitTo(node.export(group));
   }
 
   /** Submits until it is accepted. */
   void submitTo(Volume volume) {
+    if (session != null && session.isOver()) {
+      done = true;
+      return;
+    }
     if (operation == Operation.WRITE) {
       for (int i = 0; i < (int) (length / CellHistory.CELL_BYTES); i++) {
         long cell = memory.address() + (long) i * CellHistory.CELL_BYTES;

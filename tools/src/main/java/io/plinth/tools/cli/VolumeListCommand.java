@@ -35,7 +35,7 @@ final class VolumeListCommand implements Callable<Integer> {
       table.row(
           volume.name(),
           Sizes.format(volume.sizeBytes()),
-          Sizes.format(volume.mappedBytes()),
+          volume.mappedBytes() == null ? "-" : Sizes.format(volume.mappedBytes()),
           Integer.toString(volume.snapshots()),
           Integer.toString(volume.connections()),
           volume.flushPolicy().word(),

@@ -43,7 +43,11 @@ final class VolumeShowCommand implements Callable<Integer> {
     }
     table.row("id", Long.toString(volume.id()));
     table.row("size", size(volume.sizeBytes()));
-    table.row("mapped", size(volume.mappedBytes()));
+    table.row(
+        "mapped",
+        volume.mappedBytes() == null
+            ? "ask a node that has a replica"
+            : size(volume.mappedBytes()));
     if (volume.space() != null) {
       String about = volume.space().exact() ? "" : "about ";
       table.row("unique", about + size(volume.space().uniqueBytes()));

@@ -53,7 +53,7 @@ class ClientCommandsTest {
             "a-longer-name",
             2,
             64L << 40,
-            512,
+            512L,
             0,
             0,
             FlushPolicy.ALWAYS,

@@ -1,0 +1,651 @@
+package io.plinth.target.forward;
+
+import io.plinth.engine.api.Core;
+import io.plinth.engine.api.Status;
+import io.plinth.target.volume.LogVolume;
+import io.plinth.target.volume.Operation;
+import io.plinth.target.volume.StatusContext;
+import io.plinth.target.volume.Volume;
+import io.plinth.target.volume.VolumeRequest;
+import io.plinth.target.volume.VolumeSettings;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.List;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * A volume as clients of this node see it, whoever leads it: requests go to the replica of this
+ * node as long as that leads, and else to the leader's.
+ *
+ * <p>EREMOTE says that nothing has happened: such a request waits for the next leader. A request
+ * that changes something and was begun where the lead, or the way there, was lost ends with ESTALE:
+ * it must not be tried again here, because another client could see the first try undo a later
+ * write. What changes nothing is asked again; for a FLUSH that is right because what was
+ * acknowledged before it is committed, so that the next leader has it too and makes it durable.
+ *
+ * <pre>
+ *              submit
+ *                |            EREMOTE, lost unseen
+ *   local leads? |     +------------------------------+
+ *      +---------+     v                              |
+ *      v         +--> waiting --> sent to the leader -+--> ended
+ *   local volume ------^   (30 s without a leader: EIO)
+ *            EREMOTE
+ * </pre>
+ *
+ * With requests waiting, or without a leader, new ones are refused: {@link #awaitReady}.
+ */
+public final class ForwardedVolume implements Volume, VolumeRequest.Router {
+  /** What a volume is, wherever it is led; any thread. */
+  public interface Facts {
+    /** Returns the name. */
+    String name();
+
+    /** Returns the size in bytes. */
+    long sizeBytes();
+
+    /** Returns the settings. */
+    VolumeSettings settings();
+  }
+
+  private static final Logger LOG = LoggerFactory.getLogger(ForwardedVolume.class);
+
+  private final ForwardClient client;
+  private final int group;
+  private final Facts facts;
+  private final LeaderSearch search;
+  private final List<Attachment> attachments = new ArrayList<>();
+  private final ArrayDeque<ReadyListener> listeners = new ArrayDeque<>();
+  private final Attachment localAttachment = this::onLocalClosed;
+  private final ReadyListener localListener = this::onLocalReady;
+  private volatile int attachmentCount;
+  private volatile LogVolume local;
+
+  /** Taken over, and to be sent to whoever leads next. */
+  private final ArrayDeque<ForwardSlot> waiting = new ArrayDeque<>();
+
+  /** Taken by the local volume, which has given them back; they have no slot yet. */
+  private final ArrayDeque<VolumeRequest> returned = new ArrayDeque<>();
+
+  /** The request that the local volume is being given; null once it has come back within that. */
+  private VolumeRequest submitting;
+
+  /** Why the newest request was refused. */
+  private boolean refusedByLocal;
+
+  private boolean refusedForMemory;
+  private boolean awaitsLocal;
+  private boolean awaitsMemory;
+  private boolean isActive;
+  private boolean closed;
+
+  /** Grows when all clients are disconnected: what they have asked for is not asked anew. */
+  private int era;
+
+  private int unknown;
+
+  ForwardedVolume(ForwardClient client, int group, Facts facts, List<Integer> members) {
+    this.client = client;
+    this.group = group;
+    this.facts = facts;
+    this.search = new LeaderSearch(client, this);
+    search.members(members);
+  }
+
+  // What it is.
+
+  @Override
+  public String name() {
+    return facts.name();
+  }
+
+  @Override
+  public long sizeBytes() {
+    LogVolume replica = local;
+    return replica == null ? facts.sizeBytes() : replica.sizeBytes();
+  }
+
+  @Override
+  public Core core() {
+    return client.core();
+  }
+
+  @Override
+  public boolean readOnly() {
+    return false;
+  }
+
+  @Override
+  public VolumeSettings settings() {
+    return facts.settings();
+  }
+
+  /** Returns the number of the group. */
+  public int group() {
+    return group;
+  }
+
+  /** Returns the replica of this node, or null; any thread. */
+  public LogVolume local() {
+    return local;
+  }
+
+  /** The volume has a replica on this node from now on, or with null none any more; on the core. */
+  public void local(LogVolume replica) {
+    LogVolume before = local;
+    if (before == replica) {
+      return;
+    }
+    if (before != null) {
+      before.cancelReady(localListener);
+      awaitsLocal = false;
+    }
+    boolean used = !attachments.isEmpty();
+    if (used && before != null) {
+      before.detach(localAttachment);
+    }
+    local = replica;
+    if (used && replica != null) {
+      replica.attach(localAttachment);
+    }
+    activate();
+  }
+
+  /** Other nodes have its replicas from now on; on the core. */
+  public void members(List<Integer> nodes) {
+    search.members(nodes);
+  }
+
+  // Clients.
+
+  @Override
+  public void attach(Attachment attachment) {
+    LogVolume replica = local;
+    boolean first = attachments.isEmpty();
+    if (replica != null) {
+      search.noteEpoch(replica.group().replica().epoch());
+    } else if (first) {
+      search.forgetSeen();
+    }
+    if (first) {
+      client.countUsed(1);
+      if (replica != null) {
+        replica.attach(localAttachment);
+      }
+    }
+    attachments.add(attachment);
+    attachmentCount = attachments.size();
+    activate();
+  }
+
+  @Override
+  public int attachmentCount() {
+    return attachmentCount;
+  }
+
+  @Override
+  public void detach(Attachment attachment) {
+    if (attachments.remove(attachment)) {
+      attachmentCount = attachments.size();
+      if (attachments.isEmpty()) {
+        leave();
+      }
+    }
+  }
+
+  /** There are no clients any more: nobody need be told what concerns them. */
+  private void leave() {
+    client.countUsed(-1);
+    LogVolume replica = local;
+    if (replica != null) {
+      replica.detach(localAttachment);
+    }
+    search.leave();
+  }
+
+  private void closeAll() {
+    if (attachments.isEmpty()) {
+      return;
+    }
+    List<Attachment> told = List.copyOf(attachments);
+    attachments.clear();
+    attachmentCount = 0;
+    leave();
+    told.forEach(Attachment::onVolumeClosed);
+  }
+
+  /** What clients have seen does not hold any more: they must attach anew. */
+  private void disconnect(String why) {
+    if (client.isPlanted(ForwardingBug.KEEP_CLIENTS_OVER_EPOCH)) {
+      return;
+    }
+    if (!attachments.isEmpty()) {
+      LOG.warn("volume {} (group {}): its clients are disconnected: {}", name(), group, why);
+    }
+    era++;
+    closeAll();
+    // They ask again what they want to have done to what is there now.
+    failWaiting(Status.ESTALE);
+  }
+
+  private void onLocalClosed() {
+    search.noteEpoch(local.group().replica().epoch());
+    disconnect("its replica on this node says so");
+  }
+
+  /** Lets the leader know that there are clients, also when they ask for nothing. */
+  void tick() {
+    if (!attachments.isEmpty() && search.bound() == null) {
+      activate();
+    }
+  }
+
+  boolean isBound(ForwardChannel channel) {
+    return !attachments.isEmpty() && search.bound() == channel;
+  }
+
+  void onGone(ForwardChannel channel, ForwardFrame frame) {
+    search.onGone(channel, frame);
+    disconnect("node " + channel.node() + " says so");
+    activate();
+  }
+
+  void onBound(ForwardChannel channel, ForwardFrame frame) {
+    LogVolume replica = local;
+    long applied = replica == null ? -1 : replica.group().appliedIndex();
+    String why = search.onBound(channel, frame, applied);
+    if (why != null && !attachments.isEmpty()) {
+      disconnect(why);
+    }
+    activate();
+  }
+
+  /** The volume was deleted, or the node stops. */
+  void close() {
+    closed = true;
+    LogVolume replica = local;
+    if (replica != null) {
+      replica.cancelReady(localListener);
+    }
+    closeAll();
+    failWaiting(Status.ESHUTDOWN);
+    notifyReady();
+  }
+
+  // Requests.
+
+  @Override
+  public boolean submit(VolumeRequest request) {
+    LogVolume replica = local;
+    return (replica != null && replica.group().leads() && !closed)
+        ? submitLocally(replica, request)
+        : forward(request);
+  }
+
+  private boolean submitLocally(LogVolume replica, VolumeRequest request) {
+    VolumeRequest outer = submitting;
+    submitting = request;
+    request.router = this;
+    boolean accepted = replica.submit(request);
+    // What it has completed in between may have been followed by others.
+    boolean elsewhere = accepted && submitting == null;
+    submitting = outer;
+    if (elsewhere) {
+      return forward(request);
+    }
+    if (!accepted) {
+      request.router = null;
+      refusedByLocal = true;
+    }
+    return accepted;
+  }
+
+  @Override
+  public void onRouted(VolumeRequest request, int status) {
+    if (status == Status.EREMOTE) {
+      if (request.equals(submitting)) {
+        // Told by submit, which still has the payload.
+        submitting = null;
+      } else if (request.operation == Operation.WRITE) {
+        // Nothing has happened, but its payload is gone: only its client can ask again.
+        request.complete(Status.ESTALE);
+      } else {
+        giveBack(request);
+      }
+    } else if (status == Status.ESTALE && !changes(request.operation)) {
+      giveBack(request);
+    } else {
+      request.complete(status);
+    }
+  }
+
+  private void giveBack(VolumeRequest request) {
+    if (closed) {
+      request.complete(Status.ESHUTDOWN);
+    } else {
+      returned.add(request);
+      activate();
+    }
+  }
+
+  private static boolean changes(Operation operation) {
+    return operation == Operation.WRITE
+        || operation == Operation.WRITE_ZEROES
+        || operation == Operation.TRIM;
+  }
+
+  private boolean forward(VolumeRequest request) {
+    if (closed) {
+      request.complete(Status.ESHUTDOWN);
+      return true;
+    }
+    if (request.length == 0 && request.operation != Operation.FLUSH) {
+      request.complete(Status.OK);
+      return true;
+    }
+    if (request.operation == Operation.BLOCK_STATUS
+        && !request.contexts.equals(StatusContext.ALLOCATION_ONLY)) {
+      // What is compared with is the leader's.
+      request.complete(Status.EINVAL);
+      return true;
+    }
+    if (request.operation == Operation.READ || request.operation == Operation.WRITE) {
+      if (request.length > ForwardFrame.MAX_PAYLOAD_BYTES) {
+        request.complete(Status.EINVAL);
+        return true;
+      }
+    }
+    ForwardChannel channel = search.bound();
+    if (channel == null || !waiting.isEmpty() || !returned.isEmpty()) {
+      if (search.isHopeless()) {
+        request.complete(Status.EIO);
+        return true;
+      }
+      refusedByLocal = false;
+      refusedForMemory = false;
+      return false;
+    }
+    ForwardSlot slot = channel.hasRoom() ? take(request) : null;
+    if (slot == null) {
+      refusedByLocal = false;
+      refusedForMemory = true;
+      return false;
+    }
+    channel.add(slot, client.core().clock().nowNs());
+    return true;
+  }
+
+  private ForwardSlot take(VolumeRequest request) {
+    ForwardSlot slot = client.acquireSlot();
+    if (slot != null && !slot.take(this, request)) {
+      slot.end();
+      return null;
+    }
+    if (slot != null) {
+      slot.era = era;
+    }
+    return slot;
+  }
+
+  @Override
+  public void awaitReady(ReadyListener listener) {
+    listeners.add(listener);
+    if (refusedByLocal) {
+      awaitLocal();
+    } else if (refusedForMemory) {
+      awaitMemory();
+    } else {
+      activate();
+    }
+  }
+
+  private void awaitLocal() {
+    LogVolume replica = local;
+    if (replica == null) {
+      activate();
+    } else if (!awaitsLocal) {
+      awaitsLocal = true;
+      replica.awaitReady(localListener);
+    }
+  }
+
+  private void awaitMemory() {
+    if (!awaitsMemory) {
+      awaitsMemory = true;
+      client.awaitMemory(this);
+    }
+  }
+
+  @Override
+  public void cancelReady(ReadyListener listener) {
+    listeners.removeIf(listener::equals);
+  }
+
+  private void onLocalReady() {
+    awaitsLocal = false;
+    goOn();
+  }
+
+  /** Requests that were on their way have ended. */
+  void onMemory() {
+    awaitsMemory = false;
+    goOn();
+  }
+
+  private void goOn() {
+    if (closed) {
+      return;
+    }
+    if (serveWaiting()) {
+      notifyReady();
+    }
+  }
+
+  /** Who is refused again comes back to the end of the queue. */
+  private void notifyReady() {
+    for (int i = listeners.size(); i > 0; i--) {
+      ReadyListener listener = listeners.poll();
+      if (listener != null) {
+        listener.onVolumeReady();
+      }
+    }
+  }
+
+  // Waiting for a leader.
+
+  private void activate() {
+    if (!isActive) {
+      isActive = true;
+      client.activate(this);
+    }
+  }
+
+  /** Looks for a leader as long as somebody waits for one; returns how much was done. */
+  int work(long nowNs) {
+    isActive = false;
+    if (closed) {
+      return 0;
+    }
+    LogVolume replica = local;
+    boolean waits = !waiting.isEmpty() || !returned.isEmpty() || !listeners.isEmpty();
+    boolean here = replica != null && replica.group().leads();
+    if (here) {
+      search.onServed();
+    }
+    if (here || search.bound() != null) {
+      goOn();
+      return waits ? 1 : 0;
+    }
+    if (!waits && attachments.isEmpty() && !search.isHopeless()) {
+      search.pause();
+      return 0;
+    }
+    if (search.look(nowNs, waits)) {
+      LOG.error(
+          "volume {} (group {}): no leader was found for {} s: requests fail",
+          name(),
+          group,
+          LeaderSearch.PATIENCE_NS / 1_000_000_000);
+    }
+    if (search.isHopeless()) {
+      failWaiting(Status.EIO);
+      notifyReady();
+    }
+    activate();
+    return 0;
+  }
+
+  /** Gives what waits to whoever leads; returns whether nothing is left. */
+  private boolean serveWaiting() {
+    LogVolume replica = local;
+    boolean here = replica != null && replica.group().leads();
+    for (int i = waiting.size(); i > 0; i--) {
+      ForwardSlot slot = waiting.poll();
+      if (here ? !giveToLocal(replica, slot) : !send(slot)) {
+        waiting.addFirst(slot);
+        return false;
+      }
+    }
+    for (int i = returned.size(); i > 0; i--) {
+      VolumeRequest request = returned.poll();
+      if (!(here ? submitLocally(replica, request) : sendReturned(request))) {
+        returned.addFirst(request);
+        if (here) {
+          awaitLocal();
+        }
+        return false;
+      }
+    }
+    return true;
+  }
+
+  private boolean giveToLocal(LogVolume replica, ForwardSlot slot) {
+    VolumeRequest request = slot.request;
+    VolumeRequest outer = submitting;
+    submitting = request;
+    request.router = this;
+    slot.lendPayload();
+    boolean accepted = replica.submit(request);
+    boolean elsewhere = accepted && submitting == null;
+    submitting = outer;
+    if (!elsewhere && accepted) {
+      slot.end();
+      return true;
+    }
+    request.router = null;
+    if (elsewhere) {
+      activate();
+    } else {
+      awaitLocal();
+    }
+    return false;
+  }
+
+  private boolean send(ForwardSlot slot) {
+    ForwardChannel channel = search.bound();
+    if (channel == null) {
+      activate();
+      return false;
+    }
+    if (!channel.hasRoom()) {
+      awaitMemory();
+      return false;
+    }
+    channel.add(slot, client.core().clock().nowNs());
+    return true;
+  }
+
+  private boolean sendReturned(VolumeRequest request) {
+    ForwardSlot slot = take(request);
+    if (slot == null) {
+      awaitMemory();
+      return false;
+    }
+    if (!send(slot)) {
+      waiting.add(slot);
+    }
+    return true;
+  }
+
+  private void failWaiting(int status) {
+    while (!waiting.isEmpty()) {
+      end(waiting.poll(), status);
+    }
+    while (!returned.isEmpty()) {
+      returned.poll().complete(status);
+    }
+  }
+
+  private static void end(ForwardSlot slot, int status) {
+    VolumeRequest request = slot.request;
+    slot.end();
+    request.complete(status);
+  }
+
+  // From the links.
+
+  void onAnswer(ForwardSlot slot, ForwardChannel channel, int status) {
+    if (status == Status.EREMOTE) {
+      boolean _ = search.unbind(channel);
+      await(slot);
+      return;
+    }
+    search.onServed();
+    if (status == Status.ESTALE && !changes(slot.request.operation)) {
+      await(slot);
+    } else {
+      end(slot, status);
+    }
+  }
+
+  void onChannelLost(ForwardChannel channel) {
+    if (search.unbind(channel)) {
+      activate();
+    }
+  }
+
+  /** The way to where a request was sent is lost. */
+  void onLost(ForwardSlot slot) {
+    boolean begun = slot.begun;
+    Operation operation = slot.request.operation;
+    slot.channel = null;
+    slot.next = null;
+    if (operation == Operation.FLUSH && client.isPlanted(ForwardingBug.FLUSH_LOST_IS_DONE)) {
+      end(slot, Status.OK);
+    } else if (begun
+        && changes(operation)
+        && !client.isPlanted(ForwardingBug.RESEND_UNKNOWN_WRITE)) {
+      unknown++;
+      end(slot, Status.ESTALE);
+    } else {
+      await(slot);
+    }
+  }
+
+  /** Says once what the loss of a connection means for this volume. */
+  void tellOfUnknown(ForwardChannel channel) {
+    if (unknown > 0) {
+      LOG.warn(
+          "volume {} (group {}): {} requests were on their way to node {}: their clients are"
+              + " disconnected",
+          name(),
+          group,
+          unknown,
+          channel.node());
+      unknown = 0;
+    }
+  }
+
+  private void await(ForwardSlot slot) {
+    if (closed) {
+      end(slot, Status.ESHUTDOWN);
+    } else if (slot.era != era) {
+      // Its client was disconnected, and may have asked again and for more meanwhile.
+      end(slot, Status.ESTALE);
+    } else {
+      waiting.add(slot);
+      activate();
+    }
+  }
+}

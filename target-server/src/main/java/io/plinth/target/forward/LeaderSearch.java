@@ -1,0 +1,175 @@
+package io.plinth.target.forward;
+
+import io.plinth.engine.api.Status;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * Where a volume is led: the connection on which its leader has said so, or the search for one,
+ * which asks all members again and again; and what tells whether clients of the volume may stay
+ * when another one has been found.
+ */
+final class LeaderSearch {
+  /** Requests fail when no leader was found for so long. */
+  static final long PATIENCE_NS = TimeUnit.SECONDS.toNanos(30);
+
+  private static final long MIN_PAUSE_NS = TimeUnit.MILLISECONDS.toNanos(20);
+  private static final long MAX_PAUSE_NS = TimeUnit.MILLISECONDS.toNanos(160);
+
+  /** Any value that no core's clock has. */
+  private static final long NEVER = Long.MIN_VALUE;
+
+  private static final long UNKNOWN = -1;
+
+  private final ForwardClient client;
+  private final ForwardedVolume volume;
+  private int[] members = {};
+  private ForwardChannel bound;
+
+  /** Of the leader that was found; an earlier one is none any more. */
+  private long term;
+
+  /** What the attached clients began with. */
+  private long epoch = UNKNOWN;
+
+  /** Up to which entry they know that the content is what they have written. */
+  private long seenIndex = UNKNOWN;
+
+  private long sinceNs = NEVER;
+  private long nextLookNs = NEVER;
+  private long pauseNs = MIN_PAUSE_NS;
+  private boolean hopeless;
+
+  LeaderSearch(ForwardClient client, ForwardedVolume volume) {
+    this.client = client;
+    this.volume = volume;
+  }
+
+  void members(List<Integer> nodes) {
+    members =
+        nodes.stream().mapToInt(Integer::intValue).filter(n -> n != client.self().node()).toArray();
+  }
+
+  /** Returns the connection to the leader, or null. */
+  ForwardChannel bound() {
+    return bound != null && bound.isOpen() ? bound : null;
+  }
+
+  /** Returns whether it has taken so long that requests fail. */
+  boolean isHopeless() {
+    return hopeless;
+  }
+
+  /** A leader has answered, whatever it was. */
+  void onServed() {
+    sinceNs = NEVER;
+    hopeless = false;
+    pauseNs = MIN_PAUSE_NS;
+  }
+
+  /** Nobody wants a leader. */
+  void pause() {
+    sinceNs = NEVER;
+  }
+
+  /**
+   * Asks who leads, if it is time to.
+   *
+   * @param waits whether requests wait for that
+   * @return whether patience has just come to its end
+   */
+  boolean look(long nowNs, boolean waits) {
+    if (!waits) {
+      pause();
+    } else if (sinceNs == NEVER) {
+      sinceNs = nowNs;
+    }
+    if (nowNs >= nextLookNs) {
+      nextLookNs = nowNs + pauseNs;
+      pauseNs = Math.min(MAX_PAUSE_NS, 2 * pauseNs);
+      for (int node : members) {
+        ask(node, nowNs);
+      }
+    }
+    boolean over = waits && !hopeless && nowNs - sinceNs > PATIENCE_NS;
+    hopeless |= over;
+    return over;
+  }
+
+  private void ask(int node, long nowNs) {
+    ForwardLink link = client.link(node);
+    ForwardChannel channel = link == null ? null : link.want(nowNs);
+    if (channel != null) {
+      channel.say(ForwardFrame.BIND, volume.group());
+    }
+  }
+
+  /**
+   * Somebody has answered.
+   *
+   * @param applied up to which entry the local replica has told its clients of other content; a
+   *     negative number without one
+   * @return why clients have to be disconnected if there are any, or null
+   */
+  String onBound(ForwardChannel channel, ForwardFrame frame, long applied) {
+    if (frame.status() != Status.OK || frame.offset() < epoch) {
+      boolean _ = unbind(channel);
+      return null;
+    }
+    long foundTerm = frame.detail(0);
+    if (bound() != null && foundTerm < term) {
+      return null;
+    }
+    if (bound != channel) {
+      leave();
+    }
+    bound = channel;
+    term = foundTerm;
+    pauseNs = MIN_PAUSE_NS;
+    boolean otherEpoch = epoch != UNKNOWN && frame.offset() != epoch;
+    long seen = Math.max(seenIndex, applied);
+    boolean otherContent = seen != UNKNOWN && frame.detail(2) > seen;
+    epoch = frame.offset();
+    seenIndex = Math.max(seenIndex, frame.detail(1));
+    if (otherEpoch) {
+      return "epoch " + epoch + " has begun";
+    }
+    return otherContent ? "it may have other content" : null;
+  }
+
+  void onGone(ForwardChannel channel, ForwardFrame frame) {
+    epoch = Math.max(epoch, frame.offset());
+    seenIndex = Math.max(seenIndex, frame.length());
+    boolean _ = unbind(channel);
+  }
+
+  /** The local replica has seen this epoch begin. */
+  void noteEpoch(long seen) {
+    epoch = Math.max(epoch, seen);
+  }
+
+  /** Clients begin with what the leader tells next. */
+  void forgetSeen() {
+    epoch = UNKNOWN;
+    seenIndex = UNKNOWN;
+    leave();
+  }
+
+  /** There are no clients any more: whoever leads need not tell what concerns them. */
+  void leave() {
+    if (bound() != null) {
+      bound.say(ForwardFrame.UNBIND, volume.group());
+    }
+    bound = null;
+  }
+
+  /** Requests can't go there; returns whether they did. */
+  boolean unbind(ForwardChannel channel) {
+    if (bound != channel) {
+      return false;
+    }
+    leave();
+    nextLookNs = NEVER;
+    return true;
+  }
+}
