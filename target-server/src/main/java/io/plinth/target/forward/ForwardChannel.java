@@ -394,7 +394,7 @@ final class ForwardChannel implements ConnectionHandler {
     inFlight--;
     slot.channel = null;
     client.noteFreed();
-    slot.volume.onAnswer(slot, this, status);
+    slot.volume.router().onAnswer(slot, this, status);
   }
 
   @Override

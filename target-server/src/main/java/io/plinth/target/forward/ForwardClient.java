@@ -232,12 +232,12 @@ public final class ForwardClient implements CycleTask {
     for (int i = 0; i < slotCount; i++) {
       ForwardSlot slot = slots[i];
       if (slot.channel == channel) {
-        slot.volume.onLost(slot);
+        slot.volume.router().onLost(slot);
       }
     }
     // Lines are for volumes, not for requests.
     for (ForwardedVolume volume : volumes.values()) {
-      volume.tellOfUnknown(channel);
+      volume.router().tellOfUnknown(channel);
     }
   }
 

@@ -3,8 +3,6 @@ package io.plinth.target.forward;
 import io.plinth.engine.api.Core;
 import io.plinth.engine.api.Status;
 import io.plinth.target.volume.LogVolume;
-import io.plinth.target.volume.Operation;
-import io.plinth.target.volume.StatusContext;
 import io.plinth.target.volume.Volume;
 import io.plinth.target.volume.VolumeRequest;
 import io.plinth.target.volume.VolumeSettings;
@@ -36,7 +34,7 @@ import org.slf4j.LoggerFactory;
  *
  * With requests waiting, or without a leader, new ones are refused: {@link #awaitReady}.
  */
-public final class ForwardedVolume implements Volume, VolumeRequest.Router {
+public final class ForwardedVolume implements Volume {
   /** What a volume is, wherever it is led; any thread. */
   public interface Facts {
     /** Returns the name. */
@@ -55,6 +53,7 @@ public final class ForwardedVolume implements Volume, VolumeRequest.Router {
   private final int group;
   private final Facts facts;
   private final LeaderSearch search;
+  private final RequestRouter router;
   private final List<Attachment> attachments = new ArrayList<>();
   private final ArrayDeque<ReadyListener> listeners = new ArrayDeque<>();
   private final Attachment localAttachment = this::onLocalClosed;
@@ -62,34 +61,17 @@ public final class ForwardedVolume implements Volume, VolumeRequest.Router {
   private volatile int attachmentCount;
   private volatile LogVolume local;
 
-  /** Taken over, and to be sent to whoever leads next. */
-  private final ArrayDeque<ForwardSlot> waiting = new ArrayDeque<>();
-
-  /** Taken by the local volume, which has given them back; they have no slot yet. */
-  private final ArrayDeque<VolumeRequest> returned = new ArrayDeque<>();
-
-  /** The request that the local volume is being given; null once it has come back within that. */
-  private VolumeRequest submitting;
-
-  /** Why the newest request was refused. */
-  private boolean refusedByLocal;
-
-  private boolean refusedForMemory;
   private boolean awaitsLocal;
   private boolean awaitsMemory;
   private boolean isActive;
   private boolean closed;
-
-  /** Grows when all clients are disconnected: what they have asked for is not asked anew. */
-  private int era;
-
-  private int unknown;
 
   ForwardedVolume(ForwardClient client, int group, Facts facts, List<Integer> members) {
     this.client = client;
     this.group = group;
     this.facts = facts;
     this.search = new LeaderSearch(client, this);
+    this.router = new RequestRouter(client, this, search);
     search.members(members);
   }
 
@@ -155,6 +137,14 @@ public final class ForwardedVolume implements Volume, VolumeRequest.Router {
   /** Other nodes have its replicas from now on; on the core. */
   public void members(List<Integer> nodes) {
     search.members(nodes);
+  }
+
+  RequestRouter router() {
+    return router;
+  }
+
+  boolean isClosed() {
+    return closed;
   }
 
   // Clients.
@@ -223,10 +213,10 @@ public final class ForwardedVolume implements Volume, VolumeRequest.Router {
     if (!attachments.isEmpty()) {
       LOG.warn("volume {} (group {}): its clients are disconnected: {}", name(), group, why);
     }
-    era++;
+    router.beginEra();
     closeAll();
     // They ask again what they want to have done to what is there now.
-    failWaiting(Status.ESTALE);
+    router.failWaiting(Status.ESTALE);
   }
 
   private void onLocalClosed() {
@@ -269,7 +259,7 @@ public final class ForwardedVolume implements Volume, VolumeRequest.Router {
       replica.cancelReady(localListener);
     }
     closeAll();
-    failWaiting(Status.ESHUTDOWN);
+    router.failWaiting(Status.ESHUTDOWN);
     notifyReady();
   }
 
@@ -279,128 +269,21 @@ public final class ForwardedVolume implements Volume, VolumeRequest.Router {
   public boolean submit(VolumeRequest request) {
     LogVolume replica = local;
     return (replica != null && replica.group().leads() && !closed)
-        ? submitLocally(replica, request)
-        : forward(request);
-  }
-
-  private boolean submitLocally(LogVolume replica, VolumeRequest request) {
-    VolumeRequest outer = submitting;
-    submitting = request;
-    request.router = this;
-    boolean accepted = replica.submit(request);
-    // What it has completed in between may have been followed by others.
-    boolean elsewhere = accepted && submitting == null;
-    submitting = outer;
-    if (elsewhere) {
-      return forward(request);
-    }
-    if (!accepted) {
-      request.router = null;
-      refusedByLocal = true;
-    }
-    return accepted;
-  }
-
-  @Override
-  public void onRouted(VolumeRequest request, int status) {
-    if (status == Status.EREMOTE) {
-      if (request.equals(submitting)) {
-        // Told by submit, which still has the payload.
-        submitting = null;
-      } else if (request.operation == Operation.WRITE) {
-        // Nothing has happened, but its payload is gone: only its client can ask again.
-        request.complete(Status.ESTALE);
-      } else {
-        giveBack(request);
-      }
-    } else if (status == Status.ESTALE && !changes(request.operation)) {
-      giveBack(request);
-    } else {
-      request.complete(status);
-    }
-  }
-
-  private void giveBack(VolumeRequest request) {
-    if (closed) {
-      request.complete(Status.ESHUTDOWN);
-    } else {
-      returned.add(request);
-      activate();
-    }
-  }
-
-  private static boolean changes(Operation operation) {
-    return operation == Operation.WRITE
-        || operation == Operation.WRITE_ZEROES
-        || operation == Operation.TRIM;
-  }
-
-  private boolean forward(VolumeRequest request) {
-    if (closed) {
-      request.complete(Status.ESHUTDOWN);
-      return true;
-    }
-    if (request.length == 0 && request.operation != Operation.FLUSH) {
-      request.complete(Status.OK);
-      return true;
-    }
-    if (request.operation == Operation.BLOCK_STATUS
-        && !request.contexts.equals(StatusContext.ALLOCATION_ONLY)) {
-      // What is compared with is the leader's.
-      request.complete(Status.EINVAL);
-      return true;
-    }
-    if (request.operation == Operation.READ || request.operation == Operation.WRITE) {
-      if (request.length > ForwardFrame.MAX_PAYLOAD_BYTES) {
-        request.complete(Status.EINVAL);
-        return true;
-      }
-    }
-    ForwardChannel channel = search.bound();
-    if (channel == null || !waiting.isEmpty() || !returned.isEmpty()) {
-      if (search.isHopeless()) {
-        request.complete(Status.EIO);
-        return true;
-      }
-      refusedByLocal = false;
-      refusedForMemory = false;
-      return false;
-    }
-    ForwardSlot slot = channel.hasRoom() ? take(request) : null;
-    if (slot == null) {
-      refusedByLocal = false;
-      refusedForMemory = true;
-      return false;
-    }
-    channel.add(slot, client.core().clock().nowNs());
-    return true;
-  }
-
-  private ForwardSlot take(VolumeRequest request) {
-    ForwardSlot slot = client.acquireSlot();
-    if (slot != null && !slot.take(this, request)) {
-      slot.end();
-      return null;
-    }
-    if (slot != null) {
-      slot.era = era;
-    }
-    return slot;
+        ? router.submitLocally(replica, request)
+        : router.forward(request);
   }
 
   @Override
   public void awaitReady(ReadyListener listener) {
     listeners.add(listener);
-    if (refusedByLocal) {
-      awaitLocal();
-    } else if (refusedForMemory) {
-      awaitMemory();
-    } else {
-      activate();
+    switch (router.refusedFor()) {
+      case LOCAL -> awaitLocal();
+      case MEMORY -> awaitMemory();
+      case LEADER -> activate();
     }
   }
 
-  private void awaitLocal() {
+  void awaitLocal() {
     LogVolume replica = local;
     if (replica == null) {
       activate();
@@ -410,7 +293,7 @@ public final class ForwardedVolume implements Volume, VolumeRequest.Router {
     }
   }
 
-  private void awaitMemory() {
+  void awaitMemory() {
     if (!awaitsMemory) {
       awaitsMemory = true;
       client.awaitMemory(this);
@@ -434,10 +317,7 @@ public final class ForwardedVolume implements Volume, VolumeRequest.Router {
   }
 
   private void goOn() {
-    if (closed) {
-      return;
-    }
-    if (serveWaiting()) {
+    if (!closed && router.serveWaiting(local)) {
       notifyReady();
     }
   }
@@ -454,7 +334,8 @@ public final class ForwardedVolume implements Volume, VolumeRequest.Router {
 
   // Waiting for a leader.
 
-  private void activate() {
+  /** Lets this volume have its turn. */
+  void activate() {
     if (!isActive) {
       isActive = true;
       client.activate(this);
@@ -468,7 +349,7 @@ public final class ForwardedVolume implements Volume, VolumeRequest.Router {
       return 0;
     }
     LogVolume replica = local;
-    boolean waits = !waiting.isEmpty() || !returned.isEmpty() || !listeners.isEmpty();
+    boolean waits = !router.isEmpty() || !listeners.isEmpty();
     boolean here = replica != null && replica.group().leads();
     if (here) {
       search.onServed();
@@ -489,162 +370,15 @@ public final class ForwardedVolume implements Volume, VolumeRequest.Router {
           LeaderSearch.PATIENCE_NS / 1_000_000_000);
     }
     if (search.isHopeless()) {
-      failWaiting(Status.EIO);
+      router.failWaiting(Status.EIO);
       notifyReady();
     }
     activate();
     return 0;
   }
 
-  /** Gives what waits to whoever leads; returns whether nothing is left. */
-  private boolean serveWaiting() {
-    LogVolume replica = local;
-    boolean here = replica != null && replica.group().leads();
-    for (int i = waiting.size(); i > 0; i--) {
-      ForwardSlot slot = waiting.poll();
-      if (here ? !giveToLocal(replica, slot) : !send(slot)) {
-        waiting.addFirst(slot);
-        return false;
-      }
-    }
-    for (int i = returned.size(); i > 0; i--) {
-      VolumeRequest request = returned.poll();
-      if (!(here ? submitLocally(replica, request) : sendReturned(request))) {
-        returned.addFirst(request);
-        if (here) {
-          awaitLocal();
-        }
-        return false;
-      }
-    }
-    return true;
-  }
-
-  private boolean giveToLocal(LogVolume replica, ForwardSlot slot) {
-    VolumeRequest request = slot.request;
-    VolumeRequest outer = submitting;
-    submitting = request;
-    request.router = this;
-    slot.lendPayload();
-    boolean accepted = replica.submit(request);
-    boolean elsewhere = accepted && submitting == null;
-    submitting = outer;
-    if (!elsewhere && accepted) {
-      slot.end();
-      return true;
-    }
-    request.router = null;
-    if (elsewhere) {
-      activate();
-    } else {
-      awaitLocal();
-    }
-    return false;
-  }
-
-  private boolean send(ForwardSlot slot) {
-    ForwardChannel channel = search.bound();
-    if (channel == null) {
-      activate();
-      return false;
-    }
-    if (!channel.hasRoom()) {
-      awaitMemory();
-      return false;
-    }
-    channel.add(slot, client.core().clock().nowNs());
-    return true;
-  }
-
-  private boolean sendReturned(VolumeRequest request) {
-    ForwardSlot slot = take(request);
-    if (slot == null) {
-      awaitMemory();
-      return false;
-    }
-    if (!send(slot)) {
-      waiting.add(slot);
-    }
-    return true;
-  }
-
-  private void failWaiting(int status) {
-    while (!waiting.isEmpty()) {
-      end(waiting.poll(), status);
-    }
-    while (!returned.isEmpty()) {
-      returned.poll().complete(status);
-    }
-  }
-
-  private static void end(ForwardSlot slot, int status) {
-    VolumeRequest request = slot.request;
-    slot.end();
-    request.complete(status);
-  }
-
-  // From the links.
-
-  void onAnswer(ForwardSlot slot, ForwardChannel channel, int status) {
-    if (status == Status.EREMOTE) {
-      boolean _ = search.unbind(channel);
-      await(slot);
-      return;
-    }
-    search.onServed();
-    if (status == Status.ESTALE && !changes(slot.request.operation)) {
-      await(slot);
-    } else {
-      end(slot, status);
-    }
-  }
-
   void onChannelLost(ForwardChannel channel) {
     if (search.unbind(channel)) {
-      activate();
-    }
-  }
-
-  /** The way to where a request was sent is lost. */
-  void onLost(ForwardSlot slot) {
-    boolean begun = slot.begun;
-    Operation operation = slot.request.operation;
-    slot.channel = null;
-    slot.next = null;
-    if (operation == Operation.FLUSH && client.isPlanted(ForwardingBug.FLUSH_LOST_IS_DONE)) {
-      end(slot, Status.OK);
-    } else if (begun
-        && changes(operation)
-        && !client.isPlanted(ForwardingBug.RESEND_UNKNOWN_WRITE)) {
-      unknown++;
-      end(slot, Status.ESTALE);
-    } else {
-      await(slot);
-    }
-  }
-
-  /** Says once what the loss of a connection means for this volume. */
-  void tellOfUnknown(ForwardChannel channel) {
-    if (unknown > 0) {
-      LOG.warn(
-          "volume {} (group {}): {} requests were on their way to node {}: their clients are"
-              + " disconnected",
-          name(),
-          group,
-          unknown,
-          channel.node());
-      unknown = 0;
-    }
-  }
-
-  private void await(ForwardSlot slot) {
-    if (closed) {
-      end(slot, Status.ESHUTDOWN);
-    } else if (slot.era != era) {
-      // Its client was disconnected, and may have asked again and for more meanwhile.
-      end(slot, Status.ESTALE);
-    } else {
-      waiting.add(slot);
       activate();
     }
   }
