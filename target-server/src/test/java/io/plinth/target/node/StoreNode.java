@@ -64,6 +64,10 @@ final class StoreNode {
   private ForwardSide forwarding;
 
   private boolean forwards;
+
+  /** Once in each life: who has left a volume since is not to have it again. */
+  private boolean joined;
+
   private boolean hasReplicas = true;
   private Set<ForwardingBug> forwardingBugs = Set.of();
   private long pausedNs;
@@ -98,6 +102,7 @@ final class StoreNode {
 
   void start() throws RecoveryException {
     life++;
+    joined = false;
     core = new SimCore(0, core == null ? 0 : core.epochMs());
     host = network.attach(number, core);
     if (forwards) {
@@ -207,6 +212,9 @@ final class StoreNode {
   }
 
   private boolean join() {
+    if (joined) {
+      return true;
+    }
     boolean all = true;
     for (int group = 1; group <= volumes; group++) {
       FlushPolicy policy = group == 2 ? FlushPolicy.ALWAYS : FlushPolicy.FLUSH;
@@ -216,6 +224,7 @@ final class StoreNode {
       }
       all &= here;
     }
+    joined = all;
     return all;
   }
 
