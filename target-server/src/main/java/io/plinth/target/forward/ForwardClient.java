@@ -63,8 +63,10 @@ public final class ForwardClient implements CycleTask {
   private boolean armed;
   private boolean ticked;
 
-  /** How many volumes have clients. */
+  /** How many volumes have clients; as long as there are some, cycles come at least every tick. */
   private int usedVolumes;
+
+  private long lastCycleNs;
 
   private boolean stopped;
 
@@ -142,9 +144,18 @@ public final class ForwardClient implements CycleTask {
     out.close();
   }
 
+  /** Returns whether the core has not run for so long that clients may have gone elsewhere. */
+  boolean stoodStill(long nowNs) {
+    return usedVolumes > 0 && nowNs - lastCycleNs > LeaderSearch.PATIENCE_NS;
+  }
+
   @Override
   public int doWork(long nowNs) {
     int work = 0;
+    if (stoodStill(nowNs)) {
+      List.copyOf(volumes.values()).forEach(ForwardedVolume::onStoodStill);
+    }
+    lastCycleNs = nowNs;
     boolean connected = false;
     for (int i = 0; i < links.size(); i++) {
       work += links.get(i).work(nowNs);
@@ -185,6 +196,10 @@ public final class ForwardClient implements CycleTask {
 
   /** A volume has its first client, or has lost its last one. */
   void countUsed(int change) {
+    if (usedVolumes == 0) {
+      // Without clients the core may have rested.
+      lastCycleNs = core.clock().nowNs();
+    }
     usedVolumes += change;
   }
 

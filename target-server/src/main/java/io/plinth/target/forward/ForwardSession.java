@@ -30,7 +30,13 @@ final class ForwardSession implements ConnectionHandler, Volume.ReadyListener {
   static final int WINDOW = 256;
 
   private static final Logger LOG = LoggerFactory.getLogger(ForwardSession.class);
-  private static final long SILENCE_NS = TimeUnit.SECONDS.toNanos(3);
+
+  /**
+   * Sooner than the other side gives up: when it has told its clients that the way is lost, nothing
+   * that is still on it may be begun.
+   */
+  private static final long SILENCE_NS = TimeUnit.MILLISECONDS.toNanos(700);
+
   private static final long WINDOW_READ_BYTES = 64 << 20;
 
   /** A volume refused {@link #held}. */

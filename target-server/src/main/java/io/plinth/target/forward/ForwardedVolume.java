@@ -28,7 +28,7 @@ import org.slf4j.LoggerFactory;
  *   local leads? |     +------------------------------+
  *      +---------+     v                              |
  *      v         +--> waiting --> sent to the leader -+--> ended
- *   local volume ------^   (30 s without a leader: EIO)
+ *   local volume ------^   (2 s without a leader: disconnected)
  *            EREMOTE
  * </pre>
  *
@@ -205,6 +205,14 @@ public final class ForwardedVolume implements Volume {
     told.forEach(Attachment::onVolumeClosed);
   }
 
+  /**
+   * This node has not run for a while: clients may have gone to another one, and what they have
+   * asked for here before would undo what they ask for there.
+   */
+  void onStoodStill() {
+    disconnect("this node stood still");
+  }
+
   /** What clients have seen does not hold any more: they must attach anew. */
   private void disconnect(String why) {
     if (client.isPlanted(ForwardingBug.KEEP_CLIENTS_OVER_EPOCH)) {
@@ -358,19 +366,12 @@ public final class ForwardedVolume implements Volume {
       goOn();
       return waits ? 1 : 0;
     }
-    if (!waits && attachments.isEmpty() && !search.isHopeless()) {
+    if (!waits && attachments.isEmpty()) {
       search.pause();
       return 0;
     }
     if (search.look(nowNs, waits)) {
-      LOG.error(
-          "volume {} (group {}): no leader was found for {} s: requests fail",
-          name(),
-          group,
-          LeaderSearch.PATIENCE_NS / 1_000_000_000);
-    }
-    if (search.isHopeless()) {
-      router.failWaiting(Status.EIO);
+      disconnect("no leader was found for " + LeaderSearch.PATIENCE_NS / 1_000_000 + " ms");
       notifyReady();
     }
     activate();

@@ -10,8 +10,11 @@ import java.util.concurrent.TimeUnit;
  * when another one has been found.
  */
 final class LeaderSearch {
-  /** Requests fail when no leader was found for so long. */
-  static final long PATIENCE_NS = TimeUnit.SECONDS.toNanos(30);
+  /**
+   * Clients are disconnected when no leader was found for so long: whoever waits longer may ask
+   * another node again, and then nothing of what was asked here may be begun any more.
+   */
+  static final long PATIENCE_NS = TimeUnit.SECONDS.toNanos(2);
 
   private static final long MIN_PAUSE_NS = TimeUnit.MILLISECONDS.toNanos(20);
   private static final long MAX_PAUSE_NS = TimeUnit.MILLISECONDS.toNanos(160);
@@ -38,7 +41,6 @@ final class LeaderSearch {
   private long sinceNs = NEVER;
   private long nextLookNs = NEVER;
   private long pauseNs = MIN_PAUSE_NS;
-  private boolean hopeless;
 
   LeaderSearch(ForwardClient client, ForwardedVolume volume) {
     this.client = client;
@@ -55,15 +57,9 @@ final class LeaderSearch {
     return bound != null && bound.isOpen() ? bound : null;
   }
 
-  /** Returns whether it has taken so long that requests fail. */
-  boolean isHopeless() {
-    return hopeless;
-  }
-
   /** A leader has answered, whatever it was. */
   void onServed() {
     sinceNs = NEVER;
-    hopeless = false;
     pauseNs = MIN_PAUSE_NS;
   }
 
@@ -76,7 +72,7 @@ final class LeaderSearch {
    * Asks who leads, if it is time to.
    *
    * @param waits whether requests wait for that
-   * @return whether patience has just come to its end
+   * @return whether that has taken too long
    */
   boolean look(long nowNs, boolean waits) {
     if (!waits) {
@@ -91,9 +87,7 @@ final class LeaderSearch {
         ask(node, nowNs);
       }
     }
-    boolean over = waits && !hopeless && nowNs - sinceNs > PATIENCE_NS;
-    hopeless |= over;
-    return over;
+    return waits && nowNs - sinceNs > PATIENCE_NS;
   }
 
   private void ask(int node, long nowNs) {

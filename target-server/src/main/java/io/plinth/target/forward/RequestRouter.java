@@ -140,11 +140,8 @@ final class RequestRouter implements VolumeRequest.Router {
       }
     }
     ForwardChannel channel = search.bound();
-    if (channel == null || !waiting.isEmpty() || !returned.isEmpty()) {
-      if (search.isHopeless()) {
-        request.complete(Status.EIO);
-        return true;
-      }
+    boolean isLate = client.stoodStill(client.core().clock().nowNs());
+    if (channel == null || isLate || !waiting.isEmpty() || !returned.isEmpty()) {
       refusedFor = Lack.LEADER;
       return false;
     }

@@ -23,10 +23,12 @@ import org.junit.jupiter.api.io.TempDir;
  */
 class ClusterFailoverIT {
   private static final int ROUNDS = Integer.getInteger("plinth.cluster.rounds", 9);
-  private static final int PAUSE_MS = Integer.getInteger("plinth.cluster.pauseMs", 2000);
+  private static final int PAUSE_MS = Integer.getInteger("plinth.cluster.pauseMs", 5000);
   private static final int VOLUME_BYTES = 64 << 20;
   private static final int CONNECTIONS = 4;
-  private static final int TIMEOUT_MS = 1000;
+
+  /** A node that does not answer begins nothing any more after 2 s and what it takes to notice. */
+  private static final int TIMEOUT_MS = 4000;
 
   @RegisterExtension final Servers servers = new Servers();
 
