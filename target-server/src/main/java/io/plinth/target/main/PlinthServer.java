@@ -11,6 +11,7 @@ import io.plinth.engine.device.SegmentDirectory;
 import io.plinth.engine.memory.BufferPool;
 import io.plinth.engine.net.Engine;
 import io.plinth.engine.net.ListenException;
+import io.plinth.engine.net.SocketAddresses;
 import io.plinth.log.format.Superblock;
 import io.plinth.log.recovery.RecoveryException;
 import io.plinth.log.recovery.SuperblockStore;
@@ -222,7 +223,7 @@ public final class PlinthServer {
   private void openNode() throws StartupException, InterruptedException {
     boolean hasLogs = !directory.logs().isEmpty();
     ClusterFile clusterFile = ClusterFile.in(directory.path());
-    cluster = clusterFile.claim(config.cluster(), hasLogs);
+    cluster = resolved(clusterFile.claim(config.cluster(), hasLogs));
     List<Path> folders = directory.logs(config.cores());
     List<LogResources> resources = new ArrayList<>();
     for (int i = 0; i < folders.size(); i++) {
@@ -259,6 +260,23 @@ public final class PlinthServer {
               return null;
             }));
     settleInCluster(clusterFile);
+  }
+
+  /** A core can't look names up. */
+  private static ClusterMap resolved(ClusterMap named) throws StartupException {
+    List<ClusterMap.Member> members = new ArrayList<>();
+    for (ClusterMap.Member member : named.members()) {
+      try {
+        ListenAddress found = ListenAddress.parse(SocketAddresses.resolve(member.address(0)));
+        members.add(
+            new ClusterMap.Member(
+                member.number(), found.host(), found.port(), member.admin(), member.rack()));
+      } catch (IllegalArgumentException e) {
+        throw new StartupException(
+            "can't find node " + member.number() + " of the cluster: " + e.getMessage(), e);
+      }
+    }
+    return new ClusterMap(named.name(), named.self(), named.isNew(), members);
   }
 
   private NodePeers peers(int log) {

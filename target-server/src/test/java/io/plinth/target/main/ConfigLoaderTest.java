@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.plinth.target.admin.VolumeSpec;
+import io.plinth.target.cluster.ClusterMap;
 import io.plinth.target.security.TlsFiles;
 import io.plinth.target.security.VerifyClients;
 import io.plinth.target.volume.FlushPolicy;
@@ -119,6 +120,80 @@ class ConfigLoaderTest {
                             Optional.of(TlsMode.REQUIRED),
                             List.of("CN=backup,O=Example", "CN=other")))),
                 Optional.empty()));
+  }
+
+  private static final String MEMBERS =
+      """
+      [[cluster.member]]
+      node = 2
+      address = "10.0.0.2:10830"
+      admin = "10.0.0.2:10810"
+
+      [[cluster.member]]
+      node = 1
+      address = "[::1]:10830"
+      admin = "10.0.0.1:10810"
+      rack = "a"
+      """;
+
+  @Test
+  void aClusterHasItsMembersInOrder() throws Exception {
+    ServerConfig.Cluster cluster =
+        load("[cluster]\nname = 'lab'\nnode = 2\n" + MEMBERS).cluster().orElseThrow();
+    assertThat(cluster)
+        .isEqualTo(
+            new ServerConfig.Cluster(
+                "lab",
+                2,
+                List.of(
+                    new ClusterMap.Member(1, "::1", 10_830, "10.0.0.1:10810", "a"),
+                    new ClusterMap.Member(2, "10.0.0.2", 10_830, "10.0.0.2:10810", ""))));
+    assertThat(cluster.members().get(0).address(3)).isEqualTo("[::1]:10833");
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      value = {
+        "node = 1 | a node of a cluster needs 'cluster.name', 'cluster.node' and 'cluster.member'",
+        "name = 'a'; node = 3 | 'cluster.node' is 3, which is none of those in 'cluster.member'",
+        "name = 'a b'; node = 1 | plinth.toml:2: bad value for 'cluster.name': expected letters, digits,"
+            + " '.', '_' and '-', at most 63, not \"a b\""
+      })
+  void aClusterThatIsNoneIsRefused(String keys, String message) {
+    String lines = keys.replace("; ", "\n");
+    assertThatThrownBy(() -> load("[cluster]\n" + lines + "\n" + MEMBERS))
+        .isInstanceOf(ConfigException.class)
+        .hasMessage(message);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      value = {
+        "node = 3 | 'node', 'address' or 'admin' is missing",
+        "nod = 3 | unknown key 'nod'; did you mean 'node'?",
+        "node = 0; address = 'a:1'; admin = 'a:2' | expected 1 to 65535, not 0",
+        "node = 3; address = 'a:0'; admin = 'a:2' | 'address' needs a port that is not 0",
+        "node = 3; address = 'a'; admin = 'a:2' | bad address \"a\": expected HOST:PORT, such as"
+            + " 127.0.0.1:10809 or [::1]:10809"
+      })
+  void aMemberThatIsNoneIsNamed(String keys, String problem) {
+    String lines = keys.replace("; ", "\n");
+    assertThatThrownBy(() -> load("[[cluster.member]]\n" + lines + "\n"))
+        .isInstanceOf(ConfigException.class)
+        .hasMessage(
+            "plinth.toml:1: bad value for 'cluster.member': the one of number 1: " + problem);
+  }
+
+  @Test
+  void aNodeOfAClusterCreatesNoVolumes() {
+    String cluster = "[cluster]\nname = 'lab'\nnode = 2\n" + MEMBERS;
+    assertThatThrownBy(() -> load(cluster + "[[volume]]\nname = 'v'\nsize = '1G'\n"))
+        .isInstanceOf(ConfigException.class)
+        .hasMessageContaining("leave volume 'v' out");
   }
 
   @Test

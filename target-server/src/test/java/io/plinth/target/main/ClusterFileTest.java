@@ -1,0 +1,81 @@
+package io.plinth.target.main;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.plinth.target.cluster.ClusterMap;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class ClusterFileTest {
+  @TempDir Path directory;
+
+  private ClusterFile file() {
+    return ClusterFile.in(directory);
+  }
+
+  private static Optional<ServerConfig.Cluster> cluster(String name, int node, int... members) {
+    List<ClusterMap.Member> all =
+        IntStream.of(members)
+            .mapToObj(number -> new ClusterMap.Member(number, "127.0.0.1", 1, "127.0.0.1:2", ""))
+            .toList();
+    return Optional.of(new ServerConfig.Cluster(name, node, all));
+  }
+
+  @Test
+  void aNewDirectoryIsTakenAndIsNewUntilItIsSettled() throws Exception {
+    ClusterMap claimed = file().claim(cluster("lab", 2, 1, 2, 3), false);
+    assertThat(claimed.isNew()).isTrue();
+    assertThat(file().claim(cluster("lab", 2, 1, 2, 3), true).isNew()).isTrue();
+    file().settle(claimed);
+    ClusterMap again = file().claim(cluster("lab", 2, 1, 2, 3), true);
+    assertThat(again.isNew()).isFalse();
+    assertThat(again.numbers()).containsExactly(1, 2, 3);
+    assertThat(file().read().orElseThrow().self()).isEqualTo(2);
+  }
+
+  @Test
+  void withoutAClusterThereIsNoFile() throws Exception {
+    assertThat(file().claim(Optional.empty(), true).isAlone()).isTrue();
+    assertThat(file().read()).isEmpty();
+  }
+
+  @Test
+  void whatBelongsToSomethingElseIsRefused() throws Exception {
+    ClusterMap _ = file().claim(cluster("lab", 2, 1, 2, 3), false);
+    assertRefused(Optional.empty(), "belongs to node 2 of cluster lab: serve it with");
+    assertRefused(cluster("lab", 1, 1, 2, 3), "belongs to node 2 of cluster lab, not to node 1");
+    assertRefused(cluster("prod", 2, 1, 2, 3), "not to node 2 of cluster prod");
+    assertRefused(cluster("lab", 2, 1, 2), "the nodes 1 2 3, and the configuration names 1 2:");
+  }
+
+  private void assertRefused(Optional<ServerConfig.Cluster> wanted, String message) {
+    assertThatThrownBy(() -> file().claim(wanted, true))
+        .isInstanceOf(StartupException.class)
+        .hasMessageContaining(message);
+  }
+
+  @Test
+  void aDirectoryThatWasUsedWithoutAClusterIsRefused() {
+    assertThatThrownBy(() -> file().claim(cluster("lab", 1, 1, 2, 3), true))
+        .isInstanceOf(StartupException.class)
+        .hasMessageContaining("was used by a node that is in no cluster");
+    assertThat(directory.resolve(ClusterFile.NAME)).doesNotExist();
+  }
+
+  @Test
+  void whatMakesNoSenseIsSaid() throws IOException {
+    for (String text : List.of("", "cluster=lab\nnode=x\nmembers=1 2\nstate=new\n", "node=1\n")) {
+      Files.writeString(directory.resolve(ClusterFile.NAME), text);
+      assertThatThrownBy(() -> file().claim(cluster("lab", 1, 1, 2), true))
+          .isInstanceOf(StartupException.class)
+          .hasMessageEndingWith("file cluster in it makes no sense");
+    }
+  }
+}
