@@ -413,6 +413,9 @@ final class StoreGroupSim {
       nodes.stream().filter(node -> !node.up).forEach(this::start);
       return;
     }
+    if (forwards && random.oneIn(10)) {
+      troubleAtDoor();
+    }
     StoreNode node = nodes.get(random.nextInt(nodes.size()));
     StoreNode other = doors.get(random.nextInt(doors.size()));
     switch (random.nextInt(15)) {
@@ -460,6 +463,18 @@ final class StoreGroupSim {
       if (!down.up && random.oneIn(2)) {
         start(down);
       }
+    }
+  }
+
+  /** Trouble for the node without replicas. */
+  private void troubleAtDoor() {
+    StoreNode door = doors.get(StoreNode.NODES);
+    if (!door.up) {
+      start(door);
+    } else if (random.oneIn(3)) {
+      door.kill();
+    } else {
+      door.pause((5L + random.nextInt(120)) * MS);
     }
   }
 
