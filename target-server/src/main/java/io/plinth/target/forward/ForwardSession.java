@@ -437,6 +437,7 @@ final class ForwardSession implements ConnectionHandler, Volume.ReadyListener {
     LogVolume volume = server.volume(request.group);
     request.status = status;
     request.leader = volume == null ? Replica.NO_NODE : volume.group().leader();
+    request.appliedIndex = volume == null ? 0 : volume.group().appliedIndex();
     boolean waits = !replies.isEmpty();
     replies.add(request);
     if (!waits) {

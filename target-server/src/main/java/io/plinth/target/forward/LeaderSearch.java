@@ -137,6 +137,12 @@ final class LeaderSearch {
     return otherContent ? "it may have other content" : null;
   }
 
+  void onSeen(ForwardChannel channel, long index) {
+    if (channel == bound) {
+      seenIndex = Math.max(seenIndex, index);
+    }
+  }
+
   void onGone(ForwardChannel channel, ForwardFrame frame) {
     epoch = Math.max(epoch, frame.offset());
     seenIndex = Math.max(seenIndex, frame.length());
