@@ -112,12 +112,10 @@ final class LeaderSearch {
    * @return why clients have to be disconnected if there are any, or null
    */
   String onBound(ForwardChannel channel, ForwardFrame frame, long applied) {
-    if (frame.status() != Status.OK || frame.offset() < epoch) {
-      boolean _ = unbind(channel);
-      return null;
-    }
     long foundTerm = frame.detail(0);
-    if (bound() != null && foundTerm < term) {
+    if (frame.status() != Status.OK || frame.offset() < epoch || foundTerm < term) {
+      // Elsewhere, or by one who does not know yet that there is another leader.
+      boolean _ = unbind(channel);
       return null;
     }
     if (bound != channel) {
