@@ -260,6 +260,7 @@ final class ForwardChannel implements ConnectionHandler {
       fail("a reply to nothing, of id " + in.id());
       return;
     }
+    slot.volume.onSeen(this, in.offset());
     VolumeRequest request = slot.request;
     int status = in.status();
     boolean ok = status == Status.OK;

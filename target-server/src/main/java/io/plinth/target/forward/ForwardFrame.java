@@ -39,7 +39,7 @@ import org.agrona.concurrent.UnsafeBuffer;
  *   GONE      group: clients must be disconnected; offset: epoch, length: applied entry
  *   REQUEST   id, group, operation, flags, offset, length, payloadCrc of the payload of a WRITE,
  *             count: the most extents of the answer to a BLOCK_STATUS
- *   REPLY     id, group, status, leader; when OK
+ *   REPLY     id, group, status, leader, offset: applied entry; when OK
  *             READ: count runs in details, 4 bytes each: the length, negated for zeroes, which
  *             are not in the payload
  *             BLOCK_STATUS: count extents in details: | length 8 | state 8 |

@@ -18,6 +18,10 @@ final class ForwardRequest extends VolumeRequest implements Releasable {
   int status;
 
   int leader;
+
+  /** Up to which entry the volume is applied then. */
+  long appliedIndex;
+
   int payloadBytes;
   int payloadCrc;
 

@@ -118,7 +118,8 @@ final class ForwardSession implements ConnectionHandler, Volume.ReadyListener {
       resume();
       return 1;
     }
-    if (nowNs - lastHeardNs > SILENCE_NS && !paused) {
+    // With a full window nothing is read: who has not taken a reply for so long is dead as well.
+    if (nowNs - lastHeardNs > SILENCE_NS && (blocked & VOLUME) == 0) {
       close("nothing was heard for " + SILENCE_NS / 1_000_000 + " ms");
     }
     return 0;
@@ -442,6 +443,7 @@ final class ForwardSession implements ConnectionHandler, Volume.ReadyListener {
     LogVolume volume = server.volume(request.group);
     request.status = status;
     request.leader = volume == null ? Replica.NO_NODE : volume.group().leader();
+    request.appliedIndex = volume == null ? 0 : volume.group().appliedIndex();
     boolean waits = !replies.isEmpty();
     replies.add(request);
     if (!waits) {

@@ -243,6 +243,11 @@ public final class ForwardedVolume implements Volume {
     return !attachments.isEmpty() && search.bound() == channel;
   }
 
+  /** The leader has applied so much, and told before what of that concerns clients. */
+  void onSeen(ForwardChannel channel, long index) {
+    search.onSeen(channel, index);
+  }
+
   void onGone(ForwardChannel channel, ForwardFrame frame) {
     search.onGone(channel, frame);
     disconnect("node " + channel.node() + " says so");

@@ -106,12 +106,10 @@ final class LeaderSearch {
    * @return why clients have to be disconnected if there are any, or null
    */
   String onBound(ForwardChannel channel, ForwardFrame frame, long applied) {
-    if (frame.status() != Status.OK || frame.offset() < epoch) {
-      boolean _ = unbind(channel);
-      return null;
-    }
     long foundTerm = frame.detail(0);
-    if (bound() != null && foundTerm < term) {
+    if (frame.status() != Status.OK || frame.offset() < epoch || foundTerm < term) {
+      // Elsewhere, or by one who does not know yet that there is another leader.
+      boolean _ = unbind(channel);
       return null;
     }
     if (bound != channel) {
@@ -129,6 +127,12 @@ final class LeaderSearch {
       return "epoch " + epoch + " has begun";
     }
     return otherContent ? "it may have other content" : null;
+  }
+
+  void onSeen(ForwardChannel channel, long index) {
+    if (channel == bound) {
+      seenIndex = Math.max(seenIndex, index);
+    }
   }
 
   void onGone(ForwardChannel channel, ForwardFrame frame) {

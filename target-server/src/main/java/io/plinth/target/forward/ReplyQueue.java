@@ -86,6 +86,7 @@ final class ReplyQueue {
   private boolean writeHeader(ForwardRequest request) {
     ForwardFrame out = server.out().begin(ForwardFrame.REPLY, request.group);
     ForwardFrame _ = out.id(request.id).status(request.status, request.leader);
+    ForwardFrame _ = out.range(request.appliedIndex, 0);
     if (request.status == Status.OK && request.operation == Operation.READ) {
       describeRuns(request.data, out);
     } else if (request.status == Status.OK && request.operation == Operation.BLOCK_STATUS) {

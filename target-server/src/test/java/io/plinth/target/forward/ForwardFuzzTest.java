@@ -194,6 +194,32 @@ class ForwardFuzzTest {
     assertThat(server.sessionCount()).isEqualTo(1);
   }
 
+  /** It holds memory, and segments of the log, as long as it is there. */
+  @Test
+  void aNodeThatAsksAndDoesNotTakeTheAnswersLosesItsConnection() {
+    Wire.Raw raw = wire.dial(server::accept);
+    raw.send(hello(2, 1, 1, 1));
+    wire.pass(1);
+    raw.connection.pauseReceive();
+    ByteArrayOutputStream some = new ByteArrayOutputStream();
+    for (int i = 0; i < 100; i++) {
+      some.writeBytes(bytes(request(i, Operation.FLUSH, 0)));
+    }
+    // More than fits both ends and the way between them.
+    int sent = 0;
+    for (int i = 0; i < 200; i++) {
+      if (raw.connection.canSend(some.size(), 0)) {
+        raw.send(some.toByteArray());
+        sent += some.size();
+      }
+      wire.pass(1);
+    }
+    assertThat(sent).as("what was taken of it").isBetween(200_000, 1_200_000);
+    assertThat(server.sessionCount()).isEqualTo(1);
+    wire.pass(3_500);
+    assertThat(server.sessionCount()).isZero();
+  }
+
   private String refusal(byte[] hello) {
     Wire.Raw raw = wire.dial(server::accept);
     raw.send(hello);

@@ -95,7 +95,8 @@ class ForwardWireTest {
     extents.detail(0, 0x2000);
     extents.detail(1, 3);
     all.writeBytes(sent(extents.headerBytes(ForwardFrame.BYTES + 16)));
-    all.writeBytes(sent(frame.begin(ForwardFrame.REPLY, GROUP).id(11).status(Status.ESTALE, 2)));
+    all.writeBytes(
+        sent(frame.begin(ForwardFrame.REPLY, GROUP).id(11).status(Status.ESTALE, 2).range(12, 0)));
     all.writeBytes(sent(frame.begin(ForwardFrame.ALIVE, 0)));
     assertGolden("forward-frames.hex", all.toByteArray());
   }

@@ -439,6 +439,31 @@ class ForwardTest {
     assertThat(run(door, Operation.READ, 0, 2).values).containsOnly(0);
   }
 
+  /** Whoever could not be told learns it before anything else, and nobody else is sent away. */
+  @Test
+  void aNodeThatWasCutOffLearnsOfARollbackWhenItIsBack() {
+    assertThat(
+            command(done -> leader.store().snapshot(leader.volume(1), "s", () -> true, done::set)))
+        .isZero();
+    StoreSession session = new StoreSession(door, 1);
+    assertThat(run(door, Operation.WRITE, 0, 2).status).isZero();
+    isolate(door);
+    pass(2_000 * MS);
+    network.heal();
+    assertThat(run(door, Operation.READ, 0, 2).status).isZero();
+    assertThat(session.isOver()).as("nothing has happened").isFalse();
+    isolate(door);
+    pass(2_000 * MS);
+    assertThat(
+            command(done -> leader.store().rollback(leader.volume(1), "s", () -> true, done::set)))
+        .isZero();
+    assertThat(session.isOver()).as("not heard of it").isFalse();
+    network.heal();
+    Outcome read = run(door, Operation.READ, 0, 2);
+    assertThat(session.isOver()).isTrue();
+    assertThat(read.status).isIn(Status.OK, Status.ESTALE);
+  }
+
   @Test
   void aVolumeThatIsDeletedDisconnectsItsClientsAndAnswersNothing() {
     StoreSession session = new StoreSession(door, 1);
@@ -491,6 +516,35 @@ class ForwardTest {
       node.start();
     }
     await(session::isOver);
+  }
+
+  /** A leader that was started after a client attached can tell that nothing concerns it. */
+  @Test
+  void aClientStaysWhenAllNodesAreStartedAnewOneByOne() throws RecoveryException {
+    StoreSession session = new StoreSession(door, 1);
+    StoreNode first = leader;
+    for (StoreNode node : members()) {
+      if (node != first) {
+        startAnew(node);
+      }
+    }
+    startAnew(first);
+    awaitLeader(null);
+    assertThat(run(door, Operation.READ, 0, 2).status).isZero();
+    assertThat(session.isOver()).isFalse();
+  }
+
+  private void startAnew(StoreNode node) throws RecoveryException {
+    for (int i = 0; i < 20; i++) {
+      assertThat(run(door, Operation.WRITE, 0, 2).status).isZero();
+    }
+    pass(100 * MS);
+    assertThat(command(done -> node.store().checkpointer().request(done::set))).isZero();
+    node.kill();
+    node.start();
+    await(node::isHealthy);
+    awaitLeader(null);
+    assertThat(run(door, Operation.WRITE, 0, 2).status).isZero();
   }
 
   /** Longer than a connection is kept that nobody needs. */

@@ -68,6 +68,10 @@ final class StoreGroupSim {
   private final boolean forwards;
   private final Map<Integer, StoreSession> sessions = new TreeMap<>();
   private long powerLostNs = -1;
+
+  /** When whoever was up has lost power. */
+  private long lossNs = -1;
+
   private final List<CellHistory> histories = new ArrayList<>();
   private final List<StoreRequest> requests = new ArrayList<>();
   private final NativeMemory memory = NativeMemory.reserve(1 << 20);
@@ -340,8 +344,10 @@ final class StoreGroupSim {
       if (status == Status.ESTALE) {
         session.close();
       }
-      if (session.isOver()) {
-        // Its client does not hear how it has ended.
+      boolean durable = request.change != null && isDurable(request);
+      if (session.isOver() || (request.beginNs <= lossNs && !durable)) {
+        // Its client does not hear how it has ended; or an answer has come over the network from
+        // somebody who has lost his memory meanwhile, and what it promises with it.
         request.data.releaseAll();
         unknown++;
         return;
@@ -373,7 +379,7 @@ final class StoreGroupSim {
         }
         default -> {
           acknowledged++;
-          history.acknowledge(request.change, request.fua || request.group == 2, nowNs);
+          history.acknowledge(request.change, isDurable(request), nowNs);
         }
       }
     } else if ((status == Status.EREMOTE && !forwards) || status == Status.ENOSPC) {
@@ -389,6 +395,10 @@ final class StoreGroupSim {
     } else {
       problem = request.operation + " failed with " + Status.name(status);
     }
+  }
+
+  private static boolean isDurable(StoreRequest request) {
+    return request.fua || request.group == 2;
   }
 
   private void snapshot(int group) {
@@ -412,6 +422,9 @@ final class StoreGroupSim {
     if (fragile) {
       nodes.stream().filter(node -> !node.up).forEach(this::start);
       return;
+    }
+    if (forwards && random.oneIn(10)) {
+      troubleAtDoor();
     }
     StoreNode node = nodes.get(random.nextInt(nodes.size()));
     StoreNode other = doors.get(random.nextInt(doors.size()));
@@ -463,6 +476,18 @@ final class StoreGroupSim {
     }
   }
 
+  /** Trouble for the node without replicas. */
+  private void troubleAtDoor() {
+    StoreNode door = doors.get(StoreNode.NODES);
+    if (!door.up) {
+      start(door);
+    } else if (random.oneIn(3)) {
+      door.kill();
+    } else {
+      door.pause((5L + random.nextInt(120)) * MS);
+    }
+  }
+
   private void isolate(StoreNode node) {
     for (StoreNode peer : doors) {
       network.block(node.number, peer.number);
@@ -486,6 +511,7 @@ final class StoreGroupSim {
 
   /** All machines at once: of what was not flushed some may be lost. */
   private void losePower() {
+    lossNs = network.nowNs();
     if (nodes.stream().allMatch(node -> node.up)) {
       // What lies in the memory of a machine whose process is down is not lost here.
       powerLostNs = network.nowNs();
