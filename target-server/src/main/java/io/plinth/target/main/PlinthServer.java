@@ -211,6 +211,7 @@ public final class PlinthServer {
         new NodeSettings(
             BootId.read(),
             config.log().residentMemoryBytes() / folders.size(),
+            0,
             config.log().spareSegments(),
             TimeUnit.SECONDS.toMillis(config.log().retentionS()),
             new Scrubber.Settings(

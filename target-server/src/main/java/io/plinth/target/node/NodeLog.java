@@ -140,6 +140,7 @@ final class NodeLog implements CycleTask, Checkpointer.Superblocks {
     Superblock.Values found = superblocks.read(resources.name());
     isNew = found == null;
     superblock = isNew ? newLog(settings, random, nodeId) : found;
+    store.limitIndexMemory(settings.indexBytesPerLog());
     content.onCheckpoint(store.load(resources.name(), storage, superblock.checkpoint()));
     RecoveredLog recovered =
         LogRecovery.recover(

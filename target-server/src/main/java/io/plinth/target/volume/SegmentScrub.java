@@ -102,6 +102,9 @@ final class SegmentScrub implements Completion {
   /** Up to here the payload of batches was met. */
   private int payloadEnd;
 
+  /** Whether a page of the index has to be read before this goes on. */
+  private boolean awaitsPage;
+
   /** The first block behind the position that is alive, as far as that is known. */
   private int liveAhead;
 
@@ -272,8 +275,9 @@ final class SegmentScrub implements Completion {
       return 1;
     }
     int done = 0;
+    awaitsPage = false;
     for (int looked = 0; done < CHECKED_PER_CYCLE && looked < LOOKED_PER_CYCLE; looked++) {
-      if (stage == Stage.DONE || wantedEnd > readAt) {
+      if (stage == Stage.DONE || wantedEnd > readAt || awaitsPage) {
         break;
       }
       if (stage == Stage.UNCHECKED) {
@@ -284,7 +288,7 @@ final class SegmentScrub implements Completion {
         nextBatch();
       }
     }
-    return done + 1;
+    return awaitsPage ? done : done + 1;
   }
 
   private void nextBatch() {
@@ -387,19 +391,26 @@ final class SegmentScrub implements Completion {
       want(offset, BLOCK);
       return 0;
     }
-    blockInRecord++;
     if (isMeta) {
       judgeMeta(i, place, offset);
     } else {
       judge(i, place, offset);
     }
-    return 1;
+    blockInRecord += awaitsPage ? 0 : 1;
+    return awaitsPage ? 0 : 1;
   }
 
   private void judge(int i, long place, int offset) {
     boolean first = record.type() == RecordHeader.WRITE;
     int family = first ? store.family(record.group()) : record.group();
     long block = first ? record.firstBlock() + i : record.block(i);
+    int found = space.bringRing(family, block);
+    awaitsPage = found == Status.EAGAIN;
+    if (found != Status.OK) {
+      // What can't be read of the index is reported where it lies.
+      judged.set(offset / BLOCK, found == Status.EIO);
+      return;
+    }
     int leaf = space.findLeaf(family, block, place);
     if (leaf == 0 && !reportsDead) {
       // The header is not what belongs here.
@@ -409,8 +420,7 @@ final class SegmentScrub implements Completion {
     int expected =
         leaf == 0
             ? record.checksum(i)
-            : IndexSpace.checksum(
-                space.pages().address(leaf), (int) (block % IndexSpace.LEAF_BLOCKS));
+            : IndexSpace.checksum(space.leafAddress(leaf), (int) (block % IndexSpace.LEAF_BLOCKS));
     String what = judge(offset, expected);
     if (what != null && damage.add(Kind.DATA, place, segment.sequence(), family, block, what)) {
       LOG.error(
@@ -443,7 +453,8 @@ final class SegmentScrub implements Completion {
 
   /**
    * Judges a block of the checkpoint. What it holds is in memory too, so that the next checkpoint
-   * mends it.
+   * mends it; a page that is not there is read through the page cache, which may be better than the
+   * disk.
    */
   private void judgeMeta(int i, long place, int offset) {
     judgedMeta++;
@@ -472,7 +483,7 @@ final class SegmentScrub implements Completion {
           "{} {} on the disk; a new checkpoint does without it", journal.describe(place), what);
     }
     if (kind == Kind.PAGE && pages.refs(number) > 0) {
-      pages.touch(number);
+      space.mend(number);
     } else if (kind == Kind.TABLE) {
       checkpointer.rewriteTable(number);
     }

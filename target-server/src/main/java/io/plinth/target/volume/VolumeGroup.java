@@ -163,8 +163,15 @@ public final class VolumeGroup implements ReplicaListener {
     request.groupIndex = index;
     request.applied = false;
     begun.add(request);
+    countBegun(1);
     if (acksBeforeAppend && !request.fua && volume.flushPolicy() == FlushPolicy.FLUSH) {
       store.complete(request, Status.OK);
+    }
+  }
+
+  private void countBegun(int change) {
+    if (isAlone()) {
+      store.countBegun(change);
     }
   }
 
@@ -225,6 +232,7 @@ public final class VolumeGroup implements ReplicaListener {
   private void failBegun(int status) {
     while (!begun.isEmpty()) {
       VolumeRequest request = begun.poll();
+      countBegun(-1);
       request.applied = true;
       if (!acksBeforeAppend) {
         store.complete(request, status);
@@ -247,6 +255,7 @@ public final class VolumeGroup implements ReplicaListener {
     }
     while (!begun.isEmpty() && begun.peek().groupIndex <= to) {
       VolumeRequest request = begun.poll();
+      countBegun(-1);
       volume.apply(request);
       complete(request);
     }

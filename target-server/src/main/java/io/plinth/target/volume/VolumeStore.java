@@ -78,6 +78,13 @@ public final class VolumeStore implements JournalListener, CycleTask {
   private final Cleaner cleaner;
   private final WritePace pace;
   private final Scrubber scrubber;
+
+  /** Null as long as all pages stay in memory. */
+  private ColdLeaves coldLeaves;
+
+  /** Requests of groups without other members that are begun and not applied. */
+  private int begunAlone;
+
   private int completedInCycle;
   private long lastCompletedNs;
   private int awaitedReadBuffers;
@@ -93,6 +100,9 @@ public final class VolumeStore implements JournalListener, CycleTask {
 
   private boolean progressed;
   private long lastOfferNs;
+
+  /** Reads pages of the index while the caller waits. */
+  private IndexSpace.PageReader pageReader;
 
   private record DurableTask(long sequence, IntConsumer task) {}
 
@@ -127,6 +137,24 @@ public final class VolumeStore implements JournalListener, CycleTask {
   }
 
   /**
+   * Limits how much memory the pages of the indexes take: those that are not used lately are
+   * dropped and read again. Before anything else.
+   *
+   * @param bytes zero for no limit
+   */
+  public void limitIndexMemory(long bytes) {
+    if (bytes > 0) {
+      space.limit(new LeafLoader(this));
+      coldLeaves = new ColdLeaves(this, bytes);
+    }
+  }
+
+  /** Returns what keeps the memory limit; null where there is none. */
+  ColdLeaves coldLeaves() {
+    return coldLeaves;
+  }
+
+  /**
    * Loads the checkpoint that a log's superblock names; before {@link #recover}.
    *
    * @return what whoever wrote the checkpoint had added to it; empty without a checkpoint
@@ -134,16 +162,29 @@ public final class VolumeStore implements JournalListener, CycleTask {
    */
   public byte[] load(String name, LogStorage storage, CheckpointPlace place)
       throws RecoveryException {
-    byte[] extension =
-        place.bytes() == 0
-            ? new byte[0]
-            : new CheckpointLoader(name, this, storage).load(place, checkpointer);
+    CheckpointLoader loader = new CheckpointLoader(name, this, storage);
+    pageReader = loader::readPage;
+    readPagesNow(true);
+    byte[] extension = place.bytes() == 0 ? new byte[0] : loader.load(place, checkpointer);
     deadSegments.loaded();
     return extension;
   }
 
+  /**
+   * Lets whoever uses a dropped page wait until it is read, or not any more. At start, and for
+   * tools that look at everything.
+   */
+  void readPagesNow(boolean allowed) {
+    if (coldLeaves != null) {
+      space.loader().readNow(allowed ? pageReader : null);
+    }
+  }
+
   /** The records that follow are of this batch. Before {@link #start}. */
   public void recoverBatch(BatchHeader batch, long segmentSequence) {
+    if (coldLeaves != null) {
+      coldLeaves.shrinkAtStart();
+    }
     groups.recoverBatch(batch.sequence());
     recoveredPoint = new LogPoint(segmentSequence, batch.sequence(), 0, batch.epochMs());
   }
@@ -171,6 +212,14 @@ public final class VolumeStore implements JournalListener, CycleTask {
     if (groups.isBeforeCut()) {
       return;
     }
+    try {
+      apply(record, payloadPlace);
+    } catch (UnreadableLeafException e) {
+      throw new RecoveryException("the index can't be used: " + e.getMessage());
+    }
+  }
+
+  private void apply(RecordHeader record, long payloadPlace) throws RecoveryException {
     int group = record.group();
     switch (record.type()) {
       case RecordHeader.META -> {}
@@ -303,6 +352,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
       boolean closedInOrder,
       Checkpointer.Superblocks superblocks) {
     journal = openJournal;
+    readPagesNow(false);
     groups.start(openJournal, ofJournal, closedInOrder);
     checkpointer.start(openJournal, superblocks);
     retention.look();
@@ -494,7 +544,8 @@ public final class VolumeStore implements JournalListener, CycleTask {
    * segment in use; any thread, approximately.
    */
   public long indexBytes() {
-    return space.pages().usedBytes() + journal.segmentsInUse() * blocksPerSegment;
+    return (long) space.pages().residentPages() * IndexPages.PAGE_BYTES
+        + journal.segmentsInUse() * blocksPerSegment;
   }
 
   /**
@@ -515,7 +566,8 @@ public final class VolumeStore implements JournalListener, CycleTask {
   @Override
   public int doWork(long nowNs) {
     journal.needBlocks(checkpointer.neededBlocks());
-    int work = checkpointer.doWork() + cleaner.doWork(nowNs);
+    int dropped = coldLeaves == null ? 0 : coldLeaves.doWork(nowNs, begunAlone > 0);
+    int work = dropped + checkpointer.doWork() + cleaner.doWork(nowNs);
     work += scrubber.doWork(nowNs, completedInCycle > BUSY_REQUESTS);
     completedInCycle = 0;
     work += groups.applySome();
@@ -542,10 +594,21 @@ public final class VolumeStore implements JournalListener, CycleTask {
     return 1;
   }
 
-  /** Lets a request wait for a commit; returns false for the caller's sake. */
+  /** Lets a request wait for a commit or a page; returns false for the caller's sake. */
   boolean later() {
     awaitsProgress = true;
     return false;
+  }
+
+  /** The same for callers that return a status. */
+  int laterStatus() {
+    awaitsProgress = true;
+    return Status.EAGAIN;
+  }
+
+  /** So many requests of groups without other members are begun, or applied if negative. */
+  void countBegun(int change) {
+    begunAlone += change;
   }
 
   /** What was refused because of what is under way may be taken now. */
@@ -651,6 +714,9 @@ public final class VolumeStore implements JournalListener, CycleTask {
 
   /** Frees memory; the log is closed and nothing is in flight. */
   public void close() {
+    if (coldLeaves != null) {
+      space.loader().close();
+    }
     space.close();
     cleaner.close();
     scrubber.close();

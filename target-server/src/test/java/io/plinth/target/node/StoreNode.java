@@ -53,6 +53,7 @@ final class StoreNode {
   int slowSyncNs;
   int slowReadNs;
   long residentBytes = 1 << 30;
+  long indexBytes;
   private long pausedNs;
   private long sleptNs;
 
@@ -101,6 +102,7 @@ final class StoreNode {
         new NodeSettings(
             bootId,
             residentBytes,
+            indexBytes,
             SPARE_SEGMENTS,
             0,
             Scrubber.Settings.OFF,

@@ -224,7 +224,7 @@ public final class Inspector {
         logs.stream().map(log -> new LogResources(log.name, new NoCore(), log.storage)).toList();
     UUID bootId = BootId.read();
     NodeSettings settings =
-        new NodeSettings(bootId, 0, 0, 0, Scrubber.Settings.OFF, Optional.empty(), Set.of());
+        new NodeSettings(bootId, 0, 0, 0, 0, Scrubber.Settings.OFF, Optional.empty(), Set.of());
     StorageNode node = new StorageNode(settings, () -> 0, resources);
     LogInspection current = logs.get(0);
     try {

@@ -41,13 +41,17 @@ class PlantedBugsSimTest {
         assertThat(guarantees(bug)).as("seed %s: %s", seed, e.getMessage()).contains(e.guarantee());
         return;
       } catch (NullPointerException | IllegalStateException e) {
-        // The node trips over a segment that it has given up too early, or counts below zero.
+        // The node trips over a segment that it has given up too early, counts below zero, or takes
+        // what is not there for a page.
         assertThat(bug)
             .as("seed %s", seed)
             .isIn(
                 PlantedBug.FREE_BEFORE_CHECKPOINT,
                 PlantedBug.FREE_BEFORE_DURABLE,
-                PlantedBug.LOSE_SNAPSHOT_REFERENCE);
+                PlantedBug.LOSE_SNAPSHOT_REFERENCE,
+                PlantedBug.DROP_DIRTY_PAGE,
+                PlantedBug.DROPPED_READS_AS_UNMAPPED,
+                PlantedBug.STALE_PLACE_ON_RELOAD);
         return;
       }
     }
