@@ -120,7 +120,8 @@ final class NodeLog implements CycleTask, Checkpointer.Superblocks {
         store.cleaner().movedBlocks(),
         journal.counters().populationWaits(),
         journal.counters().segmentWaits(),
-        store.indexBytes());
+        store.indexBytes(),
+        store.indexMemory());
   }
 
   UUID nodeId() {

@@ -327,12 +327,11 @@ final class BlockIndex {
   }
 
   private void cache(long leaf, int page, boolean own) {
-    cachedAddress = space.leafAddress(page);
+    cachedAddress = pages.isLimited() ? space.use(page) : pages.address(page);
     cachedLeaf = leaf;
     cachedPage = page;
     cachedIsOwn = own;
     cachedDrops = pages.drops();
-    pages.noteUse(page);
   }
 
   private static int entry(long leaf, int level) {

@@ -152,6 +152,9 @@ final class CheckpointLoader {
     long address = pages.address(page);
     read(place, address, 1);
     verify(pages.region(page), address, pages.checksum(page), place, "index page " + page);
+    if (pages.isAbsent(page)) {
+      pages.restored(page);
+    }
   }
 
   private void loadLeaves() throws IndexException {

@@ -113,6 +113,9 @@ public final class Cleaner {
   private final int[] moveChecksums = new int[MOVES];
   private final long[] moveAddresses = new long[MOVES];
 
+  /** The leaves of the first of them. */
+  private final HeldLeaves held;
+
   private long movedBlocks;
   private long cleanedSegments;
   private long cleanedInVain;
@@ -124,6 +127,7 @@ public final class Cleaner {
     this.pages = store.space().pages();
     this.references = store.space().references();
     this.records = new SegmentRecords(store);
+    this.held = new HeldLeaves(pages, IndexPages.OF_CLEANER);
   }
 
   /** Returns how many blocks were copied since the start. */
@@ -470,7 +474,7 @@ public final class Cleaner {
   private int bringMoves() {
     int ready = -1;
     for (int i = 0; i < moveCount; i++) {
-      int found = store.space().bringRing(moveFamily, moveBlocks[i]);
+      int found = store.space().bringRing(moveFamily, moveBlocks[i], i == 0 ? held : null);
       if (found == Status.EIO) {
         removeMoves(i--, 1);
       } else if (found == Status.EAGAIN && ready < 0) {
@@ -486,6 +490,7 @@ public final class Cleaner {
     System.arraycopy(moveFrom, first + count, moveFrom, first, moveCount - first);
     System.arraycopy(moveChecksums, first + count, moveChecksums, first, moveCount - first);
     System.arraycopy(moveAddresses, first + count, moveAddresses, first, moveCount - first);
+    held.release();
   }
 
   private void finish() {
@@ -499,6 +504,7 @@ public final class Cleaner {
     cleanedInVain++;
     LOG.debug("segment {} of slot {} was cleaned", records.sequence(), slot);
     records.finish();
+    held.release();
   }
 
   void close() {

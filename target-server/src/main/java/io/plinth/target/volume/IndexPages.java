@@ -43,7 +43,12 @@ final class IndexPages {
   private static final byte LOADING = 8;
 
   /** Was read for somebody who has not had the time to use it. */
-  private static final byte FRESH = 16;
+  static final byte FRESH = 16;
+
+  /** Are kept by the cleaner, and by a scrub: see {@link HeldLeaves}. */
+  static final byte OF_CLEANER = 32;
+
+  static final byte OF_SCRUB = 64;
 
   /** What is known of the pages of a chunk. */
   private static final class Chunk {
@@ -292,9 +297,13 @@ final class IndexPages {
     mark(page, LOADING, loading);
   }
 
-  /** A page that was read is kept until its reader has had the time to use it. */
-  void setFresh(int page, boolean fresh) {
-    mark(page, FRESH, fresh);
+  /** Keeps a page in memory, or no longer, for one of several reasons. */
+  void keep(int page, byte reason, boolean kept) {
+    mark(page, reason, kept);
+  }
+
+  boolean isKept(int page, byte reason) {
+    return isMarked(page, reason);
   }
 
   /** Returns what is thrown at whoever uses a page that is not in memory. */
@@ -321,7 +330,7 @@ final class IndexPages {
   boolean isDroppable(int page, boolean changed) {
     Chunk chunk = chunk(page);
     int i = page & MASK;
-    return (chunk.marks[i] & (LEAF | ABSENT | FRESH)) == LEAF
+    return (chunk.marks[i] & (LEAF | ABSENT | FRESH | OF_CLEANER | OF_SCRUB)) == LEAF
         && chunk.refs[i] > 0
         && chunk.places[i] != 0
         && (chunk.epochs[i] == CLEAN || changed);
@@ -336,12 +345,12 @@ final class IndexPages {
     chunk.families[i] = IndexSpace.family(address);
     chunk.leaves[i] = IndexSpace.leaf(address);
     chunk.marks[i] = LEAF | ABSENT;
-    boolean _ = chunk.memory.discard((long) i * PAGE_BYTES, PAGE_BYTES);
+    discard(page);
     absent++;
     drops++;
   }
 
-  /** A dropped page is in memory again with the content that it had. */
+  /** A page is in memory again with the content that it had. */
   void restored(int page) {
     mark(page, ABSENT, false);
     mark(page, LOADING, false);
@@ -439,6 +448,7 @@ final class IndexPages {
       chunk.epochs[i] = CLEAN;
     } else {
       chunk.shadows[i] = 0;
+      discard(shadow);
       free.add(shadow);
       used--;
     }
@@ -459,11 +469,16 @@ final class IndexPages {
     long before = chunk(page).places[page & MASK];
     chunk(page).places[page & MASK] = 0;
     chunk(page).epochs[page & MASK] = CLEAN;
+    discard(page);
+    free.add(page);
+    return before;
+  }
+
+  /** Where memory is limited that of a free page goes back to the kernel. */
+  private void discard(int page) {
     if (limited) {
       boolean _ = chunk(page).memory.discard((long) (page & MASK) * PAGE_BYTES, PAGE_BYTES);
     }
-    free.add(page);
-    return before;
   }
 
   // At start.
@@ -474,11 +489,18 @@ final class IndexPages {
     nextPage = limit;
   }
 
-  /** A page was written at a place; it is in memory when that has been read to its address. */
+  /**
+   * A page was written at a place. It is in memory when that has been read to its address, and with
+   * a limit only when {@link #restored} was told so.
+   */
   void restore(int page, long place, int checksum) {
     chunk(page).places[page & MASK] = place;
     chunk(page).checksums[page & MASK] = checksum;
     used++;
+    if (limited) {
+      mark(page, ABSENT, true);
+      absent++;
+    }
   }
 
   /** All pages are restored and counted: those without a reference are given back. */
@@ -488,8 +510,7 @@ final class IndexPages {
         if (place(page) == 0) {
           free.add(page);
         } else {
-          used--;
-          freed.add(page);
+          free(page);
         }
       }
     }

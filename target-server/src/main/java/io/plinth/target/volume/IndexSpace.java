@@ -110,13 +110,22 @@ final class IndexSpace {
     return one == Status.OK ? other : one;
   }
 
-  /** Sees to it that all pages of a family for the leaf of a block are in memory. */
-  int bringRing(int family, long block) {
+  /**
+   * Sees to it that all pages of a family for the leaf of a block are in memory.
+   *
+   * @param held gets those that are, so that they stay until the last one has come; null where the
+   *     caller does not insist
+   */
+  int bringRing(int family, long block, HeldLeaves held) {
     int first = pages.isLimited() && block >= 0 ? firstOfRing(family, block) : 0;
     int found = Status.OK;
     int page = first;
     while (page != 0) {
-      found = worse(found, bring(page));
+      int one = bring(page);
+      if (one == Status.OK && held != null) {
+        held.hold(page);
+      }
+      found = worse(found, one);
       page = pages.sibling(page) == first ? 0 : pages.sibling(page);
     }
     return found;
@@ -125,6 +134,13 @@ final class IndexSpace {
   private int firstOfRing(int family, long block) {
     LeafRings rings = families.get(family);
     return rings == null ? 0 : rings.first(block / LEAF_BLOCKS);
+  }
+
+  /** Returns the address of a leaf page that is used for a client; see {@link #leafAddress}. */
+  long use(int page) {
+    long address = leafAddress(page);
+    pages.noteUse(page);
+    return address;
   }
 
   /**
@@ -426,7 +442,7 @@ final class IndexSpace {
 
   /** Reads pages that were restored. */
   interface PageReader {
-    /** Reads a page to its address. */
+    /** Reads a page to its address: it is in memory then. */
     void read(int page) throws IndexException;
   }
 

@@ -132,6 +132,13 @@ public abstract class IndexedVolume implements Volume {
     return found;
   }
 
+  /** Begins to bring the pages that a request will need. */
+  void readAhead(VolumeRequest request) {
+    if (request.length > 0 && request.operation == Operation.READ) {
+      int _ = index.bring(request.offset / BLOCK, (request.offset + request.length - 1) / BLOCK);
+    }
+  }
+
   boolean blockStatus(VolumeRequest request) {
     int pages = bringFirst(request);
     if (pages != Status.OK) {

@@ -119,7 +119,6 @@ final class LeafLoader implements Completion {
       failed++;
       throw new UnreadableLeafException(e.getMessage());
     }
-    pages.restored(page);
     reread++;
     return true;
   }
@@ -229,13 +228,13 @@ final class LeafLoader implements Completion {
 
   private void keep(int page) {
     if (keptCount == KEPT) {
-      pages.setFresh(kept[keptNext], false);
+      pages.keep(kept[keptNext], IndexPages.FRESH, false);
     } else {
       keptCount++;
     }
     kept[keptNext] = page;
     keptNext = (keptNext + 1) % KEPT;
-    pages.setFresh(page, true);
+    pages.keep(page, IndexPages.FRESH, true);
   }
 
   /** Once in each duty cycle, before pages are dropped. */
@@ -246,7 +245,7 @@ final class LeafLoader implements Completion {
     }
     for (; keptCount > 0; keptCount--) {
       keptNext = (keptNext + KEPT - 1) % KEPT;
-      pages.setFresh(kept[keptNext], false);
+      pages.keep(kept[keptNext], IndexPages.FRESH, false);
     }
   }
 

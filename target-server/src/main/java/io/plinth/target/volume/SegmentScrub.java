@@ -105,6 +105,8 @@ final class SegmentScrub implements Completion {
   /** Whether a page of the index has to be read before this goes on. */
   private boolean awaitsPage;
 
+  private final HeldLeaves held;
+
   /** The first block behind the position that is alive, as far as that is known. */
   private int liveAhead;
 
@@ -124,6 +126,7 @@ final class SegmentScrub implements Completion {
     memory = NativeMemory.reserve(2L * areaBytes);
     headerArea = memory.address();
     chunkArea = headerArea + areaBytes;
+    held = new HeldLeaves(space.pages(), IndexPages.OF_SCRUB);
     judged = new BitSet(segmentBytes / BLOCK);
   }
 
@@ -184,6 +187,7 @@ final class SegmentScrub implements Completion {
   /** Ends the scrub of this segment, finished or not. */
   void close() {
     stage = Stage.CLOSED;
+    held.release();
     if (reading != null) {
       abandoned = true;
     } else {
@@ -404,8 +408,11 @@ final class SegmentScrub implements Completion {
     boolean first = record.type() == RecordHeader.WRITE;
     int family = first ? store.family(record.group()) : record.group();
     long block = first ? record.firstBlock() + i : record.block(i);
-    int found = space.bringRing(family, block);
+    int found = space.bringRing(family, block, held);
     awaitsPage = found == Status.EAGAIN;
+    if (!awaitsPage) {
+      held.release();
+    }
     if (found != Status.OK) {
       // What can't be read of the index is reported where it lies.
       judged.set(offset / BLOCK, found == Status.EIO);

@@ -149,6 +149,33 @@ public final class VolumeStore implements JournalListener, CycleTask {
     }
   }
 
+  /**
+   * What the pages of the indexes take.
+   *
+   * @param pageBytes of those in memory
+   * @param droppedBytes of those that are not in memory now
+   * @param drops how often one was dropped since the start
+   * @param reads how often one was read again
+   * @param failedReads how often that failed
+   */
+  public record IndexMemory(
+      long pageBytes, long droppedBytes, long drops, long reads, long failedReads) {}
+
+  /** Returns what the pages of the indexes take; any thread, approximately. */
+  public IndexMemory indexMemory() {
+    IndexPages pages = space.pages();
+    long resident = (long) pages.residentPages() * IndexPages.PAGE_BYTES;
+    LeafLoader loader = space.loader();
+    return loader == null
+        ? new IndexMemory(resident, 0, 0, 0, 0)
+        : new IndexMemory(
+            resident,
+            (long) pages.absentPages() * IndexPages.PAGE_BYTES,
+            coldLeaves.dropped(),
+            loader.reread(),
+            loader.failed());
+  }
+
   /** Returns what keeps the memory limit; null where there is none. */
   ColdLeaves coldLeaves() {
     return coldLeaves;
@@ -544,8 +571,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
    * segment in use; any thread, approximately.
    */
   public long indexBytes() {
-    return (long) space.pages().residentPages() * IndexPages.PAGE_BYTES
-        + journal.segmentsInUse() * blocksPerSegment;
+    return indexMemory().pageBytes() + journal.segmentsInUse() * blocksPerSegment;
   }
 
   /**

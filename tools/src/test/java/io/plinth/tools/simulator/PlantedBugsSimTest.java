@@ -66,13 +66,15 @@ class PlantedBugsSimTest {
       case ACK_BEFORE_APPEND -> EnumSet.of(Guarantee.G1, Guarantee.G3);
       case ACK_FUA_EARLY -> EnumSet.of(Guarantee.G2);
       case SPLIT_WRITE -> EnumSet.of(Guarantee.G4);
-      case CUT_DURABLE_TAIL -> EnumSet.of(Guarantee.G2, Guarantee.G3, Guarantee.CATALOGUE);
+      case CUT_DURABLE_TAIL ->
+          EnumSet.of(Guarantee.G2, Guarantee.G3, Guarantee.CATALOGUE, Guarantee.SETTINGS);
       case FORGET_UNMAP_ON_REPLAY -> EnumSet.of(Guarantee.G2, Guarantee.G3, Guarantee.REPLAY);
       case SKIP_READ_CHECKSUM -> EnumSet.of(Guarantee.G5);
       case SHARE_SYNCED_HEADER ->
           EnumSet.of(Guarantee.G2, Guarantee.G6, Guarantee.CATALOGUE, Guarantee.SETTINGS);
       case KEEP_SHARED_TAIL ->
-          EnumSet.of(Guarantee.G2, Guarantee.G3, Guarantee.G6, Guarantee.REPLAY);
+          EnumSet.of(
+              Guarantee.G2, Guarantee.G3, Guarantee.G6, Guarantee.REPLAY, Guarantee.SETTINGS);
       case SETTINGS_BEFORE_DURABLE, CHECKPOINT_FORGETS_SETTINGS -> EnumSet.of(Guarantee.SETTINGS);
       case CHECKPOINT_FORGETS_BASE -> EnumSet.of(Guarantee.G6);
       case KEEP_DELETED_REFERENCES -> EnumSet.of(Guarantee.SPACE);
