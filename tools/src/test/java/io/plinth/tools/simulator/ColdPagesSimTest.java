@@ -177,6 +177,36 @@ class ColdPagesSimTest {
     assertThat(IndexCheck.run(sim)).isEqualTo(LEAVES);
   }
 
+  /** Its segment, and those of what is below it, stay as they are; all others are cleaned. */
+  @Test
+  void theCleanerWorksBesideAPageThatCannotBeRead() throws Exception {
+    int place = placeOfLeaf(50);
+    disk.failReads(slot(place), offset(place));
+    settle();
+    int blocks = 64;
+    long written = 0;
+    while (written < 4L * SEGMENTS * SEGMENT_BYTES) {
+      // All of leaf 0, so that much is dead in each segment, and some of another one.
+      long first = random.nextInt(LEAF_BLOCKS - blocks);
+      SimRequest request =
+          new SimRequest(
+              Operation.WRITE, first * BLOCK_SECTORS, (long) blocks * BLOCK_SECTORS, ++lastStamp);
+      assertThat(run(request)).isEqualTo(Status.OK);
+      int other = 1 + random.nextInt(LEAVES - 1);
+      if (other != 50) {
+        assertThat(write(other)).isEqualTo(Status.OK);
+      }
+      written += (long) blocks * PAGE_BYTES;
+    }
+    assertThat(sim.node().store(0).cleaner().movedBlocks()).isPositive();
+    assertThat(statusOfRead(50)).isEqualTo(Status.EIO);
+    for (int leaf = 1; leaf < LEAVES; leaf++) {
+      if (leaf != 50) {
+        assertThat(read(leaf)).as("leaf %d", leaf).isEqualTo(stamps[leaf]);
+      }
+    }
+  }
+
   @Test
   void aStartKeepsTheLimit() throws Exception {
     sim.kill();
