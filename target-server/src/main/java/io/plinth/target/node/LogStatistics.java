@@ -1,6 +1,6 @@
 package io.plinth.target.node;
 
-import io.plinth.target.volume.VolumeStore;
+import io.plinth.target.volume.IndexMemory;
 
 /**
  * How full a log is, and what was done about it since the start.
@@ -36,4 +36,4 @@ public record LogStatistics(
     long memoryWaits,
     long segmentWaits,
     long indexBytes,
-    VolumeStore.IndexMemory index) {}
+    IndexMemory index) {}

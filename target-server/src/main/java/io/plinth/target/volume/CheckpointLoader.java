@@ -161,9 +161,7 @@ final class CheckpointLoader {
     for (int page = leaves.nextSetBit(0); page >= 0; page = leaves.nextSetBit(page + 1)) {
       readPage(page);
       store.space().countLeaf(page);
-      if (store.coldLeaves() != null) {
-        store.coldLeaves().limitAtStart(page);
-      }
+      store.coldLeaves().limitAtStart(page);
     }
   }
 

@@ -24,29 +24,67 @@ final class ColdLeaves {
   /** A checkpoint for the sake of the limit writes as many pages at least. */
   private static final int LEAST_CHECKPOINT_PAGES = 8;
 
+  /** At start pages are dropped once in so many batches: most were changed by then. */
+  private static final int BATCHES_PER_LOOK = 64;
+
   private final VolumeStore store;
   private final IndexPages pages;
-  private final long limitPages;
   private final boolean dropsChanged;
+
+  /** Reads pages while the caller waits. */
+  private IndexSpace.PageReader reader;
+
+  /** Null without a limit. */
+  private LeafLoader loader;
+
+  private long limitPages;
+  private int batches;
   private int hand;
   private int vainLooks;
   private long pausedUntilNs;
   private long dropped;
 
-  ColdLeaves(VolumeStore store, long limitBytes) {
+  ColdLeaves(VolumeStore store) {
     this.store = store;
     this.pages = store.space().pages();
-    this.limitPages = limitBytes / IndexPages.PAGE_BYTES;
     this.dropsChanged = store.isPlanted(PlantedBug.DROP_DIRTY_PAGE);
   }
 
-  /** Returns how many pages were dropped since the start. */
-  long dropped() {
-    return dropped;
+  /** Sets a limit, which there is none without. Before the first page. */
+  void limit(long bytes) {
+    limitPages = bytes / IndexPages.PAGE_BYTES;
+    loader = new LeafLoader(store);
+    store.space().limit(loader);
   }
 
-  boolean isOverLimit() {
-    return pages.residentPages() > limitPages;
+  /** A log is about to be loaded: until {@link #readNow} pages are read while the caller waits. */
+  void begin(IndexSpace.PageReader newReader) {
+    reader = newReader;
+    readNow(true);
+  }
+
+  /**
+   * Lets whoever uses a dropped page wait until it is read, or not any more. At start, and for
+   * tools that look at everything.
+   */
+  void readNow(boolean allowed) {
+    if (loader != null) {
+      loader.readNow(allowed ? reader : null);
+    }
+  }
+
+  /** Returns what the pages take; any thread, approximately. */
+  IndexMemory memory() {
+    return new IndexMemory(
+        (long) pages.residentPages() * IndexPages.PAGE_BYTES,
+        (long) pages.absentPages() * IndexPages.PAGE_BYTES,
+        dropped,
+        loader == null ? 0 : loader.reread(),
+        loader == null ? 0 : loader.failed());
+  }
+
+  private boolean isOverLimit() {
+    return loader != null && pages.residentPages() > limitPages;
   }
 
   /** Drops a leaf that has just been read, at start, if there are enough in memory. */
@@ -57,9 +95,10 @@ final class ColdLeaves {
     }
   }
 
-  /** Drops what is over the limit and was not changed, at start. */
+  /** Drops what is over the limit and was not changed, at start; once for each batch. */
   void shrinkAtStart() {
-    for (int i = 0; i < LOOKED_PER_CYCLE && isOverLimit(); i++) {
+    boolean looks = ++batches % BATCHES_PER_LOOK == 0;
+    for (int i = 0; looks && i < LOOKED_PER_CYCLE && isOverLimit(); i++) {
       int _ = dropNext();
     }
   }
@@ -70,7 +109,10 @@ final class ColdLeaves {
    * @param begun whether requests that found their pages in memory are not applied yet
    */
   int doWork(long nowNs, boolean begun) {
-    store.space().loader().relax();
+    if (loader == null) {
+      return 0;
+    }
+    loader.relax();
     if (!isOverLimit() || begun || store.journal().failure() != Status.OK) {
       return 0;
     }
@@ -106,5 +148,11 @@ final class ColdLeaves {
     dropped++;
     vainLooks = 0;
     return 1;
+  }
+
+  void close() {
+    if (loader != null) {
+      loader.close();
+    }
   }
 }

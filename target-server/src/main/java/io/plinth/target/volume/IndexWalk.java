@@ -84,11 +84,11 @@ public final class IndexWalk {
     this.space = store.space();
     this.pages = space.pages();
     // Trees that were given up would count, and nobody reaches them.
-    store.readPagesNow(true);
+    store.coldLeaves().readNow(true);
     while (space.isFreeing()) {
       int _ = space.freeSome(Integer.MAX_VALUE);
     }
-    store.readPagesNow(false);
+    store.coldLeaves().readNow(false);
     mappedBelow = new long[pages.pageLimit()];
     parents = new int[pages.pageLimit()];
     for (LogVolume volume : store.volumes()) {
@@ -148,13 +148,13 @@ public final class IndexWalk {
    * @throws RecoveryException when something contradicts itself; one line that says what
    */
   public void run(Visitor visitor) throws RecoveryException {
-    store.readPagesNow(true);
+    store.coldLeaves().readNow(true);
     try {
       walk(visitor);
     } catch (UnreadableLeafException e) {
       throw broken(e.getMessage());
     } finally {
-      store.readPagesNow(false);
+      store.coldLeaves().readNow(false);
     }
   }
 

@@ -79,8 +79,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
   private final WritePace pace;
   private final Scrubber scrubber;
 
-  /** Null as long as all pages stay in memory. */
-  private ColdLeaves coldLeaves;
+  private final ColdLeaves coldLeaves;
 
   /** Requests of groups without other members that are begun and not applied. */
   private int begunAlone;
@@ -100,9 +99,6 @@ public final class VolumeStore implements JournalListener, CycleTask {
 
   private boolean progressed;
   private long lastOfferNs;
-
-  /** Reads pages of the index while the caller waits. */
-  private IndexSpace.PageReader pageReader;
 
   private record DurableTask(long sequence, IntConsumer task) {}
 
@@ -126,6 +122,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
     this.blocksPerSegment = segmentBytes / Volume.BLOCK_BYTES;
     this.maxTrees = Math.min(MOST_TREES, segmentBytes / TREES_PART / CheckpointRoot.MAX_TREE_BYTES);
     this.space = new IndexSpace(segments, segmentBytes / Volume.BLOCK_BYTES, plantedBugs);
+    this.coldLeaves = new ColdLeaves(this);
     this.reads = new BlockReads(this);
     this.merges = new MergeBlocks(this);
     this.checkpointer = new Checkpointer(this);
@@ -144,39 +141,16 @@ public final class VolumeStore implements JournalListener, CycleTask {
    */
   public void limitIndexMemory(long bytes) {
     if (bytes > 0) {
-      space.limit(new LeafLoader(this));
-      coldLeaves = new ColdLeaves(this, bytes);
+      coldLeaves.limit(bytes);
     }
   }
 
-  /**
-   * What the pages of the indexes take.
-   *
-   * @param pageBytes of those in memory
-   * @param droppedBytes of those that are not in memory now
-   * @param drops how often one was dropped since the start
-   * @param reads how often one was read again
-   * @param failedReads how often that failed
-   */
-  public record IndexMemory(
-      long pageBytes, long droppedBytes, long drops, long reads, long failedReads) {}
-
   /** Returns what the pages of the indexes take; any thread, approximately. */
   public IndexMemory indexMemory() {
-    IndexPages pages = space.pages();
-    long resident = (long) pages.residentPages() * IndexPages.PAGE_BYTES;
-    LeafLoader loader = space.loader();
-    return loader == null
-        ? new IndexMemory(resident, 0, 0, 0, 0)
-        : new IndexMemory(
-            resident,
-            (long) pages.absentPages() * IndexPages.PAGE_BYTES,
-            coldLeaves.dropped(),
-            loader.reread(),
-            loader.failed());
+    return coldLeaves.memory();
   }
 
-  /** Returns what keeps the memory limit; null where there is none. */
+  /** Returns what keeps the memory limit. */
   ColdLeaves coldLeaves() {
     return coldLeaves;
   }
@@ -190,28 +164,15 @@ public final class VolumeStore implements JournalListener, CycleTask {
   public byte[] load(String name, LogStorage storage, CheckpointPlace place)
       throws RecoveryException {
     CheckpointLoader loader = new CheckpointLoader(name, this, storage);
-    pageReader = loader::readPage;
-    readPagesNow(true);
+    coldLeaves.begin(loader::readPage);
     byte[] extension = place.bytes() == 0 ? new byte[0] : loader.load(place, checkpointer);
     deadSegments.loaded();
     return extension;
   }
 
-  /**
-   * Lets whoever uses a dropped page wait until it is read, or not any more. At start, and for
-   * tools that look at everything.
-   */
-  void readPagesNow(boolean allowed) {
-    if (coldLeaves != null) {
-      space.loader().readNow(allowed ? pageReader : null);
-    }
-  }
-
   /** The records that follow are of this batch. Before {@link #start}. */
   public void recoverBatch(BatchHeader batch, long segmentSequence) {
-    if (coldLeaves != null) {
-      coldLeaves.shrinkAtStart();
-    }
+    coldLeaves.shrinkAtStart();
     groups.recoverBatch(batch.sequence());
     recoveredPoint = new LogPoint(segmentSequence, batch.sequence(), 0, batch.epochMs());
   }
@@ -379,7 +340,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
       boolean closedInOrder,
       Checkpointer.Superblocks superblocks) {
     journal = openJournal;
-    readPagesNow(false);
+    coldLeaves.readNow(false);
     groups.start(openJournal, ofJournal, closedInOrder);
     checkpointer.start(openJournal, superblocks);
     retention.look();
@@ -592,8 +553,8 @@ public final class VolumeStore implements JournalListener, CycleTask {
   @Override
   public int doWork(long nowNs) {
     journal.needBlocks(checkpointer.neededBlocks());
-    int dropped = coldLeaves == null ? 0 : coldLeaves.doWork(nowNs, begunAlone > 0);
-    int work = dropped + checkpointer.doWork() + cleaner.doWork(nowNs);
+    int work = coldLeaves.doWork(nowNs, begunAlone > 0);
+    work += checkpointer.doWork() + cleaner.doWork(nowNs);
     work += scrubber.doWork(nowNs, completedInCycle > BUSY_REQUESTS);
     completedInCycle = 0;
     work += groups.applySome();
@@ -740,9 +701,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
 
   /** Frees memory; the log is closed and nothing is in flight. */
   public void close() {
-    if (coldLeaves != null) {
-      space.loader().close();
-    }
+    coldLeaves.close();
     space.close();
     cleaner.close();
     scrubber.close();

@@ -98,7 +98,7 @@ class BlockIndexPropertyTest {
   private void run(SimRandom random) {
     if (drops) {
       store.limitIndexMemory(PAGE_BYTES);
-      space.loader().readNow(this::readAgain);
+      store.coldLeaves().begin(this::readAgain);
     }
     long blocks =
         switch (random.nextInt(4)) {
