@@ -53,7 +53,7 @@ final class ColdLeaves {
   /** Sets a limit, which there is none without. Before the first page. */
   void limit(long bytes) {
     limitPages = bytes / IndexPages.PAGE_BYTES;
-    loader = new LeafLoader(store);
+    loader = new LeafLoader(store, limitPages);
     store.space().limit(loader);
   }
 

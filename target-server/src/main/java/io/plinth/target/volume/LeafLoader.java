@@ -36,9 +36,13 @@ final class LeafLoader implements Completion {
   /**
    * So many of the pages that were read last are not dropped as long as any read is under way: who
    * needs many pages at once must find the first still there when the last one comes. The largest
-   * request needs 20, and whoever has waited longest is the first to start reads.
+   * request needs 20, and whoever has waited longest is the first to start reads. With less than
+   * the least limit of a server, for tests, fewer.
    */
   static final int KEPT = 1024;
+
+  /** But not more than one of so many pages that there is room for. */
+  private static final int KEPT_PART = 4;
 
   private static final long RETRY_NS = TimeUnit.SECONDS.toNanos(1);
   private static final long NONE = -1;
@@ -60,7 +64,7 @@ final class LeafLoader implements Completion {
   /** Pages that are to be written anew as soon as they are in memory. */
   private final BitSet mended = new BitSet();
 
-  private final int[] kept = new int[KEPT];
+  private final int[] kept;
   private int keptCount;
   private int keptNext;
 
@@ -78,8 +82,14 @@ final class LeafLoader implements Completion {
   private long reread;
   private long failed;
 
-  LeafLoader(VolumeStore store) {
+  /**
+   * Creates a loader.
+   *
+   * @param limitPages how many pages there is room for
+   */
+  LeafLoader(VolumeStore store, long limitPages) {
     this.store = store;
+    this.kept = new int[Math.clamp(limitPages / KEPT_PART, READS, KEPT)];
     this.pages = store.space().pages();
     for (int i = 0; i < READS; i++) {
       idle[i] = i;
@@ -227,13 +237,13 @@ final class LeafLoader implements Completion {
   }
 
   private void keep(int page) {
-    if (keptCount == KEPT) {
+    if (keptCount == kept.length) {
       pages.keep(kept[keptNext], IndexPages.FRESH, false);
     } else {
       keptCount++;
     }
     kept[keptNext] = page;
-    keptNext = (keptNext + 1) % KEPT;
+    keptNext = (keptNext + 1) % kept.length;
     pages.keep(page, IndexPages.FRESH, true);
   }
 
@@ -244,7 +254,7 @@ final class LeafLoader implements Completion {
       return;
     }
     for (; keptCount > 0; keptCount--) {
-      keptNext = (keptNext + KEPT - 1) % KEPT;
+      keptNext = (keptNext + kept.length - 1) % kept.length;
       pages.keep(kept[keptNext], IndexPages.FRESH, false);
     }
   }

@@ -3,6 +3,7 @@ package io.plinth.target.volume;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.plinth.engine.api.Status;
 import io.plinth.engine.sim.SimCore;
 import io.plinth.engine.sim.SimRandom;
 import io.plinth.log.replication.GroupMembers;
@@ -76,6 +77,28 @@ class BlockIndexPropertyTest {
     assertThatThrownBy(() -> space.pages().touch(page)).hasMessage(message);
     assertThat(tree.anyMapped(448, 552)).as("known without it").isTrue();
     assertThat(tree.mappedBlocks()).isEqualTo(1);
+    store.close();
+  }
+
+  @Test
+  void aRingThatIsHeldStaysInMemoryUntilItIsReleased() {
+    store.limitIndexMemory(PAGE_BYTES);
+    BlockIndex tree = new BlockIndex(space, FAMILY, 1000);
+    tree.put(500, 7, 7, 1);
+    BlockIndex older = tree.snapshot();
+    tree.put(501, 8, 8, 2);
+    writeAll();
+    int[] ring = {tree.leafPage(500), older.leafPage(500)};
+    assertThat(ring[0]).isNotEqualTo(ring[1]);
+    HeldLeaves held = new HeldLeaves(space.pages(), IndexPages.OF_CLEANER);
+    assertThat(space.bringRing(FAMILY, 500, held)).isEqualTo(Status.OK);
+    for (int page : ring) {
+      assertThat(space.pages().isDroppable(page, false)).isFalse();
+    }
+    held.release();
+    for (int page : ring) {
+      assertThat(space.pages().isDroppable(page, false)).isTrue();
+    }
     store.close();
   }
 
