@@ -31,6 +31,7 @@ public final class NativeMemory {
   private static final int MAP_ANONYMOUS = 0x20;
   private static final int MAP_NORESERVE = 0x4000;
   private static final int MADV_DONTNEED = 4;
+  private static final int MADV_NOHUGEPAGE = 15;
   private static final int MADV_POPULATE_READ = 22;
   private static final int MADV_POPULATE_WRITE = 23;
 
@@ -63,6 +64,16 @@ public final class NativeMemory {
   private static final MethodHandle MADVISE =
       function(
           "madvise",
+          FunctionDescriptor.of(
+              ValueLayout.JAVA_INT,
+              ValueLayout.JAVA_LONG,
+              ValueLayout.JAVA_LONG,
+              ValueLayout.JAVA_INT));
+
+  /** Tells no errno, and so needs no memory for it. */
+  private static final MethodHandle MADVISE_QUIETLY =
+      LINKER.downcallHandle(
+          LINKER.defaultLookup().find("madvise").orElseThrow(),
           FunctionDescriptor.of(
               ValueLayout.JAVA_INT,
               ValueLayout.JAVA_LONG,
@@ -203,11 +214,23 @@ public final class NativeMemory {
   }
 
   /**
-   * Gives anonymous pages back to the kernel; they read as zero afterwards. Returns 0 or a negated
-   * errno.
+   * Gives anonymous pages back to the kernel; they read as zero afterwards. Returns whether the
+   * kernel took them. Allocates nothing.
    */
-  public int discard(long offset, long length) {
-    return advise(offset, length, MADV_DONTNEED);
+  public boolean discard(long offset, long length) {
+    try {
+      return (int) MADVISE_QUIETLY.invokeExact(address + offset, length, MADV_DONTNEED) == 0;
+    } catch (Throwable e) {
+      throw new IllegalStateException("madvise", e);
+    }
+  }
+
+  /**
+   * Keeps the kernel from using huge pages for the region, so that {@link #discard} of a small part
+   * of it frees memory at once. A kernel without huge pages refuses, which is as good.
+   */
+  public void useSmallPages() {
+    int _ = advise(0, sizeBytes, MADV_NOHUGEPAGE);
   }
 
   /**

@@ -50,7 +50,7 @@ final class ConnectionMemory {
   void release(int block) {
     // A system call of some microseconds, less than closing the socket takes. Should the kernel
     // refuse, the pages stay, and are in use again with the next connection.
-    int _ = memory.discard((long) block * BLOCK_BYTES, BLOCK_BYTES);
+    boolean _ = memory.discard((long) block * BLOCK_BYTES, BLOCK_BYTES);
     free[freeCount++] = block;
   }
 

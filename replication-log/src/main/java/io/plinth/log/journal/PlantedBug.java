@@ -62,5 +62,11 @@ public enum PlantedBug {
   /** A start takes entries for applied that were kept because they were not. */
   REPLAY_SKIPS_KEPT,
   /** A checkpoint gives up the log before its cut, though it holds entries that are kept. */
-  CHECKPOINT_DROPS_KEPT
+  CHECKPOINT_DROPS_KEPT,
+  /** A page of the index is dropped though it was changed since it was written. */
+  DROP_DIRTY_PAGE,
+  /** What is below a dropped page of the index reads as if it were unmapped. */
+  DROPPED_READS_AS_UNMAPPED,
+  /** A dropped page of the index is read from where it was when it was first dropped. */
+  STALE_PLACE_ON_RELOAD
 }

@@ -418,7 +418,7 @@ final class ReadWindow implements EntrySource, Completion {
     }
     if (committed > WINDOW_BYTES) {
       committed = Math.max(WINDOW_BYTES, committed - WINDOW_BYTES);
-      int _ = memory.discard(committed, Math.min(WINDOW_BYTES, MAX_BYTES - committed));
+      boolean _ = memory.discard(committed, Math.min(WINDOW_BYTES, MAX_BYTES - committed));
     } else {
       free();
     }

@@ -94,6 +94,11 @@ public record NodeInfo(
    * @param segmentWaits how often they had to wait for the next segment
    * @param indexBytes memory that the index takes: pages, and a byte for each block of segments in
    *     use
+   * @param indexDroppedBytes pages of the index that are not in memory now, see {@code
+   *     log.index-memory}
+   * @param indexDrops how often a page was dropped
+   * @param indexReads how often a page was read again
+   * @param indexReadFailures how often that failed
    */
   public record LogInfo(
       int log,
@@ -110,7 +115,11 @@ public record NodeInfo(
       long movedBlocks,
       long memoryWaits,
       long segmentWaits,
-      long indexBytes) {}
+      long indexBytes,
+      long indexDroppedBytes,
+      long indexDrops,
+      long indexReads,
+      long indexReadFailures) {}
 
   /** Copies the lists. */
   public NodeInfo {

@@ -255,6 +255,7 @@ public final class ConfigLoader {
     keys.put("log.capacity", (loader, value) -> loader.builder.capacityBytes(size(value)));
     keys.put(
         "log.resident-memory", (loader, value) -> loader.builder.residentMemoryBytes(size(value)));
+    keys.put("log.index-memory", (loader, value) -> loader.builder.indexMemoryBytes(size(value)));
     keys.put(
         "log.spare-segments",
         (loader, value) ->

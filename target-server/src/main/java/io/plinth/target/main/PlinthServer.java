@@ -237,6 +237,7 @@ public final class PlinthServer {
         new NodeSettings(
             BootId.read(),
             config.log().residentMemoryBytes() / folders.size(),
+            indexBytesPerLog(folders.size()),
             config.log().spareSegments(),
             TimeUnit.SECONDS.toMillis(config.log().retentionS()),
             new Scrubber.Settings(
@@ -526,6 +527,12 @@ public final class PlinthServer {
         dutyCycles());
   }
 
+  private long indexBytesPerLog(int logs) {
+    long limit = config.log().indexMemoryBytes();
+    // A data directory may have more logs than there are cores.
+    return limit == 0 ? 0 : Math.max(ServerConfig.MINIMUM_INDEX_MEMORY, limit / logs);
+  }
+
   private List<NodeInfo.LogInfo> logs() {
     List<NodeInfo.LogInfo> logs = new ArrayList<>();
     for (LogStatistics log : node.logStatistics()) {
@@ -545,7 +552,11 @@ public final class PlinthServer {
               log.movedBlocks(),
               log.memoryWaits(),
               log.segmentWaits(),
-              log.indexBytes()));
+              log.indexBytes(),
+              log.index().droppedBytes(),
+              log.index().drops(),
+              log.index().reads(),
+              log.index().failedReads()));
     }
     return logs;
   }

@@ -52,6 +52,12 @@ public record ServerConfig(
   /** The fewest segments that a log can work with: some are left to the cleaner. */
   public static final int MINIMUM_SEGMENTS = 8;
 
+  /**
+   * The least memory that the pages of the index of a log may be limited to: one request may need
+   * 20 of them at once, and many requests do at a time.
+   */
+  public static final long MINIMUM_INDEX_MEMORY = 16L << 20;
+
   /** How fast a scrub may be at least and at most, in bytes per second. */
   public static final long MINIMUM_SCRUB_RATE = 64L << 10;
 
@@ -129,6 +135,8 @@ public record ServerConfig(
    * @param capacityBytes what all logs together may use; 0 means the whole file system
    * @param spareSegments freed segments of each log that keep their files
    * @param residentMemoryBytes memory for the recent tail of all logs together
+   * @param indexMemoryBytes memory that the pages of all indexes together may take; 0 for all that
+   *     they need
    * @param scrubBytesPerSecond how fast all logs together are scrubbed; 0 for never
    * @param scrubIntervalS seconds from the begin of a scrub to that of the next; 0 for only when
    *     asked
@@ -139,6 +147,7 @@ public record ServerConfig(
       long segmentSizeBytes,
       long capacityBytes,
       long residentMemoryBytes,
+      long indexMemoryBytes,
       int spareSegments,
       long scrubBytesPerSecond,
       long scrubIntervalS,
@@ -222,6 +231,7 @@ public record ServerConfig(
     private long segmentSizeBytes = 64L << 20;
     private long capacityBytes;
     private long residentMemoryBytes = defaultResidentMemory();
+    private long indexMemoryBytes;
     private int spareSegments = 8;
     private long scrubBytesPerSecond = 16L << 20;
     private long scrubIntervalS = TimeUnit.DAYS.toSeconds(7);
@@ -367,6 +377,13 @@ public record ServerConfig(
       return this;
     }
 
+    /** Bytes; default 0, which is no limit. */
+    @CanIgnoreReturnValue
+    public Builder indexMemoryBytes(long value) {
+      indexMemoryBytes = value;
+      return this;
+    }
+
     /** Default 8. */
     @CanIgnoreReturnValue
     public Builder spareSegments(int value) {
@@ -491,6 +508,7 @@ public record ServerConfig(
               segmentSizeBytes,
               capacityBytes,
               residentMemoryBytes,
+              indexMemoryBytes,
               spareSegments,
               scrubBytesPerSecond,
               scrubIntervalS,
@@ -565,6 +583,16 @@ public record ServerConfig(
         sizeRange("log.capacity", capacityBytes, MINIMUM_SEGMENTS * segmentSizeBytes, 1L << 50);
       }
       sizeRange("log.resident-memory", residentMemoryBytes, 1L << 20, 1L << 42);
+      if (indexMemoryBytes != 0 && indexMemoryBytes < cores * MINIMUM_INDEX_MEMORY) {
+        throw new ConfigException(
+            String.format(
+                Locale.ROOT,
+                "bad value for 'log.index-memory': expected at least %s for each core, which is %s, or 0"
+                    + " for no limit, not %s",
+                Sizes.formatExact(MINIMUM_INDEX_MEMORY),
+                Sizes.formatExact(cores * MINIMUM_INDEX_MEMORY),
+                Sizes.formatExact(indexMemoryBytes)));
+      }
       if (scrubBytesPerSecond != 0) {
         sizeRange("log.scrub-rate", scrubBytesPerSecond, MINIMUM_SCRUB_RATE, MAXIMUM_SCRUB_RATE);
       }

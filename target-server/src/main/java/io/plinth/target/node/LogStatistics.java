@@ -1,5 +1,7 @@
 package io.plinth.target.node;
 
+import io.plinth.target.volume.IndexMemory;
+
 /**
  * How full a log is, and what was done about it since the start.
  *
@@ -17,6 +19,7 @@ package io.plinth.target.node;
  * @param memoryWaits how often appends had to wait for memory of the segment that is written
  * @param segmentWaits how often they had to wait for the next segment
  * @param indexBytes memory that the index takes
+ * @param index what its pages take of that, and what became of others
  */
 public record LogStatistics(
     int core,
@@ -32,4 +35,5 @@ public record LogStatistics(
     long movedBlocks,
     long memoryWaits,
     long segmentWaits,
-    long indexBytes) {}
+    long indexBytes,
+    IndexMemory index) {}

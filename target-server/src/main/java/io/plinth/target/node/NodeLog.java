@@ -124,7 +124,8 @@ final class NodeLog implements CycleTask, Checkpointer.Superblocks {
         store.cleaner().movedBlocks(),
         journal.counters().populationWaits(),
         journal.counters().segmentWaits(),
-        store.indexBytes());
+        store.indexBytes(),
+        store.indexMemory());
   }
 
   /**
@@ -169,6 +170,7 @@ final class NodeLog implements CycleTask, Checkpointer.Superblocks {
     Superblock.Values found = superblocks.read(resources.name());
     isNew = found == null;
     superblock = isNew ? newLog(settings, random, nodeId) : found;
+    store.limitIndexMemory(settings.indexBytesPerLog());
     content.onCheckpoint(store.load(resources.name(), storage, superblock.checkpoint()));
     RecoveredLog recovered =
         LogRecovery.recover(

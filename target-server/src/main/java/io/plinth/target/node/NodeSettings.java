@@ -13,6 +13,8 @@ import java.util.UUID;
  * @param bootId identity of the running machine's boot; the same one as before means that the page
  *     cache has survived
  * @param residentBytesPerLog how much of each log to keep in memory for reads
+ * @param indexBytesPerLog how much memory the pages of each log's indexes may take; zero for all
+ *     that they need
  * @param spareSegmentsPerLog how many freed segments keep their files
  * @param retentionMs for how long volumes can be restored as they were, in milliseconds; zero for
  *     as long as it happens to be
@@ -24,6 +26,7 @@ import java.util.UUID;
 public record NodeSettings(
     UUID bootId,
     long residentBytesPerLog,
+    long indexBytesPerLog,
     int spareSegmentsPerLog,
     long retentionMs,
     Scrubber.Settings scrubPerLog,

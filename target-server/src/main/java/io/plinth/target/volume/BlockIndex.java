@@ -1,5 +1,7 @@
 package io.plinth.target.volume;
 
+import io.plinth.engine.api.Status;
+
 /**
  * A replica's map from block to place in the log and checksum: a radix tree of the pages of an
  * {@link IndexSpace}. A snapshot shares the pages; whichever tree changes a shared page first gets
@@ -25,6 +27,9 @@ final class BlockIndex {
 
   /** Whether nobody shares the cached leaf, nor anything above it. */
   private boolean cachedIsOwn;
+
+  /** {@link IndexPages#drops} when it was found. */
+  private long cachedDrops;
 
   /** What a tree consists of beside its pages. */
   record State(int root, int levels, long blocks, long mapped) {}
@@ -125,12 +130,55 @@ final class BlockIndex {
 
   /** Returns whether the leaf of a block exists; when not, all of its blocks are unmapped. */
   boolean hasLeaf(long block) {
-    return findLeaf(block / LEAF_BLOCKS) != 0;
+    return leafPage(block) != 0;
   }
 
-  /** Returns the number of the page that covers a block, or zero: equal pages hold the same. */
+  /**
+   * Returns the number of the page that covers a block, in memory or not, or zero: equal pages hold
+   * the same.
+   */
   int leafPage(long block) {
-    return findLeaf(block / LEAF_BLOCKS) == 0 ? 0 : cachedPage;
+    return findPage(block / LEAF_BLOCKS);
+  }
+
+  /**
+   * Sees to it that the pages of a range are in memory, as {@link IndexSpace#bring} does with one:
+   * before blocks of the range are looked at or changed.
+   */
+  int bring(long firstBlock, long lastBlock) {
+    int found = Status.OK;
+    if (pages.isLimited()) {
+      long last = lastBlock / LEAF_BLOCKS;
+      for (long leaf = firstBlock / LEAF_BLOCKS; leaf <= last; leaf++) {
+        int page = findPage(leaf);
+        if (page != 0) {
+          pages.noteUse(page);
+          found = IndexSpace.worse(found, space.bring(page));
+        }
+      }
+    }
+    return found;
+  }
+
+  /**
+   * The same before {@link #unmap} or {@link #anyMapped}, which look only at leaves of which the
+   * range is a part.
+   */
+  int bringEdges(long firstBlock, long count) {
+    long end = Math.min(blocks, firstBlock + count);
+    if (!pages.isLimited() || firstBlock >= end) {
+      return Status.OK;
+    }
+    long last = (end - 1) / LEAF_BLOCKS * LEAF_BLOCKS;
+    int found = isWhole(firstBlock, end) ? Status.OK : bring(firstBlock, firstBlock);
+    return last <= firstBlock || isWhole(last, end)
+        ? found
+        : IndexSpace.worse(found, bring(last, last));
+  }
+
+  /** Returns whether a range up to {@code end} has all blocks of the leaf of {@code block}. */
+  private boolean isWhole(long block, long end) {
+    return block % LEAF_BLOCKS == 0 && (end - block >= LEAF_BLOCKS || end == blocks);
   }
 
   /** Maps a block. */
@@ -154,12 +202,17 @@ final class BlockIndex {
     while (block < end) {
       int n = (int) Math.min(end - block, blocksLeftInLeaf(block));
       long leaf = block / LEAF_BLOCKS;
+      int page = findPage(leaf);
       if (keepAllocated) {
+        if (page != 0 && pages.isAbsent(page) && isWhole(block, end)) {
+          // Need not be read to be replaced.
+          dropLeaf(leaf);
+        }
         fill(makeLeaf(leaf), block, n, IndexSpace.ALLOCATED_ZERO, raftIndex);
-      } else if (findLeaf(leaf) == 0) {
+      } else if (page == 0) {
         block = nextPresentLeaf(block);
         continue;
-      } else if (n == LEAF_BLOCKS || (end == blocks && block % LEAF_BLOCKS == 0)) {
+      } else if (isWhole(block, end)) {
         dropLeaf(leaf);
       } else {
         fill(makeLeaf(leaf), block, n, IndexSpace.UNMAPPED, raftIndex);
@@ -173,12 +226,21 @@ final class BlockIndex {
     long block = firstBlock;
     long end = firstBlock + count;
     while (block < end) {
-      long address = findLeaf(block / LEAF_BLOCKS);
-      if (address == 0) {
+      int page = findPage(block / LEAF_BLOCKS);
+      if (page == 0) {
         block = nextPresentLeaf(block);
         continue;
       }
       int n = (int) Math.min(end - block, blocksLeftInLeaf(block));
+      int mappedInLeaf = space.mappedIn(page);
+      if (mappedInLeaf == 0 || isWhole(block, end)) {
+        if (mappedInLeaf > 0) {
+          return true;
+        }
+        block += n;
+        continue;
+      }
+      long address = findLeaf(block / LEAF_BLOCKS);
       int first = (int) (block % LEAF_BLOCKS);
       for (int i = first; i < first + n; i++) {
         if (IndexSpace.place(address, i) != IndexSpace.UNMAPPED) {
@@ -236,13 +298,10 @@ final class BlockIndex {
   }
 
   private long findLeaf(long leaf) {
-    if (leaf == cachedLeaf) {
+    if (isCached(leaf)) {
       return cachedAddress;
     }
-    int page = root;
-    for (int level = levels; level > 0 && page != 0; level--) {
-      page = space.child(page, entry(leaf, level));
-    }
+    int page = descend(leaf);
     if (page == 0) {
       return 0;
     }
@@ -250,11 +309,29 @@ final class BlockIndex {
     return cachedAddress;
   }
 
+  /** Returns the page of a leaf, in memory or not, or zero. */
+  private int findPage(long leaf) {
+    return isCached(leaf) ? cachedPage : descend(leaf);
+  }
+
+  private boolean isCached(long leaf) {
+    return leaf == cachedLeaf && cachedDrops == pages.drops();
+  }
+
+  private int descend(long leaf) {
+    int page = root;
+    for (int level = levels; level > 0 && page != 0; level--) {
+      page = space.child(page, entry(leaf, level));
+    }
+    return page;
+  }
+
   private void cache(long leaf, int page, boolean own) {
+    cachedAddress = pages.isLimited() ? space.use(page) : pages.address(page);
     cachedLeaf = leaf;
     cachedPage = page;
-    cachedAddress = pages.address(page);
     cachedIsOwn = own;
+    cachedDrops = pages.drops();
   }
 
   private static int entry(long leaf, int level) {
@@ -263,7 +340,7 @@ final class BlockIndex {
 
   /** Returns the address of a leaf that is this tree's own and about to be changed. */
   private long makeLeaf(long leaf) {
-    boolean there = leaf == cachedLeaf && cachedIsOwn;
+    boolean there = isCached(leaf) && cachedIsOwn;
     if (!there && !pages.anyShared()) {
       // Without snapshots there is nobody to share with.
       there = findLeaf(leaf) != 0;
@@ -304,7 +381,7 @@ final class BlockIndex {
 
   /** Takes a leaf that exists out of the tree. */
   private void dropLeaf(long leaf) {
-    mapped -= IndexSpace.mappedCount(findLeaf(leaf));
+    mapped -= space.mappedIn(findPage(leaf));
     cachedLeaf = -1;
     if (levels == 0) {
       space.doom(root, 0);

@@ -4,13 +4,15 @@ import io.plinth.engine.api.LogStorage;
 import io.plinth.engine.memory.NativeMemory;
 import io.plinth.log.format.Superblock.CheckpointPlace;
 import io.plinth.log.recovery.RecoveryException;
+import java.util.BitSet;
 import java.util.Locale;
 import java.util.zip.CRC32C;
 import org.agrona.concurrent.UnsafeBuffer;
 
 /**
- * Reads a checkpoint at start: the description, the page table, all pages; then counts what refers
- * to what. Every block is checked against its checksum, and a damaged one is refused by name.
+ * Reads a checkpoint at start: the description, the page table, the inner pages of all trees and
+ * then the leaves; counts what refers to what. Every block is checked against its checksum, and a
+ * damaged one is refused by name. Leaves beyond the memory limit are dropped again at once.
  */
 final class CheckpointLoader {
   private static final int BLOCK = Volume.BLOCK_BYTES;
@@ -20,6 +22,9 @@ final class CheckpointLoader {
   private final LogStorage storage;
   private final int blocksPerSegment;
   private final CRC32C crc = new CRC32C();
+
+  /** Leaf pages of the trees: they are read when it is known which of all pages they are. */
+  private final BitSet leaves = new BitSet();
 
   /**
    * Creates a loader.
@@ -42,6 +47,7 @@ final class CheckpointLoader {
     try {
       loadPages(root);
       loadVolumes(root);
+      loadLeaves();
     } catch (IndexException e) {
       throw unusable(place, e);
     }
@@ -134,11 +140,28 @@ final class CheckpointLoader {
       if (page >= pages.pageLimit()) {
         throw new IndexException("the page table names page " + page + ", which is too high");
       }
-      int checksum = PageTable.entryChecksum(tableAddress, i);
-      long address = pages.restore(page, place, checksum);
-      read(place, address, 1);
-      verify(pages.region(page), address, checksum, place, "index page " + page);
+      pages.restore(page, place, PageTable.entryChecksum(tableAddress, i));
       store.space().references().retainMeta(place);
+    }
+  }
+
+  /** Reads a page from where it was written. */
+  void readPage(int page) throws IndexException {
+    IndexPages pages = store.space().pages();
+    long place = pages.place(page);
+    long address = pages.address(page);
+    read(place, address, 1);
+    verify(pages.region(page), address, pages.checksum(page), place, "index page " + page);
+    if (pages.isAbsent(page)) {
+      pages.restored(page);
+    }
+  }
+
+  private void loadLeaves() throws IndexException {
+    for (int page = leaves.nextSetBit(0); page >= 0; page = leaves.nextSetBit(page + 1)) {
+      readPage(page);
+      store.space().countLeaf(page);
+      store.coldLeaves().limitAtStart(page);
     }
   }
 
@@ -178,7 +201,7 @@ final class CheckpointLoader {
 
   private BlockIndex tree(int family, BlockIndex.State state) throws IndexException {
     if (state.root() != 0) {
-      store.space().count(state.root(), state.levels());
+      store.space().count(state.root(), state.levels(), this::readPage, leaves);
     }
     return new BlockIndex(store.space(), family, state);
   }

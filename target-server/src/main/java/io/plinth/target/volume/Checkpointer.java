@@ -89,6 +89,9 @@ public final class Checkpointer {
   /** A checkpoint is to begin as soon as it can. */
   private boolean wanted;
 
+  /** The segment in which the cut of the newest checkpoint is. */
+  private long cutSegment;
+
   private Superblock.Start start = Superblock.Start.NEW;
   private Superblock.Start durableStart = Superblock.Start.NEW;
   private CheckpointRoot root;
@@ -143,6 +146,13 @@ public final class Checkpointer {
   /** Returns the sequence of the segment in which replay would begin now. */
   long replayedFrom() {
     return durableStart.segmentSequence();
+  }
+
+  /**
+   * Returns whether the place of a page that is as it was written is one of a durable checkpoint.
+   */
+  boolean isDurable(long place) {
+    return stage == Stage.IDLE || journal.segmentSequence(place) < cutSegment;
   }
 
   /** Returns how many blocks of the log a checkpoint needs that begins now. */
@@ -252,6 +262,7 @@ public final class Checkpointer {
   private void begin() {
     Superblock.Start cut = journal.mark();
     start = store.groups().replayStart(cut);
+    cutSegment = cut.segmentSequence();
     pages.cut();
     root = CheckpointRoot.of(store, superblocks.extension(), cut.sequence());
     appendedAtCut = appendedBytes();

@@ -101,6 +101,9 @@ public final class Cleaner {
   private boolean inRecord;
   private int blockInRecord;
 
+  /** Whether the segment holds a page of the index that is lost. */
+  private boolean holdsLostPage;
+
   // Blocks that are about to be moved, all of one family, and all damaged or none.
   private int moveCount;
   private int moveFamily;
@@ -109,6 +112,9 @@ public final class Cleaner {
   private final long[] moveFrom = new long[MOVES];
   private final int[] moveChecksums = new int[MOVES];
   private final long[] moveAddresses = new long[MOVES];
+
+  /** The leaves of the first of them. */
+  private final HeldLeaves held;
 
   private long movedBlocks;
   private long cleanedSegments;
@@ -121,6 +127,7 @@ public final class Cleaner {
     this.pages = store.space().pages();
     this.references = store.space().references();
     this.records = new SegmentRecords(store);
+    this.held = new HeldLeaves(pages, IndexPages.OF_CLEANER);
   }
 
   /** Returns how many blocks were copied since the start. */
@@ -324,6 +331,7 @@ public final class Cleaner {
   private void begin(int slot) {
     records.begin(slot);
     inRecord = false;
+    holdsLostPage = false;
     moveCount = 0;
     boolean _ = records.isLoaded();
   }
@@ -365,7 +373,7 @@ public final class Cleaner {
     int i = blockInRecord++;
     long place = records.payloadPlace(i);
     if (record.type() == RecordHeader.META) {
-      rewriteMeta(record.flags(), record.number(i), place);
+      rewriteMeta(record.flags(), record.number(i), place, records.payloadAddress(i));
       return 0;
     }
     if (references.count(place) == 0) {
@@ -395,11 +403,18 @@ public final class Cleaner {
   }
 
   /** Lets the next checkpoint write a block of an earlier one elsewhere. */
-  private void rewriteMeta(int kind, int number, long place) {
+  private void rewriteMeta(int kind, int number, long place, long address) {
     if (kind == RecordHeader.PAGES) {
       boolean isPage = number > 0 && number < pages.pageLimit() && pages.place(number) == place;
       if (isPage && pages.refs(number) > 0) {
-        pages.touch(number);
+        // A page that is not in memory has been read with the segment.
+        boolean lost =
+            pages.isAbsent(number)
+                && !store.space().loader().putBack(number, records.region(), address);
+        holdsLostPage |= lost;
+        if (!lost) {
+          pages.touch(number);
+        }
       }
     } else if (kind == RecordHeader.TABLE && store.checkpointer().isTable(number, place)) {
       store.checkpointer().rewriteTable(number);
@@ -419,12 +434,16 @@ public final class Cleaner {
       }
     }
     moveCount = count;
-    if (count == 0) {
+    int ready = bringMoves();
+    if (moveCount == 0) {
       return true;
+    }
+    if (ready == 0) {
+      return false;
     }
     Journal journal = store.journal();
     // Rather two records than a gap at the end of the segment.
-    int fits = journal.roomBlocks() > 0 ? Math.min(count, journal.roomBlocks()) : count;
+    int fits = journal.roomBlocks() > 0 ? Math.min(ready, journal.roomBlocks()) : ready;
     if (!journal.beginLocal(
         RecordHeader.RELOCATE, moveDamaged ? RecordHeader.DAMAGED : 0, moveFamily, fits)) {
       return false;
@@ -443,17 +462,40 @@ public final class Cleaner {
       }
     }
     movedBlocks += fits;
-    moveCount = count - fits;
-    System.arraycopy(moveBlocks, fits, moveBlocks, 0, moveCount);
-    System.arraycopy(moveFrom, fits, moveFrom, 0, moveCount);
-    System.arraycopy(moveChecksums, fits, moveChecksums, 0, moveCount);
-    System.arraycopy(moveAddresses, fits, moveAddresses, 0, moveCount);
+    removeMoves(0, fits);
     return moveCount == 0 || flushMoves();
+  }
+
+  /**
+   * Brings the leaves of the blocks that are about to be moved; returns how many of these, from the
+   * first on, can be moved now. One whose leaf can't be read stays where it is, and its segment
+   * with it.
+   */
+  private int bringMoves() {
+    int ready = -1;
+    for (int i = 0; i < moveCount; i++) {
+      int found = store.space().bringRing(moveFamily, moveBlocks[i], i == 0 ? held : null);
+      if (found == Status.EIO) {
+        removeMoves(i--, 1);
+      } else if (found == Status.EAGAIN && ready < 0) {
+        ready = i;
+      }
+    }
+    return ready < 0 ? moveCount : ready;
+  }
+
+  private void removeMoves(int first, int count) {
+    moveCount -= count;
+    System.arraycopy(moveBlocks, first + count, moveBlocks, first, moveCount - first);
+    System.arraycopy(moveFrom, first + count, moveFrom, first, moveCount - first);
+    System.arraycopy(moveChecksums, first + count, moveChecksums, first, moveCount - first);
+    System.arraycopy(moveAddresses, first + count, moveAddresses, first, moveCount - first);
+    held.release();
   }
 
   private void finish() {
     int slot = records.slot();
-    if (references.liveData(slot) > 0) {
+    if (references.liveData(slot) > 0 || holdsLostPage) {
       stuck.set(slot);
     } else {
       cleaned.set(slot);
@@ -462,6 +504,7 @@ public final class Cleaner {
     cleanedInVain++;
     LOG.debug("segment {} of slot {} was cleaned", records.sequence(), slot);
     records.finish();
+    held.release();
   }
 
   void close() {

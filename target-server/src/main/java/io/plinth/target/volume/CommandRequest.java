@@ -1,5 +1,6 @@
 package io.plinth.target.volume;
 
+import io.plinth.engine.api.Status;
 import java.util.function.BooleanSupplier;
 import java.util.function.IntConsumer;
 
@@ -26,10 +27,17 @@ final class CommandRequest extends VolumeRequest {
 
   /** Begins the command as soon as that is possible, unless it is not allowed any more. */
   void submit() {
-    // What was begun is not cut off unasked either.
-    if (command.kind() == VolumeCommand.Kind.RESIZE && !store.isApplied(target)) {
-      store.awaitReady(this::submit);
-      return;
+    if (command.kind() == VolumeCommand.Kind.RESIZE) {
+      // What was begun is not cut off unasked either.
+      int ready = store.isApplied(target) ? target.bringForSize(command.number()) : Status.EAGAIN;
+      if (ready == Status.EAGAIN) {
+        store.awaitReady(this::submit);
+        return;
+      }
+      if (ready != Status.OK) {
+        done.accept(ready);
+        return;
+      }
     }
     if (!allowed.getAsBoolean()) {
       return;

@@ -1,5 +1,6 @@
 package io.plinth.target.volume;
 
+import io.plinth.engine.api.Status;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
@@ -65,7 +66,10 @@ public final class DamageReport implements BackgroundJob {
       }
       DamageList.Entry current = entries.get(entry);
       if (current.kind == DamageList.Kind.DATA && tree < trees.size()) {
-        look(current, trees.get(tree++));
+        if (!look(current, trees.get(tree))) {
+          return false;
+        }
+        tree++;
       } else {
         add(current);
         entry++;
@@ -76,21 +80,25 @@ public final class DamageReport implements BackgroundJob {
     return false;
   }
 
-  private void look(DamageList.Entry current, IndexedVolume volume) {
+  /** Looks for a block in a tree; false while a page of it has to be read first. */
+  private boolean look(DamageList.Entry current, IndexedVolume volume) {
     BlockIndex index = volume.index();
-    boolean has =
-        !volume.isClosed()
-            && index.family() == current.family
-            && current.number < index.blocks()
-            && index.place(current.number) == current.place();
-    if (!has) {
-      return;
+    boolean possible =
+        !volume.isClosed() && index.family() == current.family && current.number < index.blocks();
+    int found = possible ? index.bring(current.number, current.number) : Status.EIO;
+    if (found == Status.EAGAIN) {
+      return false;
+    }
+    // Of what is below a page that can't be read nobody knows; the page is reported itself.
+    if (found != Status.OK || index.place(current.number) != current.place()) {
+      return true;
     }
     if (volume instanceof SnapshotVolume snapshot) {
       owners.add(new Owner(snapshot.origin().name(), snapshot.snapshotName(), current.number));
     } else {
       owners.add(new Owner(volume.name(), null, current.number));
     }
+    return true;
   }
 
   private void add(DamageList.Entry current) {

@@ -1,5 +1,6 @@
 package io.plinth.target.volume;
 
+import io.plinth.engine.api.Status;
 import io.plinth.log.format.RecordHeader;
 import io.plinth.log.journal.PlantedBug;
 import io.plinth.log.replication.EntryReader;
@@ -89,7 +90,12 @@ final class GroupApplier {
       long index = scanned + 1;
       if (replica.isPayload(index)) {
         EntryReader.Found found = reader.find(replica, index, target, body);
-        if (found == EntryReader.Found.LATER) {
+        int pages = found == EntryReader.Found.HERE ? bring() : Status.OK;
+        if (found == EntryReader.Found.LATER || pages == Status.EAGAIN) {
+          break;
+        }
+        if (pages != Status.OK) {
+          replica.stop(describe(index) + ": its part of the index can't be read");
           break;
         }
         if (found == EntryReader.Found.DAMAGED || !take(index)) {
@@ -125,8 +131,7 @@ final class GroupApplier {
     if (!isPossible()) {
       return false;
     }
-    boolean isPart = body.type != RecordHeader.COMMAND && (body.flags & RecordHeader.PART) != 0;
-    if (isPart && !tearsRequests) {
+    if (isPart()) {
       return keep();
     }
     for (int i = 0; i < parts; i++) {
@@ -139,6 +144,35 @@ final class GroupApplier {
     parts = 0;
     applied = index;
     return (skipsEntries && index % SKIPPED == 0) || apply(index);
+  }
+
+  private boolean isPart() {
+    return body.type != RecordHeader.COMMAND
+        && (body.flags & RecordHeader.PART) != 0
+        && !tearsRequests;
+  }
+
+  /** Brings the pages of the index that the entry, and the parts before it, change. */
+  private int bring() {
+    if (!isPossible() || isPart()) {
+      return Status.OK;
+    }
+    if (body.type == RecordHeader.COMMAND) {
+      VolumeCommand command = command();
+      boolean resizes = command != null && command.kind() == VolumeCommand.Kind.RESIZE;
+      return resizes ? volume.bringForSize(command.number()) : Status.OK;
+    }
+    int found = bring(body.type, body.firstBlock, body.count);
+    for (int i = 0; i < parts; i++) {
+      found = IndexSpace.worse(found, bring(partTypes[i], partFirst[i], partBlocks[i]));
+    }
+    return found;
+  }
+
+  private int bring(int type, long first, int count) {
+    return type == RecordHeader.WRITE
+        ? volume.index().bring(first, first + count - 1)
+        : volume.index().bringEdges(first, count);
   }
 
   private boolean isPossible() {
@@ -187,14 +221,20 @@ final class GroupApplier {
   }
 
   private boolean applyCommand(long index) {
+    VolumeCommand command = command();
+    return command != null && volume.applyReplicated(command, index);
+  }
+
+  /** Returns the command of the entry; null when it makes no sense. */
+  private VolumeCommand command() {
     byte[] bytes = new byte[body.count];
     for (int i = 0; i < bytes.length; i++) {
       bytes[i] = UnsafeApi.getByte(body.trailerAddress + i);
     }
     try {
-      return volume.applyReplicated(VolumeCommand.decode(bytes), index);
+      return VolumeCommand.decode(bytes);
     } catch (IllegalArgumentException e) {
-      return false;
+      return null;
     }
   }
 }

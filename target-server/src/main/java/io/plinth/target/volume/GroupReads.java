@@ -16,6 +16,9 @@ import io.plinth.log.replication.Replica;
  * What is refused here had no effect, and may be asked elsewhere: EREMOTE.
  */
 final class GroupReads {
+  /** Of so many requests behind one that waits pages of the index are read. */
+  private static final int READ_AHEAD = 32;
+
   private final VolumeStore store;
   private final VolumeGroup group;
   private final LogVolume volume;
@@ -105,12 +108,22 @@ final class GroupReads {
       stalled = null;
       if (!volume.serve(request)) {
         stalled = request;
+        readAhead();
         if (!awaitsReady) {
           awaitsReady = true;
           store.awaitReady(retry);
         }
         return;
       }
+    }
+  }
+
+  /** Those behind will need pages of the index too: better all at once than one after the other. */
+  private void readAhead() {
+    VolumeRequest request = granted.peek();
+    for (int i = 0; i < READ_AHEAD && request != null; i++) {
+      volume.readAhead(request);
+      request = request.next;
     }
   }
 

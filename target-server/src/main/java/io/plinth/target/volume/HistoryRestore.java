@@ -53,6 +53,9 @@ public final class HistoryRestore implements BackgroundJob {
   private long expectedBatch = -1;
   private boolean ended;
 
+  /** The record is to be looked at again: a page that it changes was not in memory. */
+  private boolean retries;
+
   /** Index of the next block of the record at which this is. */
   private int blockInRecord = -1;
 
@@ -173,7 +176,7 @@ public final class HistoryRestore implements BackgroundJob {
     int budget = BUDGET_PER_CYCLE;
     while (budget > 0) {
       if (blockInRecord < 0) {
-        SegmentRecords.Step step = records.next(budget);
+        SegmentRecords.Step step = retries ? SegmentRecords.Step.RECORD : records.next(budget);
         if (step == SegmentRecords.Step.LATER) {
           return false;
         }
@@ -187,15 +190,49 @@ public final class HistoryRestore implements BackgroundJob {
         if (!isOfOrigin(records.record())) {
           continue;
         }
+        int pages = bring(records.record());
+        retries = pages == Status.EAGAIN;
+        if (retries) {
+          return false;
+        }
+        if (pages != Status.OK) {
+          return fail("a page of the index can't be read");
+        }
         String problem = applyRecord(records.record());
         if (problem != null) {
           return fail(problem);
         }
       } else {
-        budget -= putSome(records.record(), budget);
+        int count = Math.min(budget, records.record().blockCount() - blockInRecord);
+        long first = records.record().firstBlock() + blockInRecord;
+        int pages = tree.bring(first, first + Math.max(0, count - 1));
+        if (pages == Status.EAGAIN) {
+          return false;
+        }
+        if (pages != Status.OK) {
+          return fail("a page of the index can't be read");
+        }
+        putSome(records.record(), count);
+        budget -= Math.max(1, count);
       }
     }
     return false;
+  }
+
+  /** Brings the pages that a record changes at once; those of a write when its blocks are put. */
+  private int bring(RecordHeader record) {
+    if (record.type() == RecordHeader.UNMAP) {
+      return tree.bringEdges(record.firstBlock(), record.blockCount());
+    }
+    if (record.type() != RecordHeader.COMMAND) {
+      return Status.OK;
+    }
+    VolumeCommand command = VolumeCommand.decode(record.command());
+    if (command.kind() != VolumeCommand.Kind.RESIZE) {
+      return Status.OK;
+    }
+    long first = (command.number() + BLOCK - 1) / BLOCK;
+    return tree.bringEdges(first, Math.max(0, tree.blocks() - first));
   }
 
   private boolean isOfOrigin(RecordHeader record) {
@@ -249,8 +286,7 @@ public final class HistoryRestore implements BackgroundJob {
     return null;
   }
 
-  private int putSome(RecordHeader record, int limit) {
-    int count = Math.min(limit, record.blockCount() - blockInRecord);
+  private void putSome(RecordHeader record, int count) {
     for (int i = blockInRecord; i < blockInRecord + count; i++) {
       long block = record.firstBlock() + i;
       tree.put(block, records.payloadPlace(i), record.checksum(i), record.index());
@@ -259,7 +295,6 @@ public final class HistoryRestore implements BackgroundJob {
     if (blockInRecord == record.blockCount()) {
       blockInRecord = -1;
     }
-    return Math.max(1, count);
   }
 
   private boolean endSegment() {

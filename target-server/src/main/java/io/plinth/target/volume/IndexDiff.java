@@ -1,5 +1,6 @@
 package io.plinth.target.volume;
 
+import io.plinth.engine.api.Status;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -72,7 +73,10 @@ final class IndexDiff {
     return block;
   }
 
-  /** Goes on until about {@code budget} is used up; returns what was used. */
+  /**
+   * Goes on until about {@code budget} is used up, or a page has to be read first; returns what was
+   * used.
+   */
   int step(int budget) {
     int used = 0;
     while (used < budget && !finished && !full) {
@@ -87,7 +91,11 @@ final class IndexDiff {
         block = (((leaf >>> shift) + 1) << shift) * LEAF_BLOCKS;
         used++;
       } else {
-        compareLeaf();
+        int found = IndexSpace.worse(bring(fromLeaf), bring(toLeaf));
+        if (found == Status.EAGAIN) {
+          break;
+        }
+        compareLeaf(found == Status.OK);
         used += LEAF_COST;
       }
     }
@@ -136,9 +144,25 @@ final class IndexDiff {
     return space.child(above, entry);
   }
 
-  private void compareLeaf() {
+  private int bring(int page) {
+    return page == 0 ? Status.OK : space.bring(page);
+  }
+
+  /**
+   * Compares the leaves at the cursor.
+   *
+   * @param known false when one of them can't be read: what may differ differs then
+   */
+  private void compareLeaf(boolean known) {
     long end = Math.min(end(), block + BlockIndex.blocksLeftInLeaf(block));
     for (; block < end; block++) {
+      if (!known) {
+        if (!add(false)) {
+          full = true;
+          return;
+        }
+        continue;
+      }
       int i = (int) (block % LEAF_BLOCKS);
       long old = place(fromLeaf, i);
       long current = place(toLeaf, i);
@@ -157,7 +181,7 @@ final class IndexDiff {
   }
 
   private long place(int page, int i) {
-    return page == 0 ? IndexSpace.UNMAPPED : IndexSpace.place(space.pages().address(page), i);
+    return page == 0 ? IndexSpace.UNMAPPED : IndexSpace.place(space.leafAddress(page), i);
   }
 
   /** Adds the block at the cursor; false when there are as many runs as were asked for. */

@@ -12,6 +12,10 @@ import java.util.Arrays;
  * without copying them: a page that was changed since the checkpoint before is pending until it has
  * been written, and a pending page that is touched is copied first, so that what is written is what
  * it was at the cut.
+ *
+ * <p>Where memory is limited (see {@link #limit}), leaf pages that are as they were last written
+ * can be dropped: a dropped page keeps its number, place and references, and its memory goes back
+ * to the kernel until it is read again. Inner pages stay: there is one for 448 leaves.
  */
 final class IndexPages {
   static final int PAGE_BYTES = 4096;
@@ -25,6 +29,27 @@ final class IndexPages {
   /** Epoch of a page that was freed after it had been changed. */
   private static final int FREED = -1;
 
+  // Marks of a page, where memory is limited.
+
+  private static final byte LEAF = 1;
+
+  /** Was used since the hand of {@link ColdLeaves} came by. */
+  private static final byte USED = 2;
+
+  /** Is not in memory. */
+  private static final byte ABSENT = 4;
+
+  /** Is being read. */
+  private static final byte LOADING = 8;
+
+  /** Was read for somebody who has not had the time to use it. */
+  static final byte FRESH = 16;
+
+  /** Are kept by the cleaner, and by a scrub: see {@link HeldLeaves}. */
+  static final byte OF_CLEANER = 32;
+
+  static final byte OF_SCRUB = 64;
+
   /** What is known of the pages of a chunk. */
   private static final class Chunk {
     final NativeMemory memory = NativeMemory.reserve((long) CHUNK * PAGE_BYTES);
@@ -34,6 +59,22 @@ final class IndexPages {
     final int[] shadows = new int[CHUNK];
     final int[] checksums = new int[CHUNK];
     final long[] places = new long[CHUNK];
+
+    // Null without a limit. The last three are of dropped leaves.
+    final byte[] marks;
+    final short[] mapped;
+    final int[] families;
+    final long[] leaves;
+
+    Chunk(boolean limited) {
+      marks = limited ? new byte[CHUNK] : null;
+      mapped = limited ? new short[CHUNK] : null;
+      families = limited ? new int[CHUNK] : null;
+      leaves = limited ? new long[CHUNK] : null;
+      if (limited) {
+        memory.useSmallPages();
+      }
+    }
   }
 
   private Chunk[] chunks = new Chunk[16];
@@ -44,6 +85,13 @@ final class IndexPages {
   private IntList dirty = new IntList();
   private int nextPage = 1;
   private int used;
+  private boolean limited;
+
+  /** Pages in use that are not in memory. */
+  private int absent;
+
+  /** How often a page was dropped. */
+  private long drops;
 
   /** References to pages beyond the first one. */
   private long shared;
@@ -75,10 +123,27 @@ final class IndexPages {
     return page;
   }
 
+  /** Lets leaf pages be dropped. Before the first page. */
+  void limit() {
+    if (chunkCount > 0) {
+      throw new IllegalStateException("there are index pages already");
+    }
+    limited = true;
+  }
+
+  /** Returns whether leaf pages may be dropped. */
+  boolean isLimited() {
+    return limited;
+  }
+
   private int take() {
     used++;
     if (!free.isEmpty()) {
-      return free.removeLast();
+      int page = free.removeLast();
+      if (limited) {
+        chunk(page).marks[page & MASK] = 0;
+      }
+      return page;
     }
     int page = nextPage++;
     ensure(page);
@@ -91,7 +156,7 @@ final class IndexPages {
         chunks = Arrays.copyOf(chunks, chunkCount * 2);
         addresses = Arrays.copyOf(addresses, chunkCount * 2);
       }
-      chunks[chunkCount] = new Chunk();
+      chunks[chunkCount] = new Chunk(limited);
       addresses[chunkCount] = chunks[chunkCount].memory.address();
       chunkCount++;
     }
@@ -148,6 +213,10 @@ final class IndexPages {
     if (chunk.epochs[page & MASK] == epoch) {
       chunk.epochs[page & MASK] = FREED;
     }
+    if (isAbsent(page)) {
+      absent--;
+      chunk.marks[page & MASK] = 0;
+    }
     freed.add(page);
     used--;
   }
@@ -160,6 +229,9 @@ final class IndexPages {
     if (before == epoch) {
       return;
     }
+    if (isAbsent(page)) {
+      throw missing(page);
+    }
     if (before != CLEAN && copiesPending) {
       int shadow = take();
       NativeMemory.copy(address(page), address(shadow), PAGE_BYTES);
@@ -169,10 +241,138 @@ final class IndexPages {
     dirty.add(page);
   }
 
-  /** Returns how many bytes of pages are in use. */
+  /** Returns how many bytes of pages are in use, in memory or not. */
   long usedBytes() {
     return (long) used * PAGE_BYTES;
   }
+
+  /** Returns how many pages in use are in memory. */
+  int residentPages() {
+    return used - absent;
+  }
+
+  // Pages that are not in memory.
+
+  /** A page is a leaf. */
+  void noteLeaf(int page) {
+    if (limited) {
+      chunk(page).marks[page & MASK] |= LEAF;
+    }
+  }
+
+  /** A leaf page is used for a client. */
+  void noteUse(int page) {
+    if (limited) {
+      chunk(page).marks[page & MASK] |= USED;
+    }
+  }
+
+  /** Returns whether a page was used since this was asked before. */
+  boolean takeUse(int page) {
+    byte[] marks = chunk(page).marks;
+    boolean was = (marks[page & MASK] & USED) != 0;
+    marks[page & MASK] &= ~USED;
+    return was;
+  }
+
+  private boolean isMarked(int page, byte mark) {
+    return limited && (chunk(page).marks[page & MASK] & mark) != 0;
+  }
+
+  private void mark(int page, byte mark, boolean on) {
+    byte[] marks = chunk(page).marks;
+    marks[page & MASK] = (byte) (on ? marks[page & MASK] | mark : marks[page & MASK] & ~mark);
+  }
+
+  /** Returns whether a page is not in memory. */
+  boolean isAbsent(int page) {
+    return isMarked(page, ABSENT);
+  }
+
+  boolean isLoading(int page) {
+    return isMarked(page, LOADING);
+  }
+
+  void setLoading(int page, boolean loading) {
+    mark(page, LOADING, loading);
+  }
+
+  /** Keeps a page in memory, or no longer, for one of several reasons. */
+  void keep(int page, byte reason, boolean kept) {
+    mark(page, reason, kept);
+  }
+
+  boolean isKept(int page, byte reason) {
+    return isMarked(page, reason);
+  }
+
+  /** Returns what is thrown at whoever uses a page that is not in memory. */
+  static IllegalStateException missing(int page) {
+    return new IllegalStateException("index page " + page + " is used and is not in memory");
+  }
+
+  /** Returns a number that differs whenever a page was dropped. */
+  long drops() {
+    return drops;
+  }
+
+  /** Returns how many pages are in use and not in memory. */
+  int absentPages() {
+    return absent;
+  }
+
+  /**
+   * Returns whether a page is a leaf in memory that is as it was last written, and that nobody
+   * waits for.
+   *
+   * @param changed whether it need not be as it was written: only to plant a mistake
+   */
+  boolean isDroppable(int page, boolean changed) {
+    Chunk chunk = chunk(page);
+    int i = page & MASK;
+    return (chunk.marks[i] & (LEAF | ABSENT | FRESH | OF_CLEANER | OF_SCRUB)) == LEAF
+        && chunk.refs[i] > 0
+        && chunk.places[i] != 0
+        && (chunk.epochs[i] == CLEAN || changed);
+  }
+
+  /** Gives the memory of a page back that {@link #isDroppable} has said yes to. */
+  void drop(int page) {
+    Chunk chunk = chunk(page);
+    int i = page & MASK;
+    long address = address(page);
+    chunk.mapped[i] = (short) IndexSpace.mappedCount(address);
+    chunk.families[i] = IndexSpace.family(address);
+    chunk.leaves[i] = IndexSpace.leaf(address);
+    chunk.marks[i] = LEAF | ABSENT;
+    discard(page);
+    absent++;
+    drops++;
+  }
+
+  /** A page is in memory again with the content that it had. */
+  void restored(int page) {
+    mark(page, ABSENT, false);
+    mark(page, LOADING, false);
+    absent--;
+  }
+
+  /** Returns how many blocks a dropped leaf maps. */
+  int absentMapped(int page) {
+    return chunk(page).mapped[page & MASK];
+  }
+
+  /** Returns the family of a dropped leaf. */
+  int absentFamily(int page) {
+    return chunk(page).families[page & MASK];
+  }
+
+  /** Returns which leaf a dropped page is. */
+  long absentLeaf(int page) {
+    return chunk(page).leaves[page & MASK];
+  }
+
+  // The checkpoint.
 
   /** Returns how many pages have to be written at most, by the checkpoint at work and the next. */
   int unwrittenPages() {
@@ -248,6 +448,7 @@ final class IndexPages {
       chunk.epochs[i] = CLEAN;
     } else {
       chunk.shadows[i] = 0;
+      discard(shadow);
       free.add(shadow);
       used--;
     }
@@ -268,8 +469,16 @@ final class IndexPages {
     long before = chunk(page).places[page & MASK];
     chunk(page).places[page & MASK] = 0;
     chunk(page).epochs[page & MASK] = CLEAN;
+    discard(page);
     free.add(page);
     return before;
+  }
+
+  /** Where memory is limited that of a free page goes back to the kernel. */
+  private void discard(int page) {
+    if (limited) {
+      boolean _ = chunk(page).memory.discard((long) (page & MASK) * PAGE_BYTES, PAGE_BYTES);
+    }
   }
 
   // At start.
@@ -280,12 +489,18 @@ final class IndexPages {
     nextPage = limit;
   }
 
-  /** Returns the address to read a page into that was written at a place. */
-  long restore(int page, long place, int checksum) {
+  /**
+   * A page was written at a place. It is in memory when that has been read to its address, and with
+   * a limit only when {@link #restored} was told so.
+   */
+  void restore(int page, long place, int checksum) {
     chunk(page).places[page & MASK] = place;
     chunk(page).checksums[page & MASK] = checksum;
     used++;
-    return address(page);
+    if (limited) {
+      mark(page, ABSENT, true);
+      absent++;
+    }
   }
 
   /** All pages are restored and counted: those without a reference are given back. */
@@ -295,8 +510,7 @@ final class IndexPages {
         if (place(page) == 0) {
           free.add(page);
         } else {
-          used--;
-          freed.add(page);
+          free(page);
         }
       }
     }

@@ -1,8 +1,10 @@
 package io.plinth.target.volume;
 
+import io.plinth.engine.api.Status;
 import io.plinth.engine.memory.NativeMemory;
 import io.plinth.log.journal.PlantedBug;
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.List;
 import java.util.Set;
 import org.agrona.UnsafeApi;
@@ -49,6 +51,9 @@ final class IndexSpace {
   private static final long PLACE_MASK = (1L << 40) - 1;
   private static final int CHECKSUMS = PLACES + LEAF_BLOCKS * PLACE_BYTES;
 
+  /** So many pages of doomed trees are read at a time. */
+  private static final int READ_AHEAD = 32;
+
   /** Pages of trees that are being freed, each with its level. */
   private final IntList doomedPages = new IntList();
 
@@ -58,16 +63,111 @@ final class IndexSpace {
   private final Int2ObjectHashMap<LeafRings> families = new Int2ObjectHashMap<>();
 
   private final Set<PlantedBug> plantedBugs;
+  private final boolean readsDropped;
+
+  /** Null where pages are not dropped. */
+  private LeafLoader loader;
+
   private long changes;
 
   IndexSpace(int segments, int blocksPerSegment, Set<PlantedBug> plantedBugs) {
     this.plantedBugs = plantedBugs;
+    this.readsDropped = plantedBugs.contains(PlantedBug.DROPPED_READS_AS_UNMAPPED);
     pages = new IndexPages(!plantedBugs.contains(PlantedBug.CHANGE_PENDING_PAGE));
     references = new BlockReferences(segments, blocksPerSegment);
   }
 
   IndexPages pages() {
     return pages;
+  }
+
+  /** Lets leaf pages be dropped, and read again by a loader. Before the first page. */
+  void limit(LeafLoader newLoader) {
+    loader = newLoader;
+    pages.limit();
+  }
+
+  /** Returns what reads dropped pages again; null where none are dropped. */
+  LeafLoader loader() {
+    return loader;
+  }
+
+  // Leaf pages that may have been dropped.
+
+  /**
+   * Sees to it that a leaf page is in memory: OK when it is, and stays there in this duty cycle;
+   * EAGAIN when it is being read, and {@link VolumeStore#later} tells of it; EIO when it can't be.
+   */
+  int bring(int page) {
+    return pages.isAbsent(page) && !readsDropped ? loader.bring(page) : Status.OK;
+  }
+
+  /** Returns what two answers of {@link #bring} are together. */
+  static int worse(int one, int other) {
+    if (one == Status.EIO || other == Status.EIO) {
+      return Status.EIO;
+    }
+    return one == Status.OK ? other : one;
+  }
+
+  /**
+   * Sees to it that all pages of a family for the leaf of a block are in memory.
+   *
+   * @param held gets those that are, so that they stay until the last one has come; null where the
+   *     caller does not insist
+   */
+  int bringRing(int family, long block, HeldLeaves held) {
+    int first = pages.isLimited() && block >= 0 ? firstOfRing(family, block) : 0;
+    int found = Status.OK;
+    int page = first;
+    while (page != 0) {
+      int one = bring(page);
+      if (one == Status.OK && held != null) {
+        held.hold(page);
+      }
+      found = worse(found, one);
+      page = pages.sibling(page) == first ? 0 : pages.sibling(page);
+    }
+    return found;
+  }
+
+  private int firstOfRing(int family, long block) {
+    LeafRings rings = families.get(family);
+    return rings == null ? 0 : rings.first(block / LEAF_BLOCKS);
+  }
+
+  /** Returns the address of a leaf page that is used for a client; see {@link #leafAddress}. */
+  long use(int page) {
+    long address = leafAddress(page);
+    pages.noteUse(page);
+    return address;
+  }
+
+  /**
+   * Returns the address of a leaf page, which must be in memory; before the log is open it is read
+   * where it is not.
+   */
+  long leafAddress(int page) {
+    if (pages.isAbsent(page) && !readsDropped) {
+      if (loader == null || !loader.readNow(page)) {
+        throw IndexPages.missing(page);
+      }
+    }
+    return pages.address(page);
+  }
+
+  /** Lets a page be written anew, as soon as it is in memory. */
+  void mend(int page) {
+    if (pages.isAbsent(page)) {
+      loader.mend(page);
+    } else {
+      pages.touch(page);
+    }
+  }
+
+  /** Returns how many blocks a leaf page maps, in memory or not. */
+  int mappedIn(int page) {
+    return pages.isAbsent(page) ? pages.absentMapped(page) : mappedCount(pages.address(page));
   }
 
   BlockReferences references() {
@@ -116,6 +216,7 @@ final class IndexSpace {
   int newPage(int level, int family, long leaf) {
     int page = pages.allocate();
     if (level == 0) {
+      pages.noteLeaf(page);
       UnsafeApi.putInt(pages.address(page) + FAMILY, family);
       UnsafeApi.putLong(pages.address(page) + LEAF, leaf);
       rings(family).add(leaf, page);
@@ -128,8 +229,9 @@ final class IndexSpace {
    * references to {@code page} and gives it up.
    */
   int copy(int page, int level) {
+    long from = level == 0 ? leafAddress(page) : pages.address(page);
     int copy = pages.allocate();
-    NativeMemory.copy(pages.address(page), pages.address(copy), IndexPages.PAGE_BYTES);
+    NativeMemory.copy(from, pages.address(copy), IndexPages.PAGE_BYTES);
     if (pages.release(page)) {
       throw new IllegalStateException("index page " + page + " was not shared");
     }
@@ -142,6 +244,7 @@ final class IndexSpace {
       }
       return copy;
     }
+    pages.noteLeaf(copy);
     long address = pages.address(copy);
     for (int i = 0; i < LEAF_BLOCKS; i++) {
       long place = place(address, i);
@@ -164,24 +267,45 @@ final class IndexSpace {
     return !doomedPages.isEmpty();
   }
 
-  /** Frees up to {@code limit} pages of doomed trees; returns how many were looked at. */
+  /**
+   * Frees up to {@code limit} pages of doomed trees; returns how many were looked at: none while a
+   * page has to be read first.
+   */
   int freeSome(int limit) {
     int done = 0;
     noteChange();
     while (done < limit && !doomedPages.isEmpty()) {
+      int newest = doomedPages.size() - 1;
+      int found = bringDoomed(newest);
+      if (found == Status.EAGAIN) {
+        for (int i = newest - 1; i >= 0 && i > newest - READ_AHEAD; i--) {
+          int _ = bringDoomed(i);
+        }
+        break;
+      }
       int page = doomedPages.removeLast();
       int level = doomedLevels.removeLast();
       done++;
       if (pages.release(page)) {
         if (level > 0) {
           doomChildren(page, level);
-        } else {
+        } else if (found == Status.OK) {
           releaseLeaf(page);
+        } else {
+          // What it refers to stays counted until the next start, which counts anew.
+          rings(pages.absentFamily(page)).remove(pages.absentLeaf(page), page);
         }
         pages.free(page);
       }
     }
     return done;
+  }
+
+  /** A leaf that nobody shares has to be in memory to be freed. */
+  private int bringDoomed(int i) {
+    int page = doomedPages.get(i);
+    boolean needed = doomedLevels.get(i) == 0 && pages.refs(page) == 1;
+    return needed ? bring(page) : Status.OK;
   }
 
   private void doomChildren(int page, int level) {
@@ -194,7 +318,7 @@ final class IndexSpace {
   }
 
   private void releaseLeaf(int page) {
-    long address = pages.address(page);
+    long address = leafAddress(page);
     boolean releases = !plantedBugs.contains(PlantedBug.KEEP_DELETED_REFERENCES);
     for (int i = 0; i < LEAF_BLOCKS && releases; i++) {
       long place = place(address, i);
@@ -278,8 +402,7 @@ final class IndexSpace {
    * family; returns how many there were.
    */
   int relocate(int family, long block, long from, long to) {
-    LeafRings rings = families.get(family);
-    int first = rings == null ? 0 : rings.first(block / LEAF_BLOCKS);
+    int first = firstOfRing(family, block);
     if (first == 0) {
       return 0;
     }
@@ -287,7 +410,7 @@ final class IndexSpace {
     int changed = 0;
     int page = first;
     do {
-      long address = pages.address(page);
+      long address = leafAddress(page);
       if (place(address, i) == from) {
         pages.touch(page);
         setPlace(address, i, to, checksum(address, i));
@@ -300,15 +423,14 @@ final class IndexSpace {
 
   /** Returns a leaf page of a family in which a block is at a place, or zero. */
   int findLeaf(int family, long block, long place) {
-    LeafRings rings = families.get(family);
-    int first = rings == null || block < 0 ? 0 : rings.first(block / LEAF_BLOCKS);
+    int first = block < 0 ? 0 : firstOfRing(family, block);
     if (first == 0) {
       return 0;
     }
     int i = (int) (block % LEAF_BLOCKS);
     int page = first;
     do {
-      if (place(pages.address(page), i) == place) {
+      if (place(leafAddress(page), i) == place) {
         return page;
       }
       page = pages.sibling(page);
@@ -318,13 +440,21 @@ final class IndexSpace {
 
   // At start.
 
+  /** Reads pages that were restored. */
+  interface PageReader {
+    /** Reads a page to its address: it is in memory then. */
+    void read(int page) throws IndexException;
+  }
+
   /**
    * Counts the references of a tree whose pages were restored; a page that was met before is not
    * entered again.
    *
+   * @param reader of inner pages
+   * @param leaves gets the leaf pages that were not met before: they have not been read
    * @throws IndexException when the pages make no sense
    */
-  void count(int root, int level) throws IndexException {
+  void count(int root, int level, PageReader reader, BitSet leaves) throws IndexException {
     List<int[]> stack = new ArrayList<>();
     stack.add(new int[] {root, level});
     while (!stack.isEmpty()) {
@@ -338,9 +468,11 @@ final class IndexSpace {
         continue;
       }
       if (next[1] == 0) {
-        countLeaf(page);
+        pages.noteLeaf(page);
+        leaves.set(page);
         continue;
       }
+      reader.read(page);
       for (int i = 0; i < INNER_ENTRIES; i++) {
         int child = child(page, i);
         if (child != 0) {
@@ -350,7 +482,8 @@ final class IndexSpace {
     }
   }
 
-  private void countLeaf(int page) throws IndexException {
+  /** Counts the references of a leaf page that has been read. */
+  void countLeaf(int page) throws IndexException {
     long address = pages.address(page);
     for (int i = 0; i < LEAF_BLOCKS; i++) {
       long place = place(address, i);

@@ -84,9 +84,11 @@ public final class IndexWalk {
     this.space = store.space();
     this.pages = space.pages();
     // Trees that were given up would count, and nobody reaches them.
+    store.coldLeaves().readNow(true);
     while (space.isFreeing()) {
       int _ = space.freeSome(Integer.MAX_VALUE);
     }
+    store.coldLeaves().readNow(false);
     mappedBelow = new long[pages.pageLimit()];
     parents = new int[pages.pageLimit()];
     for (LogVolume volume : store.volumes()) {
@@ -146,6 +148,17 @@ public final class IndexWalk {
    * @throws RecoveryException when something contradicts itself; one line that says what
    */
   public void run(Visitor visitor) throws RecoveryException {
+    store.coldLeaves().readNow(true);
+    try {
+      walk(visitor);
+    } catch (UnreadableLeafException e) {
+      throw broken(e.getMessage());
+    } finally {
+      store.coldLeaves().readNow(false);
+    }
+  }
+
+  private void walk(Visitor visitor) throws RecoveryException {
     Arrays.fill(mappedBelow, NOT_SEEN);
     Arrays.fill(parents, 0);
     for (int i = 0; i < trees.size(); i++) {
@@ -223,7 +236,7 @@ public final class IndexWalk {
 
   private long visitLeaf(int page, long leaf, int family, boolean own, Visitor visitor)
       throws RecoveryException {
-    long address = pages.address(page);
+    long address = space.leafAddress(page);
     if (IndexSpace.leaf(address) != leaf || IndexSpace.family(address) != family) {
       throw broken(
           String.format(

@@ -108,7 +108,43 @@ public abstract class IndexedVolume implements Volume {
     index.clear();
   }
 
+  /**
+   * A request needs pages of the index that are not in memory; returns whether it is done with: it
+   * has failed, or is to be tried again when told.
+   */
+  boolean withoutPages(VolumeRequest request, int found) {
+    if (found == Status.EAGAIN) {
+      return false;
+    }
+    store.complete(request, Status.EIO);
+    return true;
+  }
+
+  /** Brings the pages that tell something of the first block that BLOCK_STATUS asks about. */
+  private int bringFirst(VolumeRequest request) {
+    long block = request.offset / BLOCK;
+    int found = index.bring(block, block);
+    for (int i = 0; i < request.contexts.size(); i++) {
+      if (request.contexts.get(i).since() instanceof IndexedVolume snapshot
+          && !snapshot.isClosed()) {
+        found = IndexSpace.worse(found, snapshot.index.bring(block, block));
+      }
+    }
+    return found;
+  }
+
+  /** Begins to bring the pages that a request will need. */
+  void readAhead(VolumeRequest request) {
+    if (request.length > 0 && request.operation == Operation.READ) {
+      int _ = index.bring(request.offset / BLOCK, (request.offset + request.length - 1) / BLOCK);
+    }
+  }
+
   boolean blockStatus(VolumeRequest request) {
+    int pages = bringFirst(request);
+    if (pages != Status.OK) {
+      return withoutPages(request, pages);
+    }
     int contexts = request.contexts.size();
     // What all of them together may look at in this duty cycle: the answer may be about less than
     // was asked for.
@@ -137,6 +173,10 @@ public abstract class IndexedVolume implements Volume {
     long end = request.offset + request.length;
     for (int looks = 0; position < end && looks < budget; looks++) {
       long block = position / BLOCK;
+      if (block % IndexSpace.LEAF_BLOCKS == 0 && index.bring(block, block) != Status.OK) {
+        // Of this leaf when it is asked about, or told of again.
+        return;
+      }
       long next;
       int state;
       if (index.hasLeaf(block)) {
@@ -190,6 +230,10 @@ public abstract class IndexedVolume implements Volume {
     request.failure = Status.OK;
     request.data.clear();
     request.coldBuffer = 0;
+    int pages = index.bring(request.offset / BLOCK, (request.offset + request.length - 1) / BLOCK);
+    if (pages != Status.OK) {
+      return withoutPages(request, pages);
+    }
     if (!hasReadBuffers(request)) {
       return false;
     }

@@ -312,7 +312,16 @@ public final class LogVolume extends IndexedVolume {
     sizeBytes = newBytes;
   }
 
-  /** Returns whether anything beyond a size is mapped; on the core. */
+  /** Brings what {@link #isMappedBeyond} and a resize look at. */
+  int bringForSize(long bytes) {
+    long first = (bytes + BLOCK - 1) / BLOCK;
+    return index.bringEdges(first, Math.max(0, index.blocks() - first));
+  }
+
+  /**
+   * Returns whether anything beyond a size is mapped; on the core, asked by who judges a resize:
+   * the pages of the index are in memory then.
+   */
   public boolean isMappedBeyond(long bytes) {
     long first = (bytes + BLOCK - 1) / BLOCK;
     return first < index.blocks() && index.anyMapped(first, index.blocks() - first);
@@ -435,6 +444,10 @@ public final class LogVolume extends IndexedVolume {
     int tail = end == sizeBytes ? 0 : (int) (end % BLOCK);
     boolean mergeHead = head != 0 || (first == last && tail != 0);
     boolean mergeTail = tail != 0 && last != first;
+    int pages = bringForWrite(first, last, mergeHead, mergeTail);
+    if (pages != Status.OK) {
+      return withoutPages(request, pages);
+    }
     if ((mergeHead || mergeTail) && !store.isApplied(this, first, last)) {
       return false;
     }
@@ -483,6 +496,18 @@ public final class LogVolume extends IndexedVolume {
     request.unmapCount = 0;
     group.addBegun(request, proposed);
     return true;
+  }
+
+  /**
+   * Brings what a write looks at and, without other members, changes when it is committed: with
+   * others it is applied later, and that brings what it needs.
+   */
+  private int bringForWrite(long first, long last, boolean mergeHead, boolean mergeTail) {
+    if (group.isAlone()) {
+      return index.bring(first, last);
+    }
+    int head = mergeHead ? index.bring(first, first) : Status.OK;
+    return mergeTail ? IndexSpace.worse(head, index.bring(last, last)) : head;
   }
 
   /** Notes the WRITE just begun as a piece of the request's effect. */

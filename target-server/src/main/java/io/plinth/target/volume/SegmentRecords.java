@@ -219,6 +219,11 @@ final class SegmentRecords implements Completion {
     return record;
   }
 
+  /** Returns the region that the segment is in. */
+  NativeMemory region() {
+    return region;
+  }
+
   /** Returns where block {@code i} of the record's payload is in memory. */
   long payloadAddress(int i) {
     return payloadStart + (record.payloadBlock() + (long) i) * BLOCK;
@@ -248,7 +253,7 @@ final class SegmentRecords implements Completion {
   void relax() {
     if (copied && store.core().clock().nowNs() - usedNs > RELAX_NS) {
       long length = Math.min(RELAX_BYTES, copy.sizeBytes() - givenBack);
-      int _ = copy.discard(givenBack, length);
+      boolean _ = copy.discard(givenBack, length);
       givenBack += length;
       copied = givenBack < copy.sizeBytes();
     }

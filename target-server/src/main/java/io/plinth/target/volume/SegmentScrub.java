@@ -102,6 +102,11 @@ final class SegmentScrub implements Completion {
   /** Up to here the payload of batches was met. */
   private int payloadEnd;
 
+  /** Whether a page of the index has to be read before this goes on. */
+  private boolean awaitsPage;
+
+  private final HeldLeaves held;
+
   /** The first block behind the position that is alive, as far as that is known. */
   private int liveAhead;
 
@@ -121,6 +126,7 @@ final class SegmentScrub implements Completion {
     memory = NativeMemory.reserve(2L * areaBytes);
     headerArea = memory.address();
     chunkArea = headerArea + areaBytes;
+    held = new HeldLeaves(space.pages(), IndexPages.OF_SCRUB);
     judged = new BitSet(segmentBytes / BLOCK);
   }
 
@@ -181,6 +187,7 @@ final class SegmentScrub implements Completion {
   /** Ends the scrub of this segment, finished or not. */
   void close() {
     stage = Stage.CLOSED;
+    held.release();
     if (reading != null) {
       abandoned = true;
     } else {
@@ -272,8 +279,9 @@ final class SegmentScrub implements Completion {
       return 1;
     }
     int done = 0;
+    awaitsPage = false;
     for (int looked = 0; done < CHECKED_PER_CYCLE && looked < LOOKED_PER_CYCLE; looked++) {
-      if (stage == Stage.DONE || wantedEnd > readAt) {
+      if (stage == Stage.DONE || wantedEnd > readAt || awaitsPage) {
         break;
       }
       if (stage == Stage.UNCHECKED) {
@@ -284,7 +292,7 @@ final class SegmentScrub implements Completion {
         nextBatch();
       }
     }
-    return done + 1;
+    return awaitsPage ? done : done + 1;
   }
 
   private void nextBatch() {
@@ -387,19 +395,29 @@ final class SegmentScrub implements Completion {
       want(offset, BLOCK);
       return 0;
     }
-    blockInRecord++;
     if (isMeta) {
       judgeMeta(i, place, offset);
     } else {
       judge(i, place, offset);
     }
-    return 1;
+    blockInRecord += awaitsPage ? 0 : 1;
+    return awaitsPage ? 0 : 1;
   }
 
   private void judge(int i, long place, int offset) {
     boolean first = record.type() == RecordHeader.WRITE;
     int family = first ? store.family(record.group()) : record.group();
     long block = first ? record.firstBlock() + i : record.block(i);
+    int found = space.bringRing(family, block, held);
+    awaitsPage = found == Status.EAGAIN;
+    if (!awaitsPage) {
+      held.release();
+    }
+    if (found != Status.OK) {
+      // What can't be read of the index is reported where it lies.
+      judged.set(offset / BLOCK, found == Status.EIO);
+      return;
+    }
     int leaf = space.findLeaf(family, block, place);
     if (leaf == 0 && !reportsDead) {
       // The header is not what belongs here.
@@ -409,8 +427,7 @@ final class SegmentScrub implements Completion {
     int expected =
         leaf == 0
             ? record.checksum(i)
-            : IndexSpace.checksum(
-                space.pages().address(leaf), (int) (block % IndexSpace.LEAF_BLOCKS));
+            : IndexSpace.checksum(space.leafAddress(leaf), (int) (block % IndexSpace.LEAF_BLOCKS));
     String what = judge(offset, expected);
     if (what != null && damage.add(Kind.DATA, place, segment.sequence(), family, block, what)) {
       LOG.error(
@@ -443,7 +460,8 @@ final class SegmentScrub implements Completion {
 
   /**
    * Judges a block of the checkpoint. What it holds is in memory too, so that the next checkpoint
-   * mends it.
+   * mends it; a page that is not there is read through the page cache, which may be better than the
+   * disk.
    */
   private void judgeMeta(int i, long place, int offset) {
     judgedMeta++;
@@ -472,7 +490,7 @@ final class SegmentScrub implements Completion {
           "{} {} on the disk; a new checkpoint does without it", journal.describe(place), what);
     }
     if (kind == Kind.PAGE && pages.refs(number) > 0) {
-      pages.touch(number);
+      space.mend(number);
     } else if (kind == Kind.TABLE) {
       checkpointer.rewriteTable(number);
     }

@@ -1,5 +1,7 @@
 package io.plinth.target.volume;
 
+import io.plinth.engine.api.Status;
+
 /**
  * Counts what only one tree refers to, a bounded part at a time: blocks that one entry refers to,
  * in a leaf page that neither itself nor by a page above it belongs to another tree. What is below
@@ -19,6 +21,7 @@ final class SpaceWalk {
   private long unique;
   private long zeroes;
   private boolean finished;
+  private boolean unreadable;
 
   SpaceWalk(IndexSpace space, BlockIndex index) {
     this.space = space;
@@ -37,16 +40,19 @@ final class SpaceWalk {
     return zeroes;
   }
 
-  /** Returns whether the counts are those of one moment: nothing has changed since the begin. */
+  /**
+   * Returns whether the counts are those of one moment: nothing has changed since the begin, and
+   * everything could be read.
+   */
   boolean isExact() {
-    return !wasFreeing && space.changes() == changesBefore;
+    return !unreadable && !wasFreeing && space.changes() == changesBefore;
   }
 
   boolean isFinished() {
     return finished;
   }
 
-  /** Goes on until about {@code budget} is used up. */
+  /** Goes on until about {@code budget} is used up, or a page has to be read first. */
   void step(int budget) {
     IndexPages pages = space.pages();
     for (int used = 0; used < budget && !finished; used++) {
@@ -70,7 +76,15 @@ final class SpaceWalk {
         }
       }
       if (page != 0) {
-        count(pages.address(page));
+        int found = space.bring(page);
+        if (found == Status.EAGAIN) {
+          return;
+        }
+        if (found == Status.OK) {
+          count(space.leafAddress(page));
+        } else {
+          unreadable = true;
+        }
         leaf++;
         used += LEAF_COST;
       }

@@ -55,6 +55,13 @@ final class Unmapping {
     long end = request.offset + request.length;
     boolean hasHead = headBlock < first;
     boolean hasTail = end > endBlock * BLOCK;
+    BlockIndex index = volume.index();
+    int pages = index.bringEdges(first, endBlock - first);
+    pages = hasHead ? IndexSpace.worse(pages, index.bring(headBlock, headBlock)) : pages;
+    pages = hasTail ? IndexSpace.worse(pages, index.bring(endBlock, endBlock)) : pages;
+    if (pages != Status.OK) {
+      return volume.withoutPages(request, pages);
+    }
     if (!store.isApplied(volume, headBlock, endBlock)) {
       return false;
     }
@@ -127,6 +134,11 @@ final class Unmapping {
   private boolean unmap(VolumeRequest request, long first, long endBlock) {
     if (first >= endBlock) {
       return nothingToDo(request);
+    }
+    // With other members it is applied later, and that brings what it needs.
+    int pages = group.isAlone() ? volume.index().bringEdges(first, endBlock - first) : Status.OK;
+    if (pages != Status.OK) {
+      return volume.withoutPages(request, pages);
     }
     if (!store.isApplied(volume, first, endBlock - 1)) {
       return false;

@@ -206,8 +206,15 @@ public final class VolumeGroup implements ReplicaListener, GroupWork {
     request.groupIndex = index;
     request.applied = false;
     begun.add(request);
+    countBegun(1);
     if (acksBeforeAppend && !request.fua && volume.flushPolicy() == FlushPolicy.FLUSH) {
       store.complete(request, Status.OK);
+    }
+  }
+
+  private void countBegun(int change) {
+    if (isAlone()) {
+      store.countBegun(change);
     }
   }
 
@@ -261,6 +268,7 @@ public final class VolumeGroup implements ReplicaListener, GroupWork {
   private void failBegun(int status) {
     while (!begun.isEmpty()) {
       VolumeRequest request = begun.poll();
+      countBegun(-1);
       request.applied = true;
       if (!acksBeforeAppend) {
         store.complete(request, status);
@@ -283,6 +291,7 @@ public final class VolumeGroup implements ReplicaListener, GroupWork {
     }
     while (!begun.isEmpty() && begun.peek().groupIndex <= to) {
       VolumeRequest request = begun.poll();
+      countBegun(-1);
       volume.apply(request);
       complete(request);
     }

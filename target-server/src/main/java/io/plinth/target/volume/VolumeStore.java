@@ -79,6 +79,12 @@ public final class VolumeStore implements JournalListener, CycleTask {
   private final Cleaner cleaner;
   private final WritePace pace;
   private final Scrubber scrubber;
+
+  private final ColdLeaves coldLeaves;
+
+  /** Requests of groups without other members that are begun and not applied. */
+  private int begunAlone;
+
   private int completedInCycle;
   private long lastCompletedNs;
   private int awaitedReadBuffers;
@@ -117,6 +123,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
     this.blocksPerSegment = segmentBytes / Volume.BLOCK_BYTES;
     this.maxTrees = Math.min(MOST_TREES, segmentBytes / TREES_PART / CheckpointRoot.MAX_TREE_BYTES);
     this.space = new IndexSpace(segments, segmentBytes / Volume.BLOCK_BYTES, plantedBugs);
+    this.coldLeaves = new ColdLeaves(this);
     this.reads = new BlockReads(this);
     this.merges = new MergeBlocks(this);
     this.checkpointer = new Checkpointer(this);
@@ -128,6 +135,28 @@ public final class VolumeStore implements JournalListener, CycleTask {
   }
 
   /**
+   * Limits how much memory the pages of the indexes take: those that are not used lately are
+   * dropped and read again. Before anything else.
+   *
+   * @param bytes zero for no limit
+   */
+  public void limitIndexMemory(long bytes) {
+    if (bytes > 0) {
+      coldLeaves.limit(bytes);
+    }
+  }
+
+  /** Returns what the pages of the indexes take; any thread, approximately. */
+  public IndexMemory indexMemory() {
+    return coldLeaves.memory();
+  }
+
+  /** Returns what keeps the memory limit. */
+  ColdLeaves coldLeaves() {
+    return coldLeaves;
+  }
+
+  /**
    * Loads the checkpoint that a log's superblock names; before {@link #recover}.
    *
    * @return what whoever wrote the checkpoint had added to it; empty without a checkpoint
@@ -135,16 +164,16 @@ public final class VolumeStore implements JournalListener, CycleTask {
    */
   public byte[] load(String name, LogStorage storage, CheckpointPlace place)
       throws RecoveryException {
-    byte[] extension =
-        place.bytes() == 0
-            ? new byte[0]
-            : new CheckpointLoader(name, this, storage).load(place, checkpointer);
+    CheckpointLoader loader = new CheckpointLoader(name, this, storage);
+    coldLeaves.begin(loader::readPage);
+    byte[] extension = place.bytes() == 0 ? new byte[0] : loader.load(place, checkpointer);
     deadSegments.loaded();
     return extension;
   }
 
   /** The records that follow are of this batch. Before {@link #start}. */
   public void recoverBatch(BatchHeader batch, long segmentSequence) {
+    coldLeaves.shrinkAtStart();
     groups.recoverBatch(batch.sequence());
     recoveredPoint = new LogPoint(segmentSequence, batch.sequence(), 0, batch.epochMs());
   }
@@ -172,6 +201,14 @@ public final class VolumeStore implements JournalListener, CycleTask {
     if (groups.isBeforeCut()) {
       return;
     }
+    try {
+      apply(record, payloadPlace);
+    } catch (UnreadableLeafException e) {
+      throw new RecoveryException("the index can't be used: " + e.getMessage());
+    }
+  }
+
+  private void apply(RecordHeader record, long payloadPlace) throws RecoveryException {
     int group = record.group();
     switch (record.type()) {
       case RecordHeader.META -> {}
@@ -354,6 +391,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
       boolean closedInOrder,
       Checkpointer.Superblocks superblocks) {
     journal = openJournal;
+    coldLeaves.readNow(false);
     groups.start(openJournal, ofJournal, closedInOrder);
     checkpointer.start(openJournal, superblocks);
     retention.look();
@@ -545,7 +583,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
    * segment in use; any thread, approximately.
    */
   public long indexBytes() {
-    return space.pages().usedBytes() + journal.segmentsInUse() * blocksPerSegment;
+    return indexMemory().pageBytes() + journal.segmentsInUse() * blocksPerSegment;
   }
 
   /**
@@ -566,7 +604,8 @@ public final class VolumeStore implements JournalListener, CycleTask {
   @Override
   public int doWork(long nowNs) {
     journal.needBlocks(checkpointer.neededBlocks());
-    int work = checkpointer.doWork() + cleaner.doWork(nowNs);
+    int work = coldLeaves.doWork(nowNs, begunAlone > 0);
+    work += checkpointer.doWork() + cleaner.doWork(nowNs);
     work += scrubber.doWork(nowNs, completedInCycle > BUSY_REQUESTS);
     completedInCycle = 0;
     work += groups.applySome();
@@ -593,10 +632,21 @@ public final class VolumeStore implements JournalListener, CycleTask {
     return 1;
   }
 
-  /** Lets a request wait for a commit; returns false for the caller's sake. */
+  /** Lets a request wait for a commit or a page; returns false for the caller's sake. */
   boolean later() {
     awaitsProgress = true;
     return false;
+  }
+
+  /** The same for callers that return a status. */
+  int laterStatus() {
+    awaitsProgress = true;
+    return Status.EAGAIN;
+  }
+
+  /** So many requests of groups without other members are begun, or applied if negative. */
+  void countBegun(int change) {
+    begunAlone += change;
   }
 
   /** What was refused because of what is under way may be taken now. */
@@ -703,6 +753,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
 
   /** Frees memory; the log is closed and nothing is in flight. */
   public void close() {
+    coldLeaves.close();
     space.close();
     cleaner.close();
     scrubber.close();

@@ -26,7 +26,8 @@ final class FakeNodeControl extends MemoryNode {
                 3L << 30,
                 List.of(
                     new NodeInfo.LogInfo(
-                        0, 1, 64 << 20, 12, 3, 40, 5L << 20, 4096, 8192, 6, 7, 8, 10, 11, 9)),
+                        0, 1, 64 << 20, 12, 3, 40, 5L << 20, 4096, 8192, 6, 7, 8, 10, 11, 9, 0, 0,
+                        0, 0)),
                 "clean: nothing to replay",
                 List.of(new NodeInfo.DutyCycle(0, 0, 850), new NodeInfo.DutyCycle(1, 2, 40_123))));
   }

@@ -76,6 +76,7 @@ class ConfigLoaderTest {
             segment-size = "128M"
             capacity = "10GiB"
             resident-memory = "64M"
+            index-memory = "48M"
             spare-segments = 3
             scrub-rate = "1M"
             scrub-interval = "12h"
@@ -107,7 +108,7 @@ class ConfigLoaderTest {
                                 directory.resolve("certificates"), VerifyClients.OPTIONAL, null)))),
                 new ListenAddress("localhost", 0),
                 new ServerConfig.Log(
-                    128L << 20, 10L << 30, 64L << 20, 3, 1 << 20, 12 * 3600, 2 * 86_400),
+                    128L << 20, 10L << 30, 64L << 20, 48L << 20, 3, 1 << 20, 12 * 3600, 2 * 86_400),
                 new ServerConfig.Engine(0, true, FlushPolicy.ALWAYS),
                 List.of(
                     new VolumeSpec("demo", 1L << 30, FlushPolicy.ALWAYS, VolumeSettings.DEFAULT),
@@ -283,6 +284,7 @@ class ConfigLoaderTest {
         "log.capacity = '1X' | 'log.capacity': bad size \"1X\": expected whole bytes with an optional unit K, M, G, T or P (powers of 1024), such as 512, 4K, 1G or 64GiB",
         "log.capacity = -1 | 'log.capacity': expected a size such as 4096 or \"1G\", not the number -1",
         "log.resident-memory = true | 'log.resident-memory': expected a size such as 4096 or \"1G\", not true",
+        "log.index-memory = 'much' | 'log.index-memory': bad size \"much\": expected whole bytes with an optional unit K, M, G, T or P (powers of 1024), such as 512, 4K, 1G or 64GiB",
         "log.scrub-rate = '4K' | 'log.scrub-rate': expected 64K to 1T for each second, or 0 for none, not 4K",
         "log.scrub-rate = 'fast' | 'log.scrub-rate': bad size \"fast\": expected whole bytes with an optional unit K, M, G, T or P (powers of 1024), such as 512, 4K, 1G or 64GiB",
         "log.scrub-interval = '1w' | 'log.scrub-interval': expected seconds such as 3600 or a time such as \"12h\" or \"7d\", not the string \"1w\"",
@@ -364,6 +366,15 @@ class ConfigLoaderTest {
   void aLogSmallerThanEightSegmentsIsRefused() {
     assertFault(
         "log.capacity = '128M'", "bad value for 'log.capacity': expected 512M to 1P, not 128M");
+  }
+
+  @Test
+  void anIndexThatRequestsWouldNotFindRoomInIsRefused() throws Exception {
+    assertFault(
+        "cores = 3\nlog.index-memory = '47M'",
+        "bad value for 'log.index-memory': expected at least 16M for each core, which is 48M, or 0 for no"
+            + " limit, not 47M");
+    assertThat(load("log.index-memory = 0").log().indexMemoryBytes()).isZero();
   }
 
   @Test

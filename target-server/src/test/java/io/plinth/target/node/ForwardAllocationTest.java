@@ -109,6 +109,7 @@ class ForwardAllocationTest {
         new NodeSettings(
             new UUID(1, 1),
             1 << 30,
+            0,
             2,
             0,
             Scrubber.Settings.OFF,

@@ -215,6 +215,7 @@ class ForwardOverSocketsTest {
         new NodeSettings(
             new UUID(1, 1),
             1 << 30,
+            0,
             2,
             0,
             Scrubber.Settings.OFF,

@@ -121,6 +121,8 @@ final class StoreGroupSim {
     for (int number = 1; number <= StoreNode.NODES; number++) {
       StoreNode node = new StoreNode(number, network, random, volumes, segments, bugs);
       node.residentBytes = random.oneIn(2) ? 2L * StoreNode.SEGMENT_BYTES : 1 << 30;
+      // Taken from the seed itself, so that all else is as it would be without.
+      node.indexBytes = seed % 3 == 0 ? (1 + seed % 5) * 4096 : 0;
       nodes.add(forwards ? node.forwards(true, forwardingBugs) : node);
     }
     doors.addAll(nodes);

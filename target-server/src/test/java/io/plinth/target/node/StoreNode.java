@@ -70,6 +70,7 @@ final class StoreNode {
 
   private boolean hasReplicas = true;
   private Set<ForwardingBug> forwardingBugs = Set.of();
+  long indexBytes;
   private long pausedNs;
   private long sleptNs;
 
@@ -150,6 +151,7 @@ final class StoreNode {
         new NodeSettings(
             bootId,
             residentBytes,
+            indexBytes,
             SPARE_SEGMENTS,
             0,
             Scrubber.Settings.OFF,

@@ -1,8 +1,12 @@
 package io.plinth.target.volume;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.plinth.engine.api.Status;
+import io.plinth.engine.sim.SimCore;
 import io.plinth.engine.sim.SimRandom;
+import io.plinth.log.replication.GroupMembers;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -20,7 +24,18 @@ class BlockIndexPropertyTest {
   private static final long PLACES = (long) SEGMENTS * SEGMENT_BLOCKS;
   private static final int FAMILY = 7;
 
-  private final IndexSpace space = new IndexSpace(SEGMENTS, SEGMENT_BLOCKS, Set.of());
+  private static final int PAGE_BYTES = IndexPages.PAGE_BYTES;
+
+  private final VolumeStore store =
+      new VolumeStore(
+          new SimCore(0, 0),
+          SEGMENT_BLOCKS * Volume.BLOCK_BYTES,
+          SEGMENTS,
+          GroupMembers.alone(),
+          Set.of());
+  private final IndexSpace space = store.space();
+  private boolean drops;
+  private int reread;
   private final List<BlockIndex> trees = new ArrayList<>();
   private final List<TreeMap<Long, Long>> models = new ArrayList<>();
 
@@ -36,17 +51,78 @@ class BlockIndexPropertyTest {
 
   @Test
   void treesOfAFamilyBehaveLikeMapsThatShareNothing() {
+    int _ = runSeeds(false);
+  }
+
+  @Test
+  void soDoTreesWhosePagesAreDroppedAtAnyTime() {
+    assertThat(runSeeds(true)).as("pages that were read again").isGreaterThan(1000);
+  }
+
+  @Test
+  void aDroppedPageThatNobodyHasBroughtIsNotUsed() {
+    store.limitIndexMemory(PAGE_BYTES);
+    BlockIndex tree = new BlockIndex(space, FAMILY, 1000);
+    tree.put(500, 7, 7, 1);
+    int page = tree.leafPage(500);
+    assertThat(space.pages().isDroppable(page, false)).as("before it is written").isFalse();
+    writeAll();
+    assertThat(space.pages().isDroppable(page, false)).isTrue();
+    space.pages().drop(page);
+    String message = "index page " + page + " is used and is not in memory";
+    assertThatThrownBy(() -> tree.place(500)).hasMessage(message);
+    assertThatThrownBy(() -> tree.put(501, 8, 8, 2)).hasMessage(message);
+    assertThatThrownBy(() -> space.relocate(FAMILY, 500, 7, 9)).hasMessage(message);
+    assertThatThrownBy(() -> space.findLeaf(FAMILY, 500, 7)).hasMessage(message);
+    assertThatThrownBy(() -> space.pages().touch(page)).hasMessage(message);
+    assertThat(tree.anyMapped(448, 552)).as("known without it").isTrue();
+    assertThat(tree.mappedBlocks()).isEqualTo(1);
+    store.close();
+  }
+
+  @Test
+  void aRingThatIsHeldStaysInMemoryUntilItIsReleased() {
+    store.limitIndexMemory(PAGE_BYTES);
+    BlockIndex tree = new BlockIndex(space, FAMILY, 1000);
+    tree.put(500, 7, 7, 1);
+    BlockIndex older = tree.snapshot();
+    tree.put(501, 8, 8, 2);
+    writeAll();
+    int[] ring = {tree.leafPage(500), older.leafPage(500)};
+    assertThat(ring[0]).isNotEqualTo(ring[1]);
+    HeldLeaves held = new HeldLeaves(space.pages(), IndexPages.OF_CLEANER);
+    assertThat(space.bringRing(FAMILY, 500, held)).isEqualTo(Status.OK);
+    for (int page : ring) {
+      assertThat(space.pages().isDroppable(page, false)).isFalse();
+    }
+    held.release();
+    for (int page : ring) {
+      assertThat(space.pages().isDroppable(page, false)).isTrue();
+    }
+    store.close();
+  }
+
+  /** Returns how many pages were read again. */
+  private static int runSeeds(boolean drops) {
+    int reread = 0;
     for (long seed = 1; seed <= 30; seed++) {
       BlockIndexPropertyTest run = new BlockIndexPropertyTest();
       try {
+        run.drops = drops;
         run.run(new SimRandom(seed));
       } catch (AssertionError | RuntimeException e) {
         throw new AssertionError("seed " + seed, e);
       }
+      reread += run.reread;
     }
+    return reread;
   }
 
   private void run(SimRandom random) {
+    if (drops) {
+      store.limitIndexMemory(PAGE_BYTES);
+      store.coldLeaves().begin(this::readAgain);
+    }
     long blocks =
         switch (random.nextInt(4)) {
           case 0 -> 1 + random.nextInt(448);
@@ -58,6 +134,7 @@ class BlockIndexPropertyTest {
     models.add(new TreeMap<>());
     for (int step = 0; step < 2500; step++) {
       change(random, random.nextInt(trees.size()), step);
+      drop(random);
       if (random.oneIn(5)) {
         checkpoint(random);
       }
@@ -75,7 +152,35 @@ class BlockIndexPropertyTest {
     finishCheckpoint(random);
     assertThat(space.references().liveBlocks()).as("all references came back").isZero();
     assertThat(space.pages().usedBytes()).as("all pages came back").isZero();
-    space.close();
+    assertThat(space.pages().absentPages()).isZero();
+    store.close();
+  }
+
+  private void drop(SimRandom random) {
+    IndexPages pages = space.pages();
+    for (int i = drops ? 3 : 0; i > 0 && pages.pageLimit() > 1; i--) {
+      int page = 1 + random.nextInt(pages.pageLimit() - 1);
+      if (pages.isDroppable(page, false)) {
+        pages.drop(page);
+      }
+    }
+  }
+
+  private void readAgain(int page) {
+    new UnsafeBuffer(space.pages().address(page), PAGE_BYTES).putBytes(0, written.get(page));
+    space.pages().restored(page);
+    reread++;
+  }
+
+  /** A whole checkpoint. */
+  private void writeAll() {
+    space.pages().cut();
+    int[] run = new int[16];
+    for (int count = space.pages().pending(run); count > 0; count = space.pages().pending(run)) {
+      for (int i = 0; i < count; i++) {
+        long _ = space.pages().written(run[i], 1, 0);
+      }
+    }
   }
 
   private void change(SimRandom random, int number, int step) {
@@ -184,7 +289,7 @@ class BlockIndexPropertyTest {
       atCut.clear();
       for (int page = 1; page < pages.pageLimit(); page++) {
         if (pages.refs(page) > 0) {
-          atCut.put(page, bytes(pages.address(page)));
+          atCut.put(page, pages.isAbsent(page) ? written.get(page) : bytes(pages.address(page)));
         }
       }
       written.keySet().retainAll(atCut.keySet());
@@ -242,7 +347,7 @@ class BlockIndexPropertyTest {
           .forEach(page -> {
             if (seen.put(page, true) == null) {
               for (int entry = 0; entry < IndexSpace.LEAF_BLOCKS; entry++) {
-                long place = IndexSpace.place(space.pages().address(page), entry);
+                long place = IndexSpace.place(space.leafAddress(page), entry);
                 if (IndexSpace.isData(place)) {
                   references.merge(place, 1L, Long::sum);
                 }

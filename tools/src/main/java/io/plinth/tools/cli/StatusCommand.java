@@ -42,6 +42,9 @@ final class StatusCommand implements Callable<Integer> {
         "log", Sizes.format(node.logUsedBytes()) + " of " + Sizes.format(node.logCapacityBytes()));
     for (NodeInfo.LogInfo log : node.logs()) {
       table.row("log-" + log.log() + " segments", segments(log));
+      if (log.indexDrops() > 0 || log.indexDroppedBytes() > 0) {
+        table.row("log-" + log.log() + " index", indexPages(log));
+      }
       table.row("log-" + log.log() + " appended", appended(log));
       table.row("log-" + log.log() + " cleaning", cleaning(log));
       table.row("log-" + log.log() + " waits", waits(log));
@@ -68,6 +71,15 @@ final class StatusCommand implements Callable<Integer> {
         + Sizes.format(bytesInUse)
         + "; index "
         + Sizes.format(log.indexBytes());
+  }
+
+  private static String indexPages(NodeInfo.LogInfo log) {
+    return Sizes.format(log.indexDroppedBytes())
+        + " not in memory; pages dropped: "
+        + log.indexDrops()
+        + ", read again: "
+        + log.indexReads()
+        + (log.indexReadFailures() > 0 ? ", could not be read: " + log.indexReadFailures() : "");
   }
 
   private static String appended(NodeInfo.LogInfo log) {

@@ -236,7 +236,7 @@ public final class Inspector {
     UUID bootId = BootId.read();
     NodeSettings settings =
         new NodeSettings(
-            bootId, 0, 0, 0, Scrubber.Settings.OFF, Optional.empty(), cluster, Set.of());
+            bootId, 0, 0, 0, 0, Scrubber.Settings.OFF, Optional.empty(), cluster, Set.of());
     StorageNode node = new StorageNode(settings, () -> 0, resources);
     LogInspection current = logs.get(0);
     try {

@@ -32,6 +32,7 @@ final class NodeSimulation {
 
   private static final int MAX_SEGMENTS = 32;
 
+  private static final int PAGE_BYTES = 4096;
   private static final int SLOW_SYNC_NS = 20_000_000;
   private static final int SLOW_READ_NS = 5_000_000;
 
@@ -62,6 +63,7 @@ final class NodeSimulation {
   private final SimClient client;
   private final int flushPerMille;
   private final long residentBytes;
+  private final long indexBytes;
   private final long retentionMs;
   private final Map<Fault, Long> earlierFaults = new EnumMap<>(Fault.class);
   private final SimCatalogue catalogue;
@@ -91,6 +93,7 @@ final class NodeSimulation {
     this.flushPerMille = random.oneIn(3) ? 3 : 42;
     // Taken from the seed itself, so that all else is as it would be without.
     this.retentionMs = seed % 4 == 0 ? 1 + seed % 60 : 0;
+    this.indexBytes = seed % 3 == 0 ? (1 + seed % 5) * PAGE_BYTES : 0;
     this.residentBytes = random.oneIn(2) ? (1L + random.nextInt(3)) * SEGMENT_BYTES : 1 << 30;
   }
 
@@ -105,6 +108,8 @@ final class NodeSimulation {
             + atlas
             + ", resident bytes: "
             + residentBytes
+            + ", index bytes: "
+            + indexBytes
             + ", retention: "
             + retentionMs
             + " ms");
@@ -349,6 +354,7 @@ final class NodeSimulation {
     damage = new DiskDamage(random, disk);
     sim = new SimNode(disk, random, plantedBugs);
     sim.residentBytes(residentBytes);
+    sim.indexBytes(indexBytes);
     sim.retention(retentionMs);
     sim.slowDevice(
         atlas.has(Fault.SLOW_SYNC) ? SLOW_SYNC_NS : 0,

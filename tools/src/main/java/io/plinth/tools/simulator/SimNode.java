@@ -40,6 +40,7 @@ final class SimNode {
   private final NativeMemory payload = NativeMemory.reserve(MAX_PAYLOAD_BYTES);
   private UUID bootId = new UUID(1, 1);
   private long residentBytes = 1 << 30;
+  private long indexBytes;
   private Scrubber.Settings scrub = Scrubber.Settings.OFF;
   private long retentionMs;
   private int slowSyncNs;
@@ -59,6 +60,11 @@ final class SimNode {
   /** Limits how much of the log is kept in memory, from the next start on. */
   void residentBytes(long bytes) {
     residentBytes = bytes;
+  }
+
+  /** Limits the memory of the index, from the next start on; zero for no limit. */
+  void indexBytes(long bytes) {
+    indexBytes = bytes;
   }
 
   /** Sets how the log is scrubbed, from the next start on. */
@@ -106,6 +112,7 @@ final class SimNode {
             new NodeSettings(
                 bootId,
                 residentBytes,
+                indexBytes,
                 SPARE_SEGMENTS,
                 retentionMs,
                 scrub,

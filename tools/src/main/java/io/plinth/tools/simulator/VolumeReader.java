@@ -1,6 +1,7 @@
 package io.plinth.tools.simulator;
 
 import io.plinth.engine.api.Status;
+import io.plinth.target.volume.ExtentList;
 import io.plinth.target.volume.Operation;
 import io.plinth.tools.simulator.check.Guarantee;
 import io.plinth.tools.simulator.check.Violation;
@@ -65,16 +66,33 @@ final class VolumeReader {
 
   /** Returns what is allocated, as a string to compare. */
   String allocation(SimVolume volume) {
-    SimRequest request = new SimRequest(Operation.BLOCK_STATUS, 0, volume.model.sectors(), 0);
-    if (sim.run(volume.handle, request) != Status.OK) {
-      throw new Violation(Guarantee.PROGRESS, "BLOCK_STATUS failed");
-    }
-    client.countOperation();
     StringBuilder result = new StringBuilder();
-    for (int i = 0; i < request.extents(0).count(); i++) {
-      result.append(request.extents(0).length(i)).append(':').append(request.extents(0).state(i));
-      result.append(' ');
+    long run = 0;
+    int state = -1;
+    // An answer may be about less than was asked for.
+    for (long at = 0; at < volume.sizeBytes(); ) {
+      int sector = (int) (at / SimRequest.SECTOR_BYTES);
+      SimRequest request =
+          new SimRequest(Operation.BLOCK_STATUS, sector, volume.model.sectors() - sector, 0);
+      if (sim.run(volume.handle, request) != Status.OK) {
+        throw new Violation(Guarantee.PROGRESS, "BLOCK_STATUS failed");
+      }
+      client.countOperation();
+      ExtentList extents = request.extents(0);
+      if (extents.count() == 0) {
+        throw new Violation(Guarantee.PROGRESS, "BLOCK_STATUS answers nothing");
+      }
+      for (int i = 0; i < extents.count(); i++) {
+        at += extents.length(i);
+        if (extents.state(i) != state) {
+          result.append(run).append(':').append(state).append(' ');
+          run = 0;
+        }
+        run += extents.length(i);
+        state = extents.state(i);
+      }
     }
+    result.append(run).append(':').append(state).append(' ');
     CompletableFuture<Long> mapped = sim.node().mappedBytes(volume.handle);
     sim.await(mapped::isDone);
     return result.append(mapped.resultNow()).toString();

@@ -548,6 +548,7 @@ class ClientCommandsTest {
             nbd             unix:/run/plinth.sock
             log             1.5 GiB of 1 TiB
             log-0 segments  21 in use, 3 spare, 16360 available; 1 GiB live of 1.3 GiB; index 9 MiB
+            log-0 index     30 MiB not in memory; pages dropped: 20000, read again: 12345, could not be read: 1
             log-0 appended  10 GiB for 8 GiB written by clients (1.25 times)
             log-0 cleaning  checkpoints: 5, segments cleaned: 7, blocks moved: 12345
             log-0 waits     for memory: 17, for segments: 2

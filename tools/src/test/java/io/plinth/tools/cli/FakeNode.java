@@ -111,9 +111,9 @@ final class FakeNode extends MemoryNode {
             List.of(
                 new NodeInfo.LogInfo(
                     0, 0, 64 << 20, 21, 3, 16_360, 1L << 30, 8L << 30, 10L << 30, 5, 7, 12_345, 17,
-                    2, 9 << 20),
+                    2, 9 << 20, 30 << 20, 20_000, 12_345, 1),
                 new NodeInfo.LogInfo(
-                    1, 1, 64 << 20, 1, 1, 16_382, 8192, 0, 4096, 0, 0, 0, 0, 0, 4096)),
+                    1, 1, 64 << 20, 1, 1, 16_382, 8192, 0, 4096, 0, 0, 0, 0, 0, 4096, 0, 0, 0, 0)),
             "clean: nothing to replay",
             List.of(new NodeInfo.DutyCycle(0, 0, 850), new NodeInfo.DutyCycle(1, 2, 40_123))));
   }

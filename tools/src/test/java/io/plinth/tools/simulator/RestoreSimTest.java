@@ -146,6 +146,8 @@ class RestoreSimTest {
     sim = new SimNode(disk, random, plantedBugs);
     retains = seed % 2 == 0;
     sim.retention(retains ? RETENTION_MS : 0);
+    // In a third of them there is hardly room for the index in memory.
+    sim.indexBytes(seed % 3 == 0 ? 2 * 4096 : 0);
     sim.start(SimNode.CYCLE_LIMIT);
     await(
         sim.node()

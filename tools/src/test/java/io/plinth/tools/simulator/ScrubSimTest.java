@@ -98,12 +98,18 @@ class ScrubSimTest {
     throw new AssertionError(bug + " was not caught by " + SEEDS + " seeds");
   }
 
+  /** Returns whether there is hardly room for the index in memory. */
+  private static boolean isCold(long seed) {
+    return seed % 3 == 0;
+  }
+
   private void run(long seed, Set<PlantedBug> plantedBugs) throws Exception {
     random = new SimRandom(seed);
     disk = new SimDisk(SEGMENT_BYTES, SEGMENTS);
     sim = new SimNode(disk, random, plantedBugs);
     sim.residentBytes(random.oneIn(3) ? 1 << 30 : 2 * SEGMENT_BYTES);
     sim.scrub(FAST);
+    sim.indexBytes(isCold(seed) ? 2 * BLOCK : 0);
     sim.start(SimNode.CYCLE_LIMIT);
     await(sim.node().createVolume("v", VOLUME_BYTES, FlushPolicy.FLUSH, VolumeSettings.DEFAULT));
     work(STEPS);
@@ -116,7 +122,10 @@ class ScrubSimTest {
 
     // While clients and the cleaner are at work.
     injectDamage();
-    damageCheckpoint();
+    if (!isCold(seed)) {
+      // Where pages are not in memory it is the only copy.
+      damageCheckpoint();
+    }
     startScrub();
     while (scrubber().progress().running()) {
       step();

@@ -26,6 +26,10 @@ import org.junit.jupiter.api.Timeout;
 class ThousandSnapshotsSimTest {
   private static final int SNAPSHOTS = 1000;
   private static final int STAGE = 100;
+
+  /** Pages of one ring: many times what there is room for. */
+  private static final int RING = 200;
+
   private static final int SAMPLE = 6;
   private static final int MAX_CLONES = 12;
   private static final int SEGMENT_BYTES = 1 << 20;
@@ -98,6 +102,42 @@ class ThousandSnapshotsSimTest {
         .as("live blocks, for the checkpoint alone")
         .isBetween(liveAtFirst, liveAtFirst + tableBlocks);
     assertThat(sim.node().journal(0).segmentsInUse()).isLessThanOrEqualTo(2);
+  }
+
+  /**
+   * All of a ring has to be in memory to move a block, though it is more than there is room for.
+   */
+  @Test
+  void blocksOfManySnapshotsAreMovedWithoutRoomForTheirPages() throws Exception {
+    sim.kill();
+    sim.indexBytes(4 * PAGE_BYTES);
+    sim.residentBytes(SEGMENT_BYTES);
+    sim.start(SimNode.CYCLE_LIMIT);
+    await(sim.node().createVolume("v", BLOCKS * 4096L, FlushPolicy.FLUSH, VolumeSettings.DEFAULT));
+    contents.put("v", new long[BLOCKS]);
+    for (int first = 0; first < BLOCKS; first += BLOCKS / 4) {
+      write("v", first, BLOCKS / 4, Operation.WRITE);
+    }
+    for (int i = 1; i <= 2 * RING; i++) {
+      write("v", 0, SAMPLE, Operation.WRITE);
+      await(sim.node().createSnapshot("v", "s" + i));
+      contents.put("v@s" + i, contents.get("v").clone());
+    }
+    // Half of what each segment holds is dead then.
+    for (int i = 1; i <= 2 * RING; i += 2) {
+      await(sim.node().deleteSnapshot("v", "s" + i, false));
+      contents.remove("v@s" + i);
+    }
+    long before = sim.node().store(0).cleaner().movedBlocks();
+    for (int i = 0; sim.node().store(0).cleaner().movedBlocks() < before + RING; i++) {
+      assertThat(i).as("rounds of writes").isLessThan(20 * SEGMENTS);
+      write("v", BLOCKS / 2, BLOCKS / 4, Operation.WRITE);
+    }
+    for (int i = 2; i <= 2 * RING; i += 2) {
+      check("v@s" + i);
+    }
+    check("v");
+    assertThat(IndexCheck.run(sim)).isPositive();
   }
 
   /** Returns what the index takes without its byte for each block of the log. */
