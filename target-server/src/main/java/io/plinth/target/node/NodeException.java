@@ -67,7 +67,7 @@ public final class NodeException extends Exception {
     if (status == Status.ENOSPC) {
       return new NodeException(Reason.NO_SPACE, "the log is full");
     }
-    if (status == Status.EREMOTE) {
+    if (status == Status.EREMOTE || status == Status.ESTALE) {
       return new NodeException(
           Reason.UNAVAILABLE,
           "the lead went to another node meanwhile: look whether it was done before trying again");

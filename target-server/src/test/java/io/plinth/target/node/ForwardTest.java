@@ -8,6 +8,7 @@ import io.plinth.engine.sim.SimNetwork;
 import io.plinth.engine.sim.SimRandom;
 import io.plinth.log.recovery.RecoveryException;
 import io.plinth.target.forward.ForwardedVolume;
+import io.plinth.target.forward.ForwardingBug;
 import io.plinth.target.volume.ExtentList;
 import io.plinth.target.volume.Operation;
 import io.plinth.target.volume.Volume;
@@ -20,6 +21,8 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /**
  * What clients of any node see of a volume in single situations; by chance: StoreGroupSim. Nodes 1
@@ -42,9 +45,13 @@ class ForwardTest {
 
   @BeforeEach
   void begin() throws RecoveryException {
+    begin(Set.of());
+  }
+
+  private void begin(Set<ForwardingBug> bugs) throws RecoveryException {
     for (int number = 1; number <= StoreNode.NODES + 1; number++) {
       StoreNode node = new StoreNode(number, network, random, 1, 32, Set.of());
-      nodes.add(node.forwards(number <= StoreNode.NODES, Set.of()));
+      nodes.add(node.forwards(number <= StoreNode.NODES, bugs));
       node.start();
     }
     door = nodes.get(StoreNode.NODES);
@@ -272,6 +279,29 @@ class ForwardTest {
     second.start();
     await(() -> write.isKnown() && read.isKnown());
     assertThat(List.of(write.status, read.status)).containsOnly(Status.OK);
+  }
+
+  /** What it promises is not so yet: it is asked again, and answered when it is. */
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void aFlushWhoseWayIsLostIsNotDone(boolean planted) throws RecoveryException {
+    if (planted) {
+      nodes.forEach(StoreNode::free);
+      nodes.clear();
+      begin(Set.of(ForwardingBug.FLUSH_LOST_IS_DONE));
+    }
+    StoreSession _ = new StoreSession(door, 1);
+    assertThat(run(door, Operation.WRITE, 0, 2).status).isZero();
+    // Nobody makes a majority with the leader.
+    members().stream().filter(node -> node != leader).forEach(node -> node.pause(60 * MS));
+    Outcome flush = send(door, Operation.FLUSH, 0, 0);
+    pass(4 * MS);
+    assertThat(flush.isKnown()).isFalse();
+    network.reset(door.number, leader.number);
+    pass(10 * MS);
+    assertThat(flush.isKnown()).isEqualTo(planted);
+    await(flush::isKnown);
+    assertThat(flush.status).isZero();
   }
 
   /** They may have asked another node meanwhile: nothing of what they asked here is begun late. */
