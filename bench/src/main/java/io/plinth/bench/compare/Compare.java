@@ -20,8 +20,9 @@ import java.util.stream.Stream;
  * cache.
  *
  * <p>Usage: {@code Compare ROOT FOLDER [--pairs N] [--seconds N] [--fio] [--servers a,b] [--before
- * ROOT]}: the last one names a built source tree of another version of Plinth, which is measured as
- * well.
+ * ROOT] [--connections N] [--ops read,write]}: {@code --before} names a built source tree of
+ * another version of Plinth, which is measured as well. Ratios are those of the first server to
+ * each.
  */
 public final class Compare {
   private static final int VOLUME_BYTES = 1 << 30;
@@ -33,8 +34,10 @@ public final class Compare {
   private int seconds = 2;
   private int warmup = 1;
   private boolean fio;
+  private int connections = 4;
+  private List<String> ops = List.of("read", "write");
   private Path before;
-  private List<String> servers = Peer.NAMES.subList(0, Peer.NAMES.indexOf(Peer.BEFORE));
+  private List<String> servers = Peer.USUAL;
 
   /** What is measured. */
   record Case(String op, int depth, int connections) {
@@ -64,6 +67,8 @@ public final class Compare {
         case "--warmup" -> compare.warmup = Integer.parseInt(arguments[++i]);
         case "--servers" -> compare.servers = List.of(arguments[++i].split(","));
         case "--fio" -> compare.fio = true;
+        case "--ops" -> compare.ops = List.of(arguments[++i].split(","));
+        case "--connections" -> compare.connections = Integer.parseInt(arguments[++i]);
         case "--before" -> compare.before = Path.of(arguments[++i]);
         default -> throw new IllegalArgumentException("unknown option " + arguments[i]);
       }
@@ -88,11 +93,12 @@ public final class Compare {
             + " s");
     System.out.println();
     System.out.println(
-        "| case | server | IOPS | p50 us | p99 us | server CPU us/op | plinth's IOPS ratio | CPU ratio | p50 ratio |");
+        "| case | server | IOPS | p50 us | p99 us | server CPU us/op | the first one's IOPS ratio | CPU ratio | p50 ratio |");
     System.out.println("| --- | --- | --- | --- | --- | --- | --- | --- | --- |");
-    for (String op : List.of("read", "write")) {
+    for (String op : ops) {
       for (int depth : new int[] {1, 32}) {
-        for (int connections : new int[] {1, 4}) {
+        measure(new Case(op, depth, 1));
+        if (connections > 1) {
           measure(new Case(op, depth, connections));
         }
       }
@@ -107,7 +113,7 @@ public final class Compare {
         results.computeIfAbsent(name, key -> new ArrayList<>()).add(turn(name, what));
       }
     }
-    List<Measurement> ours = results.get("plinth");
+    List<Measurement> ours = results.get(servers.get(0));
     for (Map.Entry<String, List<Measurement>> entry : results.entrySet()) {
       List<Measurement> theirs = entry.getValue();
       double[] iops = new double[pairs];
@@ -134,7 +140,7 @@ public final class Compare {
   }
 
   private Measurement turn(String name, Case what) throws IOException, InterruptedException {
-    boolean ours = name.equals("plinth") || name.equals(Peer.BEFORE);
+    boolean ours = Peer.isOurs(name);
     if (ours) {
       deleteTree(folder.resolve("plinth-data"));
     }
@@ -143,7 +149,7 @@ public final class Compare {
             name,
             name.equals(Peer.BEFORE) ? before : root,
             folder,
-            FIRST_PORT + Peer.NAMES.indexOf(name))) {
+            FIRST_PORT + servers.indexOf(name))) {
       if (ours) {
         copy(folder.resolve("peer.img").toString(), "nbd://" + peer.address() + "/demo");
       } else {

@@ -4,12 +4,16 @@ import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.Socket;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /** A server under comparison, as a process that this program starts and ends. */
 final class Peer implements AutoCloseable {
@@ -31,8 +35,33 @@ final class Peer implements AutoCloseable {
   /** Another version of Plinth. */
   static final String BEFORE = "before";
 
-  /** The kinds of server, with Plinth first. */
-  static final List<String> NAMES = List.of("plinth", "nbdkit", "qemu-nbd", "nbd-server", BEFORE);
+  /** What is durable before it is acknowledged. */
+  private static final String ALWAYS = "plinth-always";
+
+  /** Three nodes of Plinth, and replicas on all of them. */
+  private static final String CLUSTER = "plinth-cluster";
+
+  private static final String CLUSTER_ALWAYS = "plinth-cluster-always";
+
+  /** The kinds of server that are compared unless others are named, with Plinth first. */
+  static final List<String> USUAL = List.of("plinth", "nbdkit", "qemu-nbd", "nbd-server");
+
+  private static final List<String> OURS =
+      List.of("plinth", BEFORE, ALWAYS, CLUSTER, CLUSTER_ALWAYS);
+
+  /** Ports of the nodes of a cluster: see {@code scripts/dev-cluster}. */
+  private static final int CLUSTER_NBD = 10_820;
+
+  private static final int CLUSTER_ADMIN = 10_920;
+
+  /** Returns whether a kind of server is a version of Plinth, which is filled anew each time. */
+  static boolean isOurs(String name) {
+    return OURS.contains(name);
+  }
+
+  private static boolean isCluster(String name) {
+    return name.startsWith(CLUSTER);
+  }
 
   /**
    * Starts a server of a volume that has been filled, and waits until it listens.
@@ -45,6 +74,23 @@ final class Peer implements AutoCloseable {
     Path image = folder.resolve("peer.img");
     List<String> command =
         switch (name) {
+          case CLUSTER, CLUSTER_ALWAYS ->
+              List.of(
+                  root.resolve("scripts/dev-cluster").toString(),
+                  "run",
+                  "--data",
+                  folder.resolve("plinth-data").toString());
+          case ALWAYS -> {
+            Path config = folder.resolve("plinth.toml");
+            Files.writeString(
+                config,
+                "data-dir = \"plinth-data\"\nnbd.listen = [\"127.0.0.1:"
+                    + port
+                    + "\"]\nadmin.listen = \"127.0.0.1:0\"\n[engine]\nflush-policy = \"always\"\n"
+                    + "[[volume]]\nname = \"demo\"\nsize = \"1G\"\n");
+            yield List.of(
+                root.resolve("scripts/plinth").toString(), "serve", "--config", config.toString());
+          }
           case "plinth", BEFORE ->
               List.of(
                   root.resolve("scripts/plinth").toString(),
@@ -93,11 +139,52 @@ final class Peer implements AutoCloseable {
     builder.redirectErrorStream(true);
     builder.redirectOutput(folder.resolve(name + ".log").toFile());
     Process started = builder.start();
+    if (isCluster(name)) {
+      return new Peer(name, clusterPort(root, name, started, folder), started.toHandle());
+    }
     Peer peer =
         new Peer(
             name, port, name.equals("nbd-server") ? daemon(started, folder) : started.toHandle());
     peer.awaitListening();
     return peer;
+  }
+
+  /** Makes the volume when the cluster is ready, and returns the port of the node that leads it. */
+  private static int clusterPort(Path root, String name, Process cluster, Path folder)
+      throws IOException, InterruptedException {
+    long deadline = System.nanoTime() + START_TIMEOUT_NS;
+    Path log = folder.resolve(name + ".log");
+    while (!Files.readString(log).contains("ready:")) {
+      if (!cluster.isAlive() || System.nanoTime() > deadline) {
+        throw new IOException("the cluster does not start: " + Files.readString(log));
+      }
+      TimeUnit.MILLISECONDS.sleep(POLL_MS);
+    }
+    String policy = name.equals(CLUSTER_ALWAYS) ? "always" : "flush";
+    String _ = cli(root, "volume", "create", "demo", "1G", "--flush-policy", policy);
+    Pattern leader = Pattern.compile("\"leader\"\\s*:\\s*([0-9])");
+    while (System.nanoTime() < deadline) {
+      Matcher found = leader.matcher(cli(root, "volume", "show", "demo", "--json"));
+      if (found.find()) {
+        return CLUSTER_NBD + Integer.parseInt(found.group(1));
+      }
+      TimeUnit.MILLISECONDS.sleep(POLL_MS);
+    }
+    throw new IOException("the volume has no leader");
+  }
+
+  private static String cli(Path root, String... arguments)
+      throws IOException, InterruptedException {
+    List<String> command = new ArrayList<>();
+    command.add(root.resolve("scripts/plinth").toString());
+    command.addAll(List.of(arguments));
+    command.addAll(List.of("--admin", "127.0.0.1:" + (CLUSTER_ADMIN + 1)));
+    Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
+    String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    if (process.waitFor() != 0) {
+      throw new IOException(String.join(" ", command) + ": " + output);
+    }
+    return output;
   }
 
   private static Path pidFile(Path folder) {

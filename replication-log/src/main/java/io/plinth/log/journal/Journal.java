@@ -401,6 +401,11 @@ public final class Journal implements CycleTask, Completion, Releasable {
     return durableSequence;
   }
 
+  /** Returns the newest batch that is durable, or that a sync which was started covers. */
+  public long syncedSequence() {
+    return pendingSyncs > 0 ? Math.max(syncTarget, durableSequence) : durableSequence;
+  }
+
   /** Returns the most blocks that a single record may carry. */
   public int maxRecordBlocks() {
     // One block for the segment's header, and one checksum for each payload block in the batch's

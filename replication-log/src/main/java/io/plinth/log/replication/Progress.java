@@ -3,12 +3,16 @@ package io.plinth.log.replication;
 import java.util.Arrays;
 
 /**
- * Appends of one replica on their way to the page cache and to the device: for each batch of the
- * journal with records of the replica, the newest ticket and index. A ring, emptied from the front
- * as the journal makes batches durable; as long as it is not told to, it grows with the batches.
+ * Appends of one replica on their way to the page cache and to the device: the newest ticket and
+ * index of what each sync of the journal covers, started or still to come. A ring, emptied from the
+ * front as the journal makes batches durable.
+ *
+ * <p>A sync covers all batches that were sealed before it begins. So appends that no sync which was
+ * started parts from each other become durable together, and only the newest need be known: without
+ * syncs one place is enough, however much is appended.
  */
 final class Progress {
-  private static final int INITIAL_CAPACITY = 16;
+  private static final int INITIAL_CAPACITY = 4;
 
   private int mask = INITIAL_CAPACITY - 1;
   private long[] sequences = new long[INITIAL_CAPACITY];
@@ -21,10 +25,15 @@ final class Progress {
   private long ticket;
   private long index;
 
-  /** Notes that an append is in a batch of the journal, or in an earlier one. */
-  void add(long sequence, long newTicket, long newIndex) {
-    if (tail > appended && sequences[(int) (tail - 1) & mask] >= sequence) {
+  /**
+   * Notes that an append is in a batch of the journal, or in an earlier one.
+   *
+   * @param synced the newest batch that is durable, or that a sync which was started covers
+   */
+  void add(long sequence, long newTicket, long newIndex, long synced) {
+    if (tail > head && isPassedBy(sequence, synced)) {
       tail--;
+      appended = Math.min(appended, tail);
     } else if (tail - head == mask + 1) {
       grow();
     }
@@ -32,6 +41,12 @@ final class Progress {
     sequences[slot] = sequence;
     tickets[slot] = newTicket;
     indexes[slot] = newIndex;
+  }
+
+  /** Returns whether whoever hears of a new append need not hear of the one before it. */
+  private boolean isPassedBy(long sequence, long synced) {
+    long newest = sequences[(int) (tail - 1) & mask];
+    return newest >= sequence || newest > synced;
   }
 
   /** Moves to what is appended up to a batch; returns whether there is news. */
@@ -69,7 +84,7 @@ final class Progress {
     return index;
   }
 
-  /** Returns how many batches are on their way. */
+  /** Returns how many places are taken: zero when nothing is on its way. */
   long size() {
     return tail - head;
   }

@@ -39,11 +39,10 @@ public final class Replica {
   /** Nobody. */
   public static final int NO_NODE = RaftCore.NO_NODE;
 
-  /** So many batches that are not durable are enough. */
+  /**
+   * Where others wait for what they may forget, so many batches that are not durable are enough.
+   */
   private static final int MAX_UNSYNCED = 1024;
-
-  /** The same where nobody waits for it: what was written is remembered in a ring of this size. */
-  private static final int MAX_UNSYNCED_ALONE = 32_000;
 
   private final int group;
   private final Replicator replicator;
@@ -371,7 +370,7 @@ public final class Replica {
     begin(durable ? last : 0);
     if (!durable) {
       // Found in the log, and not known to be durable: the next sync tells.
-      progress.add(promises.sequence(), 0, last);
+      progress.add(promises.sequence(), 0, last, journal.durableSequence());
       boolean _ = progress.advanceAppended(promises.sequence());
       replicator.awaitSync(this);
     }
@@ -673,10 +672,11 @@ public final class Replica {
   }
 
   private void onWritten(long ticket, long index) {
-    progress.add(records.lastSequence(), ticket, index);
+    progress.add(records.lastSequence(), ticket, index, journal.syncedSequence());
     replicator.written(this, records.lastSequence());
-    int enough = core.isAlone() ? MAX_UNSYNCED_ALONE : MAX_UNSYNCED;
-    if (start.config().ackPolicy() == AckPolicy.DURABLE || progress.size() > enough) {
+    boolean isMuch =
+        !core.isAlone() && records.lastSequence() - journal.durableSequence() > MAX_UNSYNCED;
+    if (start.config().ackPolicy() == AckPolicy.DURABLE || isMuch) {
       journal.requestSync();
     }
   }

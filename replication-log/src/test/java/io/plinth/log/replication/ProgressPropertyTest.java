@@ -21,12 +21,14 @@ class ProgressPropertyTest {
       long ticket = 0;
       long appended = 0;
       long durable = 0;
+      // What a sync that is on its way covers; all that is durable when there is none.
+      long synced = 0;
       for (int step = 0; step < 200; step++) {
         switch (random.nextInt(4)) {
           case 0, 1 -> {
             long index = random.nextInt(1000);
             all.add(new Append(sequence, ++ticket, index));
-            progress.add(sequence, ticket, index);
+            progress.add(sequence, ticket, index, synced);
           }
           case 2 -> {
             long to = sequence++;
@@ -36,21 +38,24 @@ class ProgressPropertyTest {
             appended = to;
           }
           default -> {
-            long to = durable + random.nextInt((int) (appended - durable + 1));
-            Append newest = newest(all, durable, to);
-            assertThat(progress.advanceDurable(to)).isEqualTo(newest != null);
-            assertTold(progress, newest, seed);
-            durable = to;
+            if (synced == durable) {
+              // A sync begins when what is there is sealed.
+              long to = sequence++;
+              Append newest = newest(all, appended, to);
+              assertThat(progress.advanceAppended(to)).isEqualTo(newest != null);
+              assertTold(progress, newest, seed);
+              appended = to;
+              synced = to;
+            } else {
+              Append newest = newest(all, durable, synced);
+              assertThat(progress.advanceDurable(synced)).isEqualTo(newest != null);
+              assertTold(progress, newest, seed);
+              durable = synced;
+            }
           }
         }
-        long floor = durable;
-        assertThat(progress.size())
-            .isEqualTo(
-                all.stream()
-                    .mapToLong(Append::sequence)
-                    .filter(other -> other > floor)
-                    .distinct()
-                    .count());
+        assertThat(progress.size()).isLessThanOrEqualTo(3);
+        assertThat(progress.size() > 0).isEqualTo(newest(all, durable, sequence) != null);
       }
     }
   }

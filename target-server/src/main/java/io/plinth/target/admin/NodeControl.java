@@ -144,6 +144,13 @@ public interface NodeControl {
   /** Returns how it stands with the search for rotten blocks. Fails with UNAVAILABLE. */
   CompletableFuture<ScrubInfo> scrubInfo();
 
+  /**
+   * Hands the lead of a volume to another node. Completes when that one leads.
+   *
+   * <p>Fails with NOT_FOUND, INVALID when that node has no replica, ELSEWHERE or UNAVAILABLE.
+   */
+  CompletableFuture<VolumeInfo> moveLead(String volume, int node);
+
   /** Returns how the cluster is; fails with NOT_FOUND when the node is in none. */
   CompletableFuture<ClusterInfo> clusterInfo();
 

@@ -24,6 +24,8 @@ final class VolumeRoutes {
   private static final String NEW_VOLUME = "{\"name\": \"demo\", \"size\": \"1G\"}";
   private static final String NEW_SNAPSHOT = "{\"name\": \"monday\"}";
   private static final String ROLLBACK = "{\"snapshot\": \"monday\"}";
+  private static final String LEADER = "{\"node\": 2}";
+  private static final int MAXIMUM_NODE = 65_535;
   private static final String RESTORE =
       "{\"name\": \"before\", \"time\": \"2026-11-25T14:30:00Z\"}";
   private static final String CHANGE = "{\"description\": \"mail, old server\"}";
@@ -70,6 +72,7 @@ final class VolumeRoutes {
       case "restore" -> path.size() == 2 ? restore(request, uri, volume) : null;
       case "diff" -> path.size() == 2 ? diff(request, uri, volume) : null;
       case "resize" -> path.size() == 2 ? resize(request, uri, volume) : null;
+      case "leader" -> path.size() == 2 ? moveLead(request, uri, volume) : null;
       default -> null;
     };
   }
@@ -294,6 +297,21 @@ final class VolumeRoutes {
     return control
         .resize(volume, sizeBytes, body.flag("force"))
         .thenApply(info -> Reply.of(200, info));
+  }
+
+  private CompletableFuture<Reply> moveLead(
+      FullHttpRequest request, QueryStringDecoder uri, String volume) {
+    if (!request.method().equals(HttpMethod.POST)) {
+      return done(wrongMethod(request.method(), "POST"));
+    }
+    Query _ = Query.of(uri);
+    VolumeSpec.checkName(volume);
+    long node = body(request, LEADER, "node").size("node");
+    if (node < 1 || node > MAXIMUM_NODE) {
+      throw new ControlException(
+          ControlException.Kind.INVALID, "bad node " + node + ": expected 1 to " + MAXIMUM_NODE);
+    }
+    return control.moveLead(volume, (int) node).thenApply(info -> Reply.of(200, info));
   }
 
   private CompletableFuture<Reply> diff(

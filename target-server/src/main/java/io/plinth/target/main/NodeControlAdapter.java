@@ -272,6 +272,11 @@ final class NodeControlAdapter implements NodeControl {
                 replicas(volume)));
   }
 
+  @Override
+  public CompletableFuture<VolumeInfo> moveLead(String name, int toNode) {
+    return translated(node.moveLead(name, toNode).thenCompose(done -> showVolume(name, false)));
+  }
+
   private ReplicasInfo replicas(LogVolume volume) {
     if (cluster.isAlone()) {
       return null;

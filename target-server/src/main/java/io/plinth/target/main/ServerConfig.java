@@ -539,6 +539,11 @@ public record ServerConfig(
         throw new ConfigException(
             "'cluster.node' is " + self + ", which is none of those in 'cluster.member'");
       }
+      if (retentionS != 0) {
+        throw new ConfigException(
+            "'log.retention' can't be given to a node of a cluster: what its log holds may be"
+                + " replaced by other nodes");
+      }
       if (!volumes.isEmpty()) {
         throw new ConfigException(
             "a node of a cluster creates no volumes when it starts: leave volume '"

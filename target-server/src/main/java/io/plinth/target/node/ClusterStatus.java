@@ -1,6 +1,6 @@
 package io.plinth.target.node;
 
-import java.util.Set;
+import java.util.List;
 
 /**
  * A cluster as this node sees it.
@@ -14,13 +14,13 @@ import java.util.Set;
  */
 public record ClusterStatus(
     int leader,
-    Set<Integer> connected,
+    List<Integer> connected,
     int volumes,
     boolean recovering,
     int stopped,
     long resyncsNeeded) {
-  /** Copies the set. */
+  /** Copies the list. */
   public ClusterStatus {
-    connected = Set.copyOf(connected);
+    connected = List.copyOf(connected);
   }
 }

@@ -7,8 +7,9 @@ import io.plinth.target.cluster.ClusterMap;
 import io.plinth.target.forward.ForwardClient;
 import io.plinth.target.forward.ForwardIdentity;
 import io.plinth.target.forward.ForwardServer;
+import io.plinth.target.forward.ForwardingBug;
 import io.plinth.target.forward.PeerPort;
-import java.util.Set;
+import java.util.EnumSet;
 import java.util.function.LongSupplier;
 
 /** How the volumes of one log are served on all nodes. On the core of that log. */
@@ -24,7 +25,8 @@ final class NodeForwarding {
     ForwardIdentity self =
         new ForwardIdentity(cluster.id(), cluster.self(), core.id(), log.epoch());
     server = new ForwardServer(core, self, group -> log.store().volume(group));
-    client = new ForwardClient(core, self, peers.dialler(), chance, Set.of());
+    client =
+        new ForwardClient(core, self, peers.dialler(), chance, EnumSet.noneOf(ForwardingBug.class));
     peers.peers().forEach(peer -> client.addPeer(peer.node(), peer.address()));
     Replicator replicator = log.replicator();
     port = new PeerPort(replicator::accept, server::accept);

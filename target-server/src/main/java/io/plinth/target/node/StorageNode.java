@@ -22,11 +22,10 @@ import io.plinth.target.volume.VolumeDirectory;
 import io.plinth.target.volume.VolumeSettings;
 import io.plinth.target.volume.VolumeSpace;
 import io.plinth.target.volume.VolumeStore;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalInt;
-import java.util.Set;
 import java.util.SplittableRandom;
-import java.util.TreeSet;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 
@@ -240,7 +239,7 @@ public final class StorageNode implements VolumeDirectory {
   }
 
   private ClusterStatus clusterStatusNow() {
-    Set<Integer> connected = new TreeSet<>();
+    List<Integer> connected = new ArrayList<>();
     for (ClusterMap.Member member : membership.cluster().members()) {
       if (logs.first().isConnected(member.number())) {
         connected.add(member.number());
@@ -405,6 +404,15 @@ public final class StorageNode implements VolumeDirectory {
    */
   public CompletableFuture<Void> deleteVolume(String name, boolean force) {
     return changes.delete(name, force);
+  }
+
+  /**
+   * Hands the lead of a volume to another node that has a replica of it; any thread.
+   *
+   * @return completes when that node leads; fails with a {@link NodeException}
+   */
+  public CompletableFuture<Void> moveLead(String name, int toNode) {
+    return changes.moveLead(name, toNode);
   }
 
   /** Takes a snapshot of a volume; any thread. Completes when it is durable. */

@@ -5,11 +5,13 @@ import io.plinth.target.cluster.Catalogue;
 import io.plinth.target.volume.LogVolume;
 import io.plinth.target.volume.SettingsChange;
 import io.plinth.target.volume.Volume;
+import io.plinth.target.volume.VolumeGroup;
 import io.plinth.target.volume.VolumeSettings;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.BooleanSupplier;
 import java.util.function.IntConsumer;
 import java.util.function.Predicate;
+import java.util.stream.IntStream;
 
 /**
  * Changes of volumes that are there: settings and deletion, which the catalogue records, and
@@ -138,6 +140,32 @@ final class VolumeChanges {
           requireIdle(volume.attachmentCount(), "volume " + name, force);
         },
         (volume, allowed, done) -> logs.storeOf(volume).rollback(volume, snapshot, allowed, done));
+  }
+
+  /** Hands the lead of a volume to another node that has a replica of it. */
+  CompletableFuture<Void> moveLead(String name, int node) {
+    return catalogue.onCore(result -> {
+      LogVolume volume = volumes.require(name);
+      boolean accepted = volume.core().execute(() -> moveLead(volume, node, result));
+      if (!accepted) {
+        result.completeExceptionally(NodeException.unavailable());
+      }
+    });
+  }
+
+  private static void moveLead(LogVolume volume, int node, CompletableFuture<Void> result) {
+    VolumeGroup.Standing standing = volume.group().standing();
+    if (IntStream.of(standing.members()).noneMatch(member -> member == node)) {
+      result.completeExceptionally(
+          new NodeException(
+              NodeException.Reason.INVALID,
+              "node " + node + " has no replica of volume " + volume.name()));
+    } else if (!volume.group().leads()) {
+      result.completeExceptionally(
+          NodeException.elsewhere("volume " + volume.name(), standing.leader()));
+    } else {
+      volume.core().addCycleTask(new LeadMove(volume, node, result));
+    }
   }
 
   /** Changes the size of the volume of that name if it is the one that is meant. */

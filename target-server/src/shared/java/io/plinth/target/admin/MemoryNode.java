@@ -148,6 +148,15 @@ public abstract class MemoryNode implements NodeControl {
   }
 
   @Override
+  public final synchronized CompletableFuture<VolumeInfo> moveLead(String volume, int node) {
+    VolumeInfo info = volumes.get(volume);
+    return info == null
+        ? notFound(volume)
+        : fail(
+            ControlException.Kind.INVALID, "node " + node + " has no replica of volume " + volume);
+  }
+
+  @Override
   public final CompletableFuture<ClusterInfo> clusterInfo() {
     return fail(ControlException.Kind.NOT_FOUND, "this node is in no cluster");
   }

@@ -195,6 +195,9 @@ class ConfigLoaderTest {
     assertThatThrownBy(() -> load(cluster + "[[volume]]\nname = 'v'\nsize = '1G'\n"))
         .isInstanceOf(ConfigException.class)
         .hasMessageContaining("leave volume 'v' out");
+    assertThatThrownBy(() -> load("log.retention = '1h'\n" + cluster))
+        .isInstanceOf(ConfigException.class)
+        .hasMessageStartingWith("'log.retention' can't be given to a node of a cluster");
   }
 
   @Test

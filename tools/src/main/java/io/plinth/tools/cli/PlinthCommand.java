@@ -66,6 +66,7 @@ final class PlinthCommand implements Runnable {
             .addSubcommand(snapshot)
             .addSubcommand(new VolumeDiffCommand())
             .addSubcommand(new VolumeRollbackCommand())
+            .addSubcommand(new VolumeMoveLeaderCommand())
             .addSubcommand(new VolumeDeleteCommand());
     CommandLine scrub =
         new CommandLine(new ScrubCommand())
