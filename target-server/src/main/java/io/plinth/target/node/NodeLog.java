@@ -37,6 +37,9 @@ import java.util.function.LongSupplier;
  * On the log's core.
  */
 final class NodeLog implements CycleTask, Checkpointer.Superblocks {
+  /** 2025-01-01, so that the number of starts stays within 31 bits for long. */
+  private static final long FIRST_SECOND = 1_735_689_600L;
+
   private final LogResources resources;
   private final NodePeers peers;
   private final VolumeStore store;
@@ -193,11 +196,21 @@ final class NodeLog implements CycleTask, Checkpointer.Superblocks {
         random.nextLong(),
         id,
         settings.bootId(),
-        0,
+        startsBefore(),
         0,
         Superblock.Start.NEW,
         Superblock.CheckpointPlace.NONE,
         true);
+  }
+
+  /**
+   * Other nodes tell the lives of a log by the number of its starts. A new one may follow another
+   * whose directory is lost: it counts on from the seconds of the clock.
+   */
+  private long startsBefore() {
+    return peers.cluster().isEmpty()
+        ? 0
+        : Math.max(0, resources.core().clock().epochMs() / 1000 - FIRST_SECOND);
   }
 
   /**
