@@ -35,6 +35,13 @@ public final class SegmentDirectory implements LogStorage {
   private static final String PREFIX = "segment-";
   private static final int POPULATE_STEP = 1 << 20;
 
+  /**
+   * Bytes that are zeroed with one write(2). The page cache keeps what one call wrote in a page of
+   * up to that size, and a store into the mapping makes all of it dirty: so much is written to the
+   * disk for the smallest durable record.
+   */
+  private static final int ZERO_STEP = 64 << 10;
+
   /** What a segment's header lies in. */
   private static final int FIRST_BYTES = 4096;
 
@@ -47,7 +54,7 @@ public final class SegmentDirectory implements LogStorage {
   private final int maxSegments;
   private final int initialPopulateBytes;
   private final int superblock;
-  private final NativeMemory zeroes = NativeMemory.reserve(POPULATE_STEP);
+  private final NativeMemory zeroes = NativeMemory.reserve(ZERO_STEP);
   private final NativeMemory probe = NativeMemory.reserve(NativeMemory.PAGE_BYTES);
   private final Thread helper;
   private final Thread populator;
@@ -476,10 +483,7 @@ public final class SegmentDirectory implements LogStorage {
     while (done < length) {
       int count =
           Posix.write(
-              descriptor,
-              zeroes.address(),
-              Math.min(length - done, POPULATE_STEP),
-              position + done);
+              descriptor, zeroes.address(), Math.min(length - done, ZERO_STEP), position + done);
       if (count < 0 && count != Status.EINTR) {
         return count;
       }

@@ -113,6 +113,27 @@ class SegmentDirectoryTest {
   }
 
   @Test
+  void aSmallRecordIsMadeDurableWithoutAMegabyteAroundIt() throws Exception {
+    LogFile file = prepare(1);
+    assertThat(run(() -> file.sync(completion, 0))).isEqualTo(Status.OK);
+
+    long before = dirtiedBytes();
+    file.memory().buffer(8192, 6).putBytes(0, "append".getBytes(StandardCharsets.US_ASCII));
+    long after = dirtiedBytes();
+
+    assertThat(after - before).as("the page cache dirties whole pages of its own").isPositive();
+    assertThat(after - before).isLessThan(256 << 10);
+  }
+
+  /** Returns what this process has given the page cache to write, ever. */
+  private static long dirtiedBytes() throws Exception {
+    String counts = Files.readString(Path.of("/proc/self/io"));
+    String name = "\nwrite_bytes: ";
+    int from = counts.indexOf(name) + name.length();
+    return Long.parseLong(counts.substring(from, counts.indexOf('\n', from)));
+  }
+
+  @Test
   void aReadOfTheDiskSeesWhatWasStoredInMemoryBefore() {
     LogFile file = prepare(1);
     file.memory().buffer(8192, 6).putBytes(0, "append".getBytes(StandardCharsets.US_ASCII));
