@@ -323,6 +323,10 @@ public final class VolumeGroup implements ReplicaListener, GroupWork {
 
   @Override
   public void onRole(Replica source, boolean leads, long term, int leader) {
+    if (LOG.isDebugEnabled()) {
+      String who = leads ? "leads" : leader == Replica.NO_NODE ? "knows no leader" : "follows";
+      LOG.debug("volume {} (group {}): {} {} in term {}", volume.name(), id, who, leader, term);
+    }
     if (!leads) {
       // Whether they will be committed is not for us to say.
       if (!begun.isEmpty() || !undurable.isEmpty()) {
