@@ -176,6 +176,15 @@ public final class RaftCore {
     return memberships.get(0);
   }
 
+  /**
+   * Returns how many entries a member lacks, as far as this leader has heard; -1 when this replica
+   * does not lead, or the node is no other member.
+   */
+  public long entriesBehind(int node) {
+    Peer peer = role == Role.LEADER ? peerOrNull(node) : null;
+    return peer == null || !peer.member ? -1 : log.lastIndex() - peer.appended;
+  }
+
   /** Returns up to which entry all that this replica has is durable. */
   public long durableIndex() {
     return durable;

@@ -197,6 +197,17 @@ public final class Replica {
     return nodes;
   }
 
+  /**
+   * Returns how many entries a node lacks, as far as this leader has heard: 0 for itself, -1 when
+   * another one leads; any thread, approximately.
+   */
+  public long entriesBehind(int node) {
+    if (!leads()) {
+      return -1;
+    }
+    return node == replicator.self().node() ? 0 : core.entriesBehind(node);
+  }
+
   /** Returns where the payload of an entry is in the log, in blocks. */
   public long payloadPlace(long index) {
     return records.places().payloadPlace(index);

@@ -7,10 +7,13 @@ import java.util.List;
  *
  * @param nodes the nodes that have one
  * @param leader the one that serves clients, as far as the node that was asked knows; null for none
+ * @param behind how many entries of the volume's log each of them lacks, in the order of the nodes;
+ *     null when the node that was asked does not lead
  */
-public record ReplicasInfo(List<Integer> nodes, Integer leader) {
-  /** Copies the list. */
+public record ReplicasInfo(List<Integer> nodes, Integer leader, List<Long> behind) {
+  /** Copies the lists. */
   public ReplicasInfo {
     nodes = List.copyOf(nodes);
+    behind = behind == null ? null : List.copyOf(behind);
   }
 }

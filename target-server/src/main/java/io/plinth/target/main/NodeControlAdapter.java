@@ -41,6 +41,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.function.Function;
 import java.util.function.Supplier;
 import java.util.stream.IntStream;
+import java.util.stream.LongStream;
 
 /** Lets the admin API see and change a storage node. */
 final class NodeControlAdapter implements NodeControl {
@@ -125,7 +126,7 @@ final class NodeControlAdapter implements NodeControl {
         0,
         null,
         null,
-        new ReplicasInfo(entry.members(), null));
+        new ReplicasInfo(entry.members(), null, null));
   }
 
   @Override
@@ -284,7 +285,10 @@ final class NodeControlAdapter implements NodeControl {
     VolumeGroup.Standing standing = volume.group().standing();
     return new ReplicasInfo(
         IntStream.of(standing.members()).boxed().toList(),
-        standing.leader() < 0 ? null : standing.leader());
+        standing.leader() < 0 ? null : standing.leader(),
+        LongStream.of(standing.behind()).anyMatch(entries -> entries < 0)
+            ? null
+            : LongStream.of(standing.behind()).boxed().toList());
   }
 
   @Override

@@ -102,15 +102,21 @@ public final class VolumeGroup implements ReplicaListener, GroupWork {
    * How a replica of a volume stands.
    *
    * @param members the nodes that have one
+   * @param behind how many entries each of them lacks, as far as its leader knows; -1 for unknown
    * @param leader the node that leads them as far as is known here, or {@link Replica#NO_NODE}
    * @param stopped whether this one has stopped for good
    */
   @SuppressWarnings("ArrayRecordComponent") // of a snapshot that nobody else has
-  public record Standing(int[] members, int leader, boolean stopped) {}
+  public record Standing(int[] members, long[] behind, int leader, boolean stopped) {}
 
   /** Returns how this replica stands; any thread, approximately. */
   public Standing standing() {
-    return new Standing(replica.voters(), leader(), replica.isStopped());
+    int[] members = replica.voters();
+    long[] behind = new long[members.length];
+    for (int i = 0; i < members.length; i++) {
+      behind[i] = replica.entriesBehind(members[i]);
+    }
+    return new Standing(members, behind, leader(), replica.isStopped());
   }
 
   /**

@@ -156,6 +156,28 @@ class StoreGroupTest {
 
   /** G8: whatever is kept for a member that is away, and however little room there is. */
   @Test
+  void theLeaderKnowsHowFarOthersAreBehind() throws RecoveryException {
+    StoreNode away = follower();
+    int at = away.number - 1;
+    await(() -> behind(leader)[at] == 0);
+    assertThat(behind(follower())).as("only a leader knows").contains(-1);
+
+    away.kill();
+    for (int i = 0; i < 5; i++) {
+      assertThat(run(leader, Operation.WRITE, i, 1)).isEqualTo(Status.OK);
+    }
+    await(() -> behind(leader)[at] >= 5);
+    assertThat(behind(leader)[leader.number - 1]).isZero();
+
+    away.start();
+    await(() -> behind(leader)[at] == 0);
+  }
+
+  private static long[] behind(StoreNode node) {
+    return node.volume(1).group().standing().behind();
+  }
+
+  @Test
   void aFullLogRefusesDataAndIsFreedByDeletions() throws RecoveryException {
     begin(14, Set.of());
     StoreNode away = follower();

@@ -1,13 +1,13 @@
 package io.plinth.tools.cli;
 
 import io.plinth.target.admin.HistoryInfo;
+import io.plinth.target.admin.ReplicasInfo;
 import io.plinth.target.admin.Sizes;
 import io.plinth.target.admin.VolumeInfo;
 import java.io.PrintWriter;
 import java.time.Instant;
-import java.util.List;
+import java.util.StringJoiner;
 import java.util.concurrent.Callable;
-import java.util.stream.Collectors;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Parameters;
@@ -61,9 +61,7 @@ final class VolumeShowCommand implements Callable<Integer> {
       table.row(i == 0 ? "tls-allow" : "", volume.tlsAllow().get(i));
     }
     if (volume.replicas() != null) {
-      List<Integer> nodes = volume.replicas().nodes();
-      table.row(
-          "replicas", nodes.stream().map(node -> "node " + node).collect(Collectors.joining(", ")));
+      table.row("replicas", replicas(volume.replicas()));
       Integer leader = volume.replicas().leader();
       table.row("leader", leader == null ? "none is known" : "node " + leader);
     }
@@ -72,6 +70,18 @@ final class VolumeShowCommand implements Callable<Integer> {
     table.row("restorable", restorable(volume.history()));
     table.row("corrupt reads", Long.toString(volume.corruptReads()));
     table.print(out);
+  }
+
+  private static String replicas(ReplicasInfo replicas) {
+    StringJoiner all = new StringJoiner(", ");
+    for (int i = 0; i < replicas.nodes().size(); i++) {
+      long behind = replicas.behind() == null ? 0 : replicas.behind().get(i);
+      all.add(
+          "node "
+              + replicas.nodes().get(i)
+              + (behind == 0 ? "" : " (" + behind + " entries behind)"));
+    }
+    return all.toString();
   }
 
   private static String restorable(HistoryInfo history) {

@@ -78,6 +78,7 @@ class ClusterFailoverIT {
       int node = random.nextInt(3) == 0 ? random.nextInt(1, 4) : leader;
       FailoverLoad load = load();
       await(load, 500);
+      cluster.awaitLevel("demo");
       long _ = load.longestGapNs();
       long before = load.acknowledged();
       begin(fault, node);

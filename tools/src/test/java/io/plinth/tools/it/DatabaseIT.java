@@ -103,6 +103,7 @@ class DatabaseIT {
   private void killTheLeader(int round, CommitLedger ledger) throws Exception {
     awaitCommits(ledger, COMMITS);
     int leader = leaderBesidesTheFront();
+    cluster.awaitLevel("db");
     long _ = ledger.longestGapNs();
     cluster.node(leader).kill();
     awaitCommits(ledger, COMMITS);

@@ -18,6 +18,9 @@ import tools.jackson.databind.json.JsonMapper;
 
 /** Nodes of a cluster as processes of this machine, each of which reaches the others by proxies. */
 final class TestCluster implements AutoCloseable {
+  /** What is on its way while clients write. */
+  private static final int LEVEL_ENTRIES = 200;
+
   private static final JsonMapper JSON = JsonMapper.shared();
 
   private final Servers servers;
@@ -159,6 +162,23 @@ final class TestCluster implements AutoCloseable {
   int leader(int asked, String volume) throws IOException, InterruptedException {
     JsonNode leader = node(asked).volume(volume).get("replicas").get("leader");
     return leader.isInt() ? leader.intValue() : 0;
+  }
+
+  /** Waits until all replicas of a volume have what its leader has; so any node may go next. */
+  void awaitLevel(String volume) throws IOException, InterruptedException {
+    assertThat(await(60, () -> isLevel(volume)))
+        .as("the replicas of %s are level", volume)
+        .isTrue();
+  }
+
+  private boolean isLevel(String volume) throws IOException, InterruptedException {
+    for (int node = 1; node <= nodes.length; node++) {
+      JsonNode behind = node(node).volume(volume).get("replicas").get("behind");
+      if (behind.isArray()) {
+        return behind.valueStream().allMatch(entries -> entries.asLong() < LEVEL_ENTRIES);
+      }
+    }
+    return false;
   }
 
   void signal(int node, String signal) throws IOException, InterruptedException {
