@@ -80,8 +80,8 @@ class ClusterFailoverIT {
       await(load, 500);
       cluster.awaitLevel("demo");
       long _ = load.longestGapNs();
-      long before = load.acknowledged();
       begin(fault, node);
+      long before = load.acknowledged();
       await(load, before + 200);
       long gapMs = TimeUnit.NANOSECONDS.toMillis(load.longestGapNs());
       String what = fault + (node == leader ? " of the leader" : " of another");

@@ -1,11 +1,14 @@
 package io.plinth.tools.it;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
 import java.io.IOException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
 
 /** A PostgreSQL server of Debian's package, run by an unprivileged user. */
 final class Database {
@@ -14,6 +17,7 @@ final class Database {
   private final Path data;
   private final Path folder;
   private final Path programs;
+  private final List<ProcessHandle> killed = new ArrayList<>();
 
   /**
    * Creates it; nothing happens yet.
@@ -57,33 +61,33 @@ final class Database {
         "-c listen_addresses='' -c unix_socket_directories="
             + folder
             + " -c shared_buffers=32MB -c max_wal_size=128MB -c checkpoint_timeout=30s";
-    Shell.ok(
-        120,
-        command(
-            "pg_ctl",
-            "start",
-            "-w",
-            "-t",
-            "100",
-            "-D",
-            data.toString(),
-            "-l",
-            data.resolve("server.log").toString(),
-            "-o",
-            options));
+    Path log = data.resolve("server.log");
+    String[] start = command("pg_ctl", "start", "-w", "-t", "100", "-D", data.toString());
+    List<String> line = new ArrayList<>(List.of(start));
+    line.addAll(List.of("-l", log.toString(), "-o", options));
+    Shell.Result started = Shell.run(120, line);
+    assertThat(started.exitCode())
+        .as("%s\n%s", started.output(), started.exitCode() == 0 ? "" : Files.readString(log))
+        .isZero();
   }
 
   void stop() throws IOException {
     Shell.ok(60, command("pg_ctl", "stop", "-w", "-m", "fast", "-D", data.toString()));
   }
 
-  /** SIGKILL to all of its processes. */
+  /** SIGKILL to all of its processes, which may wait for their disk before they end. */
   void kill() throws IOException {
     String pid = Files.readAllLines(data.resolve("postmaster.pid")).get(0);
     ProcessHandle server = ProcessHandle.of(Long.parseLong(pid)).orElseThrow();
-    List<ProcessHandle> children = server.descendants().toList();
-    server.destroyForcibly();
-    children.forEach(ProcessHandle::destroyForcibly);
+    killed.addAll(server.descendants().toList());
+    killed.add(server);
+    // The parent first: it would start others.
+    killed.reversed().forEach(ProcessHandle::destroyForcibly);
+  }
+
+  /** Waits for the end of what was killed: a new server does not start beside them. */
+  void awaitEnd() {
+    killed.forEach(process -> process.onExit().orTimeout(60, TimeUnit.SECONDS).join());
   }
 
   /** Returns the only row of a query, its columns separated by bars. */

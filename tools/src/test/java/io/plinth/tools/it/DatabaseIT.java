@@ -79,6 +79,7 @@ class DatabaseIT {
         attached.end();
         assertThat(pgbench.waitFor(60, TimeUnit.SECONDS)).isTrue();
         ledger.stop();
+        database.awaitEnd();
       }
     }
     try (Attached attached = new Attached("survivor", 1);

@@ -8,8 +8,8 @@ import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
+import java.util.SplittableRandom;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
@@ -20,6 +20,9 @@ import tools.jackson.databind.json.JsonMapper;
 final class TestCluster implements AutoCloseable {
   /** What is on its way while clients write. */
   private static final int LEVEL_ENTRIES = 200;
+
+  private static final int FIRST_PORT = 15_000;
+  private static final int LAST_PORT = 32_000;
 
   private static final JsonMapper JSON = JsonMapper.shared();
 
@@ -57,17 +60,22 @@ final class TestCluster implements AutoCloseable {
     }
   }
 
-  private static int[] freePorts(int count) throws IOException {
-    int[] ports = new int[count];
-    List<ServerSocket> held = new ArrayList<>();
-    for (int i = 0; i < count; i++) {
-      held.add(new ServerSocket(0, 1, InetAddress.getLoopbackAddress()));
-      ports[i] = held.get(i).getLocalPort();
+  /** Not of those that the kernel gives to outgoing connections while a node is down. */
+  private static int[] freePorts(int count) {
+    return new SplittableRandom()
+        .ints(FIRST_PORT, LAST_PORT)
+        .distinct()
+        .filter(TestCluster::isFree)
+        .limit(count)
+        .toArray();
+  }
+
+  private static boolean isFree(int port) {
+    try (ServerSocket _ = new ServerSocket(port, 1, InetAddress.getLoopbackAddress())) {
+      return true;
+    } catch (IOException e) {
+      return false;
     }
-    for (ServerSocket socket : held) {
-      socket.close();
-    }
-    return ports;
   }
 
   private String configuration(int self, int[] peerPorts) {
