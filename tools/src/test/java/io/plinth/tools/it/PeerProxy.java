@@ -9,18 +9,28 @@ import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 
 /**
  * The way from one node to another: passes bytes on in both directions. Cut, it takes what comes
- * and tells nobody, as a network does that is in pieces; what it held then is lost.
+ * and tells nobody, as a network does that is in pieces; what it held then is lost. Delayed, it
+ * passes everything on later.
  */
 final class PeerProxy implements Closeable {
+  private static final long IDLE_NS = TimeUnit.MILLISECONDS.toNanos(1);
+
   private final ServerSocket listener;
   private final int target;
   private final List<Socket> sockets = new ArrayList<>();
   private boolean cut;
   private boolean closed;
+  private volatile long delayNs;
 
   /**
    * Begins to listen.
@@ -45,6 +55,11 @@ final class PeerProxy implements Closeable {
   synchronized void heal() {
     cut = false;
     closeAll();
+  }
+
+  /** Lets everything take so much longer from now on, at any rate. */
+  void delay(int milliseconds) {
+    delayNs = TimeUnit.MILLISECONDS.toNanos(milliseconds);
   }
 
   private static void start(Runnable task) {
@@ -88,8 +103,14 @@ final class PeerProxy implements Closeable {
     try {
       InputStream in = from.getInputStream();
       OutputStream out = to.getOutputStream();
+      Late late = new Late(out);
       for (int n = in.read(buffer); n >= 0; n = in.read(buffer)) {
-        if (!isCut()) {
+        if (isCut()) {
+          continue;
+        }
+        if (delayNs > 0 || late.isAny()) {
+          late.add(delayNs, Arrays.copyOf(buffer, n));
+        } else {
           out.write(buffer, 0, n);
         }
       }
@@ -100,6 +121,49 @@ final class PeerProxy implements Closeable {
     if (!isCut()) {
       close(from);
       close(to);
+    }
+  }
+
+  /** What waits for its time; a thread of its own passes it on while there is any. */
+  private static final class Late {
+    private final OutputStream out;
+    private final BlockingQueue<Map.Entry<Long, byte[]>> waiting = new LinkedBlockingQueue<>();
+    private boolean started;
+
+    Late(OutputStream out) {
+      this.out = out;
+    }
+
+    boolean isAny() {
+      return !waiting.isEmpty();
+    }
+
+    void add(long delayNs, byte[] bytes) {
+      waiting.add(Map.entry(System.nanoTime() + delayNs, bytes));
+      if (!started) {
+        started = true;
+        start(this::pass);
+      }
+    }
+
+    private void pass() {
+      try {
+        while (true) {
+          Map.Entry<Long, byte[]> next = waiting.peek();
+          if (next == null) {
+            LockSupport.parkNanos(IDLE_NS);
+          } else if (next.getKey() - System.nanoTime() > 0) {
+            LockSupport.parkNanos(next.getKey() - System.nanoTime());
+          } else {
+            // Removed when it is written: what comes meanwhile must not overtake it.
+            out.write(next.getValue());
+            waiting.remove();
+          }
+        }
+      } catch (IOException e) {
+        // The reader learns of it at its next byte.
+        return;
+      }
     }
   }
 

@@ -216,6 +216,16 @@ final class TestCluster implements AutoCloseable {
     }
   }
 
+  /** Lets all that a node says and hears take longer; 0 ends that. */
+  void delay(int node, int milliseconds) {
+    for (int other = 0; other < nodes.length; other++) {
+      if (other != node - 1) {
+        ways[node - 1][other].delay(milliseconds);
+        ways[other][node - 1].delay(milliseconds);
+      }
+    }
+  }
+
   @Override
   public void close() throws IOException {
     for (PeerProxy[] row : ways) {
