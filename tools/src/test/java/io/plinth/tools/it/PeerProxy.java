@@ -15,6 +15,7 @@ import java.util.Map;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
 
 /**
@@ -31,6 +32,7 @@ final class PeerProxy implements Closeable {
   private boolean cut;
   private boolean closed;
   private volatile long delayNs;
+  private final AtomicLong passedBytes = new AtomicLong();
 
   /**
    * Begins to listen.
@@ -60,6 +62,11 @@ final class PeerProxy implements Closeable {
   /** Lets everything take so much longer from now on, at any rate. */
   void delay(int milliseconds) {
     delayNs = TimeUnit.MILLISECONDS.toNanos(milliseconds);
+  }
+
+  /** Returns how much has come to it in both directions. */
+  long passedBytes() {
+    return passedBytes.get();
   }
 
   private static void start(Runnable task) {
@@ -105,6 +112,7 @@ final class PeerProxy implements Closeable {
       OutputStream out = to.getOutputStream();
       Late late = new Late(out);
       for (int n = in.read(buffer); n >= 0; n = in.read(buffer)) {
+        long _ = passedBytes.addAndGet(n);
         if (isCut()) {
           continue;
         }

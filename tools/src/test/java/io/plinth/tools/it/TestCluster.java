@@ -226,6 +226,17 @@ final class TestCluster implements AutoCloseable {
     }
   }
 
+  /** Returns what nodes have said to each other, in bytes. */
+  long peerBytes() {
+    long sum = 0;
+    for (PeerProxy[] row : ways) {
+      for (PeerProxy way : row) {
+        sum += way == null ? 0 : way.passedBytes();
+      }
+    }
+    return sum;
+  }
+
   @Override
   public void close() throws IOException {
     for (PeerProxy[] row : ways) {
