@@ -26,8 +26,19 @@ final class TestCluster implements AutoCloseable {
   private final PeerProxy[][] ways;
   private final int[] nbdPorts;
   private final int[] adminPorts;
+  private final String settings;
 
   TestCluster(Servers servers, Path directory, int count) throws IOException {
+    this(servers, directory, count, "");
+  }
+
+  /**
+   * Prepares a cluster.
+   *
+   * @param settings lines of configuration of all nodes
+   */
+  TestCluster(Servers servers, Path directory, int count, String settings) throws IOException {
+    this.settings = settings;
     this.servers = servers;
     this.directory = directory;
     nodes = new PlinthProcess[count];
@@ -73,6 +84,7 @@ final class TestCluster implements AutoCloseable {
     text.append("nbd.listen = [\"127.0.0.1:").append(nbdPorts[self]).append("\"]\n");
     text.append("admin.listen = \"127.0.0.1:").append(adminPorts[self]).append("\"\n");
     text.append("engine.pin-cores = false\nlog.resident-memory = \"128M\"\n");
+    text.append(settings);
     text.append("[cluster]\nname = \"test\"\nnode = ").append(self + 1).append('\n');
     for (int i = 0; i < nodes.length; i++) {
       int port = i == self ? peerPorts[i] : ways[self][i].port();

@@ -1,0 +1,150 @@
+package io.plinth.tools.it;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.plinth.tools.nbd.Nbd;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.SplittableRandom;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.api.io.TempDir;
+
+/** A node that was away for longer than what is kept gets what has changed, and not much more. */
+class ResyncIT {
+  private static final int MIB = 1 << 20;
+  private static final int BLOCK = 4096;
+  private static final int VOLUME_BYTES = 64 * MIB;
+
+  /** What changes while a node is away: single blocks all over the volume. */
+  private static final int CHANGED_BLOCKS = 4096;
+
+  /** How often: more than the quarter of the log that is kept. */
+  private static final int ROUNDS = 20;
+
+  @RegisterExtension final Servers servers = new Servers();
+
+  @TempDir(factory = UnderTarget.class)
+  Path directory;
+
+  private final byte[] expected = new byte[VOLUME_BYTES];
+  private TestCluster cluster;
+
+  @AfterEach
+  void close() throws IOException {
+    cluster.close();
+  }
+
+  @Test
+  @Timeout(300)
+  void aNodeThatWasAwayForLongGetsWhatHasChanged() throws Exception {
+    cluster =
+        new TestCluster(
+            servers, directory, 3, "log.segment-size = \"64M\"\nlog.capacity = \"512M\"\n");
+    cluster.up();
+    String _ = cluster.cli(1, "volume", "create", "demo", "64M");
+    fill();
+    String _ = cluster.cli(1, "volume", "snapshot", "create", "demo", "before");
+    byte[] before = expected.clone();
+    assertThat(TestCluster.await(60, () -> cluster.leader(1, "demo") != 0)).isTrue();
+    assertThat(TestCluster.await(30, () -> Arrays.equals(read(3, "demo@before"), before))).isTrue();
+    int leader = cluster.leader(1, "demo");
+    int away = leader == 3 ? 2 : 3;
+    cluster.node(away).kill();
+    overwrite(leader);
+    cluster.launch(away);
+    String _ = cluster.node(away).readyLine();
+    assertThat(
+            TestCluster.await(
+                60, () -> status(away).contains("brought up to date since its start: 1")))
+        .as("node %s: %s; node %s: %s", away, status(away), leader, status(leader))
+        .isTrue();
+    String _ = cluster.cli(leader, "volume", "snapshot", "create", "demo", "after");
+    assertThat(TestCluster.await(30, () -> hasSnapshot(away, "demo@after"))).isTrue();
+    assertThat(read(away, "demo@after")).as("the replica of node %s", away).isEqualTo(expected);
+    assertThat(read(away, "demo@before")).as("its snapshot").isEqualTo(before);
+    Matcher sent = Pattern.compile("MiB sent .*: (\\d+)").matcher(status(leader));
+    assertThat(sent.find()).isTrue();
+    long changedMib = (long) CHANGED_BLOCKS * BLOCK / MIB;
+    System.out.printf(
+        "ResyncIT: %s MiB changed of %d, %s MiB transferred%n",
+        changedMib, VOLUME_BYTES / MIB, sent.group(1));
+    assertThat(Long.parseLong(sent.group(1)) + 1)
+        .as("MiB transferred for %s MiB that have changed", changedMib)
+        .isBetween(changedMib, changedMib * 13 / 10);
+    // And it serves them, too.
+    assertThat(
+            TestCluster.await(
+                30,
+                () -> {
+                  String _ =
+                      cluster.cli(
+                          leader, "volume", "move-leader", "demo", "--to", String.valueOf(away));
+                  return cluster.leader(away, "demo") == away;
+                }))
+        .isTrue();
+    assertThat(read(away, "demo")).isEqualTo(expected);
+  }
+
+  private void fill() throws IOException {
+    SplittableRandom random = new SplittableRandom(1);
+    random.nextBytes(expected);
+    try (NbdClient client = NbdClient.connect(cluster.nbd(1), "demo")) {
+      for (int at = 0; at < VOLUME_BYTES; at += MIB) {
+        assertThat(client.write(at, Arrays.copyOfRange(expected, at, at + MIB))).isZero();
+      }
+      assertThat(client.call(Nbd.FLUSH, 0, 0)).isZero();
+    }
+  }
+
+  private void overwrite(int node) throws IOException {
+    int stride = VOLUME_BYTES / BLOCK / CHANGED_BLOCKS;
+    byte[] block = new byte[BLOCK];
+    ByteBuffer numbers = ByteBuffer.wrap(block).order(ByteOrder.LITTLE_ENDIAN);
+    SplittableRandom random = new SplittableRandom(2);
+    try (NbdClient client = NbdClient.connect(cluster.nbd(node), "demo")) {
+      for (int round = 0; round < ROUNDS; round++) {
+        for (int i = 0; i < CHANGED_BLOCKS; i++) {
+          random.nextBytes(block);
+          numbers.putInt(0, round).putInt(4, i);
+          int at = i * stride * BLOCK;
+          assertThat(client.write(at, block)).isZero();
+          System.arraycopy(block, 0, expected, at, BLOCK);
+        }
+      }
+      assertThat(client.call(Nbd.FLUSH, 0, 0)).isZero();
+    }
+  }
+
+  private String status(int node) throws IOException, InterruptedException {
+    return cluster.cli(node, "cluster", "status");
+  }
+
+  private boolean hasSnapshot(int node, String export) throws IOException {
+    try (NbdClient client = NbdClient.connect(cluster.nbd(node), export)) {
+      return client.sizeBytes() == VOLUME_BYTES;
+    } catch (IOException e) {
+      return false;
+    }
+  }
+
+  /** Reads a volume from whoever leads it, a snapshot from the node's own replica. */
+  private byte[] read(int node, String export) throws IOException {
+    byte[] all = new byte[VOLUME_BYTES];
+    byte[] part = new byte[MIB];
+    try (NbdClient client = NbdClient.connect(cluster.nbd(node), export)) {
+      for (int at = 0; at < VOLUME_BYTES; at += MIB) {
+        assertThat(client.read(at, part, MIB)).isZero();
+        System.arraycopy(part, 0, all, at, MIB);
+      }
+    }
+    return all;
+  }
+}
