@@ -58,6 +58,7 @@ final class LeafCopy {
   private int tree;
   private long leaf;
   private long stamp;
+  private long ownStamp;
   private boolean changed;
   private int comparedTo;
   private int equalCount;
@@ -103,7 +104,14 @@ final class LeafCopy {
         || (phase == Phase.FETCH && askedCount > writtenCount && !isArrived[slot]);
   }
 
-  void begin(BlockIndex ofIndex, long ofSession, int ofLeader, int ofTree, long ofLeaf) {
+  /**
+   * Begins with a leaf.
+   *
+   * @param ofOwnStamp of the leaf as it is here
+   */
+  void begin(
+      BlockIndex ofIndex, long ofSession, int ofLeader, int ofTree, long ofLeaf, long ofOwnStamp) {
+    ownStamp = ofOwnStamp;
     index = ofIndex;
     session = ofSession;
     leader = ofLeader;
@@ -322,10 +330,10 @@ final class LeafCopy {
       done++;
     }
     if (writtenCount == wantedCount) {
-      boolean keepsStamp = store.isPlanted(PlantedBug.RESYNC_KEEPS_STAMPS);
-      if (changed && index.hasLeaf(firstBlock()) && !keepsStamp) {
+      if (changed && index.hasLeaf(firstBlock())) {
         // As new as the leader's, as it is the same now: this node may be asked about it later.
-        index.stamp(firstBlock(), stamp);
+        boolean keeps = store.isPlanted(PlantedBug.RESYNC_KEEPS_STAMPS);
+        index.stamp(firstBlock(), keeps ? ownStamp : stamp);
       }
       phase = Phase.DONE;
       done++;

@@ -80,9 +80,7 @@ final class ResyncSource {
 
   private boolean stateSent;
 
-  /**
-   * Freezes what there is now; the volume's replica leads, and has applied all there was before.
-   */
+  /** Freezes what there is now; the volume's replica leads. */
   ResyncSource(
       Resyncs resyncs, VolumeStore store, VolumeGroup group, int node, long session, long nowNs) {
     this.resyncs = resyncs;

@@ -125,6 +125,10 @@ final class ResyncTarget {
     return phase == Phase.OVER;
   }
 
+  boolean isSwitching() {
+    return phase == Phase.CHECKPOINT;
+  }
+
   boolean hasCompleted() {
     return completed;
   }
@@ -463,7 +467,7 @@ final class ResyncTarget {
       endLeaf();
       return 1;
     }
-    copy.begin(index, session, leader, trees.size() - 1, leaf);
+    copy.begin(index, session, leader, trees.size() - 1, leaf, stamp);
     next(Phase.COPY);
     return 1;
   }

@@ -78,6 +78,11 @@ public final class Resyncs {
     return completed;
   }
 
+  /** Returns whether a replica has all that it lacked, and a checkpoint does not have it yet. */
+  public boolean isSwitching() {
+    return targets.stream().anyMatch(ResyncTarget::isSwitching);
+  }
+
   /** Returns how many bytes were sent for resyncs since the start. */
   public long sentBytes() {
     return sentBytes;

@@ -120,7 +120,7 @@ final class StoreGroupSim {
       // Taken from the seed itself, so that all else is as it would be without.
       node.indexBytes = seed % 3 == 0 ? (1 + seed % 5) * 4096 : 0;
       // Some keep so little that whoever was away for a moment lacks something.
-      node.mostKept = seed % 2 == 0 ? 0 : (int) (10 + seed % 7 * 20);
+      node.mostKept = seed % 3 == 0 ? 0 : (int) (5 + seed % 7 * 10);
       nodes.add(forwards ? node.forwards(true, forwardingBugs) : node);
     }
     doors.addAll(nodes);
@@ -185,9 +185,26 @@ final class StoreGroupSim {
         }
       }
     }
+    if (!calm && !fragile) {
+      nodes.forEach(this::disturbSwitch);
+    }
     requests.removeIf(this::isOver);
     if (fragile && nodes.stream().allMatch(StoreNode::isHealthy) && allLed()) {
       fragile = false;
+    }
+  }
+
+  /** What a resync has brought is durable or has not happened, whenever the node dies. */
+  private void disturbSwitch(StoreNode node) {
+    if (node.isOpen() && node.store().resyncs().isSwitching() && random.oneIn(80)) {
+      boolean others = nodes.stream().filter(peer -> peer != node).allMatch(StoreNode::isHealthy);
+      if (others && random.oneIn(2)) {
+        count(node);
+        node.losePower();
+        powerCuts++;
+      } else {
+        kill(node);
+      }
     }
   }
 
@@ -243,7 +260,7 @@ final class StoreGroupSim {
     if (random.oneIn(400)) {
       snapshot(group);
     }
-    if (random.oneIn(1000)) {
+    if (random.oneIn(500)) {
       StoreNode node = nodes.get(random.nextInt(nodes.size()));
       if (node.isOpen() && !node.isPaused()) {
         node.store().checkpointer().request(status -> {});

@@ -147,8 +147,7 @@ class StoreGroupSimTest {
         "CHECKPOINT_DROPS_KEPT",
         "RESYNC_MISSES_LEAF",
         "RESYNC_BASE_TOO_NEW",
-        "RESYNC_BEGINS_EARLY",
-        "RESYNC_KEEPS_STAMPS"
+        "RESYNC_BEGINS_EARLY"
       })
   void mistakesAreFound(PlantedBug bug) {
     for (int seed = 1; seed <= MAX_SEEDS; seed++) {

@@ -14,6 +14,7 @@ import io.plinth.target.volume.Operation;
 import io.plinth.target.volume.SnapshotVolume;
 import io.plinth.target.volume.Volume;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
 import java.util.function.BooleanSupplier;
@@ -239,8 +240,7 @@ class StoreGroupTest {
     for (int i = 0; i < 60; i++) {
       assertThat(run(leader, Operation.WRITE, 10, 2)).isEqualTo(Status.OK);
     }
-    assertThat(run(leader, Operation.FLUSH, 0, 0)).isEqualTo(Status.OK);
-    assertThat(command(done -> leader.store().checkpointer().request(done))).isEqualTo(Status.OK);
+    forgetOld(leader);
     away.start();
     await(() -> away.isOpen() && away.store().resyncs().completed() == 1);
     assertThat(command(done -> leader.store().snapshot(leader.volume(1), "s", () -> true, done)))
@@ -250,6 +250,63 @@ class StoreGroupTest {
     long[] found = cells(away, away.volume(1).snapshot("s"));
     assertThat(found[10]).isEqualTo(expected[10]);
     return found[0] == expected[0] && found[1] == expected[1];
+  }
+
+  /** Whoever was brought up to date says of its leaves how new they are when it leads. */
+  @Test
+  void whoWasBroughtUpToDateCanBringOthersUpToDate() throws RecoveryException {
+    assertThat(isEqualAfterTwoResyncs(Set.of())).isTrue();
+    assertThat(isEqualAfterTwoResyncs(Set.of(PlantedBug.RESYNC_KEEPS_STAMPS))).isFalse();
+  }
+
+  private boolean isEqualAfterTwoResyncs(Set<PlantedBug> bugs) throws RecoveryException {
+    mostKept = 20;
+    begin(32, bugs);
+    assertThat(run(leader, Operation.WRITE, 0, 10)).isEqualTo(Status.OK);
+    nodes.forEach(this::awaitApplied);
+    for (StoreNode node : nodes) {
+      assertThat(command(done -> node.store().checkpointer().request(done))).isEqualTo(Status.OK);
+    }
+    StoreNode first = leader;
+    StoreNode second = nodes.get(first.number % nodes.size());
+    StoreNode third = nodes.get((first.number + 1) % nodes.size());
+    second.kill();
+    for (int i = 0; i < 60; i++) {
+      assertThat(run(first, Operation.WRITE, 2, 2)).isEqualTo(Status.OK);
+    }
+    forgetOld(first);
+    second.start();
+    await(() -> second.isOpen() && second.store().resyncs().completed() == 1);
+    awaitApplied(second);
+    // Its index is that of its checkpoint when it starts again.
+    third.kill();
+    for (int i = 0; i < 30; i++) {
+      String name = "s" + i;
+      assertThat(command(done -> first.store().snapshot(first.volume(1), name, () -> true, done)))
+          .isEqualTo(Status.OK);
+      assertThat(
+              command(
+                  done -> first.store().deleteSnapshot(first.volume(1), name, () -> true, done)))
+          .isEqualTo(Status.OK);
+    }
+    awaitApplied(second);
+    assertThat(replica(first).transferLeadership(second.number)).isTrue();
+    await(() -> second.volume(1).group().leads() && run(second, Operation.READ, 0, 1) == Status.OK);
+    leader = second;
+    forgetOld(second);
+    third.start();
+    await(() -> third.isOpen() && third.store().resyncs().completed() == 1);
+    assertThat(command(done -> second.store().snapshot(second.volume(1), "s", () -> true, done)))
+        .isEqualTo(Status.OK);
+    awaitApplied(third);
+    return Arrays.equals(
+        cells(second, second.volume(1).snapshot("s")), cells(third, third.volume(1).snapshot("s")));
+  }
+
+  /** Lets a leader forget all but the newest entries. */
+  private void forgetOld(StoreNode node) {
+    assertThat(run(node, Operation.FLUSH, 0, 0)).isEqualTo(Status.OK);
+    assertThat(command(done -> node.store().checkpointer().request(done))).isEqualTo(Status.OK);
   }
 
   /** Chooses the last four bytes of the first block so that it has a checksum. */

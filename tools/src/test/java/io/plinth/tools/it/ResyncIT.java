@@ -57,7 +57,7 @@ class ResyncIT {
     assertThat(TestCluster.await(30, () -> Arrays.equals(read(3, "demo@before"), before))).isTrue();
     int leader = cluster.leader(1, "demo");
     int away = leader == 3 ? 2 : 3;
-    cluster.node(away).kill();
+    assertThat(cluster.node(away).terminate()).isZero();
     overwrite(leader);
     cluster.launch(away);
     String _ = cluster.node(away).readyLine();
