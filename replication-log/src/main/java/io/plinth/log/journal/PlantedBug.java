@@ -73,7 +73,7 @@ public enum PlantedBug {
   RESYNC_MISSES_LEAF,
   /** A resync tells of what was applied since as if the member had been given it. */
   RESYNC_BASE_TOO_NEW,
-  /** A member that was brought up to date takes part before what it was given is durable. */
+  /** A member that was brought up to date takes part without waiting for the checkpoint. */
   RESYNC_BEGINS_EARLY,
   /** What a resync has changed still counts as being as old as it was. */
   RESYNC_KEEPS_STAMPS,

@@ -125,7 +125,7 @@ final class NodeControlAdapter implements NodeControl {
         0,
         null,
         null,
-        new ReplicasInfo(entry.members(), null));
+        new ReplicasInfo(entry.members(), null, List.of()));
   }
 
   @Override
@@ -284,7 +284,10 @@ final class NodeControlAdapter implements NodeControl {
     VolumeGroup.Standing standing = volume.group().standing();
     return new ReplicasInfo(
         IntStream.of(standing.members()).boxed().toList(),
-        standing.leader() < 0 ? null : standing.leader());
+        standing.leader() < 0 ? null : standing.leader(),
+        volume.group().resyncs().stream()
+            .map(one -> "node " + one.node() + " " + one.text())
+            .toList());
   }
 
   @Override

@@ -125,10 +125,6 @@ final class ResyncTarget {
     return phase == Phase.OVER;
   }
 
-  boolean isSwitching() {
-    return phase == Phase.CHECKPOINT;
-  }
-
   boolean hasCompleted() {
     return completed;
   }
@@ -501,22 +497,26 @@ final class ResyncTarget {
     List<BlockIndex> before = volume.replaceContent(List.copyOf(trees), state.index());
     trees.clear();
     group.restart(begins);
+    resyncs.countSwitching(1);
     if (store.isPlanted(PlantedBug.RESYNC_BEGINS_EARLY)) {
       group.replica().release();
+      next(Phase.BEGUN);
+      return 1;
     }
     next(Phase.CHECKPOINT);
-    store
-        .checkpointer()
-        .request(status -> {
-          before.forEach(BlockIndex::clear);
-          if (status != Status.OK || closed || volume.isClosed()) {
-            next(Phase.OVER);
-            return;
-          }
-          group.replica().release();
-          next(Phase.BEGUN);
-        });
+    store.checkpointer().request(status -> onCheckpoint(status, before));
     return 1;
+  }
+
+  private void onCheckpoint(int status, List<BlockIndex> before) {
+    resyncs.countSwitching(-1);
+    before.forEach(BlockIndex::clear);
+    if (status != Status.OK || closed || volume.isClosed()) {
+      next(Phase.OVER);
+    } else {
+      group.replica().release();
+      next(Phase.BEGUN);
+    }
   }
 
   private int begun() {

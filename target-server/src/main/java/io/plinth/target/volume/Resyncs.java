@@ -43,6 +43,7 @@ public final class Resyncs {
   private volatile List<Progress> progress = List.of();
   private ResyncFrame out;
   private long toldNs;
+  private int switching;
   private long needed;
   private long completed;
   private long sentBytes;
@@ -80,7 +81,12 @@ public final class Resyncs {
 
   /** Returns whether a replica has all that it lacked, and a checkpoint does not have it yet. */
   public boolean isSwitching() {
-    return targets.stream().anyMatch(ResyncTarget::isSwitching);
+    return switching > 0;
+  }
+
+  /** So many replicas more wait for a checkpoint, or less. */
+  void countSwitching(int change) {
+    switching += change;
   }
 
   /** Returns how many bytes were sent for resyncs since the start. */

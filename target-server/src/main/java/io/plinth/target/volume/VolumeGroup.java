@@ -9,6 +9,7 @@ import io.plinth.log.replication.ReplicaListener;
 import io.plinth.log.replication.ReplicaStart;
 import io.plinth.log.replication.Replicator;
 import io.plinth.log.wire.ResyncFrame;
+import java.util.List;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -128,6 +129,13 @@ public final class VolumeGroup implements ReplicaListener, GroupWork {
   /** Returns how this replica stands; any thread, approximately. */
   public Standing standing() {
     return new Standing(replica.voters(), leader(), replica.isStopped());
+  }
+
+  /** Returns which replicas are being brought up to date: see {@link Resyncs#progress}. */
+  public List<Resyncs.Progress> resyncs() {
+    return store.resyncs().progress().stream()
+        .filter(one -> one.volume().equals(volume.name()))
+        .toList();
   }
 
   /**

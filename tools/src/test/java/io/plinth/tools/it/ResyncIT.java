@@ -45,31 +45,13 @@ class ResyncIT {
   @Test
   @Timeout(300)
   void aNodeThatWasAwayForLongGetsWhatHasChanged() throws Exception {
-    cluster =
-        new TestCluster(
-            servers, directory, 3, "log.segment-size = \"64M\"\nlog.capacity = \"512M\"\n");
-    cluster.up();
-    String _ = cluster.cli(1, "volume", "create", "demo", "64M");
-    fill();
-    String _ = cluster.cli(1, "volume", "snapshot", "create", "demo", "before");
-    byte[] before = expected.clone();
-    assertThat(TestCluster.await(60, () -> cluster.leader(1, "demo") != 0)).isTrue();
-    assertThat(TestCluster.await(30, () -> Arrays.equals(read(3, "demo@before"), before))).isTrue();
-    int leader = cluster.leader(1, "demo");
+    int leader = start();
     int away = leader == 3 ? 2 : 3;
+    byte[] before = expected.clone();
     assertThat(cluster.node(away).terminate()).isZero();
     overwrite(leader);
     cluster.launch(away);
-    String _ = cluster.node(away).readyLine();
-    assertThat(
-            TestCluster.await(
-                60, () -> status(away).contains("brought up to date since its start: 1")))
-        .as("node %s: %s; node %s: %s", away, status(away), leader, status(leader))
-        .isTrue();
-    String _ = cluster.cli(leader, "volume", "snapshot", "create", "demo", "after");
-    assertThat(TestCluster.await(30, () -> hasSnapshot(away, "demo@after"))).isTrue();
-    assertThat(read(away, "demo@after")).as("the replica of node %s", away).isEqualTo(expected);
-    assertThat(read(away, "demo@before")).as("its snapshot").isEqualTo(before);
+    compare(leader, away, before);
     Matcher sent = Pattern.compile("MiB sent .*: (\\d+)").matcher(status(leader));
     assertThat(sent.find()).isTrue();
     long changedMib = (long) CHANGED_BLOCKS * BLOCK / MIB;
@@ -91,6 +73,49 @@ class ResyncIT {
                 }))
         .isTrue();
     assertThat(read(away, "demo")).isEqualTo(expected);
+  }
+
+  @Test
+  @Timeout(300)
+  void aNodeThatHasLostItsDirectoryGetsTheCatalogueAndItsVolumes() throws Exception {
+    int leader = start();
+    int away = leader == 3 ? 2 : 3;
+    byte[] before = expected.clone();
+    assertThat(cluster.node(away).terminate()).isZero();
+    cluster.loseData(away);
+    overwrite(leader);
+    cluster.launch(away);
+    compare(leader, away, before);
+  }
+
+  /** Returns the leader of a volume that is full, with a snapshot that all nodes have. */
+  private int start() throws Exception {
+    cluster =
+        new TestCluster(
+            servers, directory, 3, "log.segment-size = \"64M\"\nlog.capacity = \"512M\"\n");
+    cluster.up();
+    String _ = cluster.cli(1, "volume", "create", "demo", "64M");
+    fill();
+    String _ = cluster.cli(1, "volume", "snapshot", "create", "demo", "before");
+    for (int node = 1; node <= cluster.size(); node++) {
+      int asked = node;
+      assertThat(TestCluster.await(30, () -> hasSnapshot(asked, "demo@before"))).isTrue();
+    }
+    assertThat(TestCluster.await(60, () -> cluster.leader(1, "demo") != 0)).isTrue();
+    return cluster.leader(1, "demo");
+  }
+
+  private void compare(int leader, int away, byte[] before) throws Exception {
+    String _ = cluster.node(away).readyLine();
+    assertThat(
+            TestCluster.await(
+                60, () -> status(away).contains("brought up to date since its start: 1")))
+        .as("node %s: %s; node %s: %s", away, status(away), leader, status(leader))
+        .isTrue();
+    String _ = cluster.cli(leader, "volume", "snapshot", "create", "demo", "after");
+    assertThat(TestCluster.await(30, () -> hasSnapshot(away, "demo@after"))).isTrue();
+    assertThat(read(away, "demo@after")).as("the replica of node %s", away).isEqualTo(expected);
+    assertThat(read(away, "demo@before")).as("its snapshot").isEqualTo(before);
   }
 
   private void fill() throws IOException {

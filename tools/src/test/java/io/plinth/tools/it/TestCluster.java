@@ -147,6 +147,13 @@ final class TestCluster implements AutoCloseable {
     nodes[node - 1] = servers.exactly(log, "serve", "--config", config);
   }
 
+  /** Takes the data of a node that does not run away from it. */
+  void loseData(int node) throws IOException {
+    Path _ =
+        Files.move(
+            data(node - 1).resolve("data"), data(node - 1).resolve("data-" + System.nanoTime()));
+  }
+
   PlinthProcess node(int node) {
     return nodes[node - 1];
   }
