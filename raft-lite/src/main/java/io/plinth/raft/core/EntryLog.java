@@ -100,6 +100,11 @@ public final class EntryLog {
     return lastIndex == baseIndex ? baseEpoch : epochs[slot(lastIndex)];
   }
 
+  /** Returns the epoch as of entry {@code index}, from the base to the last. */
+  public long epoch(long index) {
+    return index == baseIndex ? baseEpoch : epochs[slot(index)];
+  }
+
   /** Adds an entry as the newest one. */
   public void append(long term, EntryKind kind, int subject, long place, int lengthBytes) {
     if (term < lastTerm() || lengthBytes < 0) {

@@ -136,6 +136,14 @@ final class Leadership {
     }
   }
 
+  /** A member begins anew behind an entry: what it has said of its old log is not true any more. */
+  void resynced(Peer peer, long index, boolean recovering) {
+    peer.restart(core.log.lastIndex(), core.now);
+    peer.recovering = recovering;
+    peer.nextIndex = index + 1;
+    send(peer);
+  }
+
   boolean refusesProposals() {
     return transferTarget != RaftCore.NO_NODE;
   }

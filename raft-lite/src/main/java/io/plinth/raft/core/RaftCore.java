@@ -185,6 +185,42 @@ public final class RaftCore {
     return peer == null || !peer.member ? -1 : log.lastIndex() - peer.appended;
   }
 
+  /** Returns the members as of entry {@code index}, from the base of the log to the last. */
+  public Membership membershipAt(long index) {
+    int newest = memberships.size() - 1;
+    while (newest > 0 && membershipIndexes.get(newest) > index) {
+      newest--;
+    }
+    return memberships.get(newest);
+  }
+
+  /**
+   * Returns whether this leader can't send a member what it needs, as far as it knows: see {@link
+   * Action.Kind#RESYNC_NEEDED}.
+   */
+  public boolean needsResync(int node) {
+    Peer peer = peerOrNull(node);
+    return role == Role.LEADER
+        && peer != null
+        && peer.member
+        && peer.nextIndex - 1 < log.baseIndex();
+  }
+
+  /**
+   * The caller has brought a member's state to that of entry {@code index}, and the member was
+   * started anew with a log that begins there: it is sent what follows, and nothing that it said
+   * before counts. When the entry is compacted by now, RESYNC_NEEDED comes again.
+   *
+   * @param recovering whether the member does not count before it has caught up
+   */
+  public void resynced(int node, long index, boolean recovering) {
+    Peer peer = peerOrNull(node);
+    if (role == Role.LEADER && peer != null && index <= log.lastIndex()) {
+      quiescence.onUse();
+      leadership.resynced(peer, index, recovering);
+    }
+  }
+
   /** Returns up to which entry all that this replica has is durable. */
   public long durableIndex() {
     return durable;

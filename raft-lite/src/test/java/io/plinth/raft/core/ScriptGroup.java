@@ -90,6 +90,12 @@ final class ScriptGroup {
       }
       case "refusal" -> out.add("= " + node(a).core.refusal(b));
       case "compact" -> node(a).core.compact(b);
+      case "restore" -> restore(node(a), node(b), number(words[3]), words.length > 4);
+      case "resynced" -> {
+        node(a).core.resynced(b, number(words[3]), node(b).recovering);
+        drain(node(a));
+      }
+      case "needs" -> out.add("= " + node(a).core.needsResync(b));
       case "kill" -> {
         node(a).up = false;
         node(a).appends.clear();
@@ -144,11 +150,24 @@ final class ScriptGroup {
     }
   }
 
+  /** Gives a node the state of another one as of an entry: its log begins there. */
+  private void restore(Node node, Node from, int index, boolean recovering) {
+    EntryLog source = from.core.log();
+    node.recovering = recovering;
+    node.page = new ArrayList<>(from.page.subList(0, index));
+    node.durable = index;
+    start(node, false, new EntryLog(index, source.term(index), source.epoch(index)));
+  }
+
   private void start(Node node, boolean machineCrashed) {
     EntryLog log = new EntryLog(0, 0, 0);
     for (Cluster.Entry e : node.page) {
       log.append(e.term(), e.kind(), e.subject(), e.place(), 1);
     }
+    start(node, machineCrashed, log);
+  }
+
+  private void start(Node node, boolean machineCrashed, EntryLog log) {
     RaftStart start =
         new RaftStart(
             node.id,

@@ -24,7 +24,8 @@ import org.agrona.concurrent.UnsafeBuffer;
  *   <li>{@link #RELOCATE}: {@code blockCount} payload blocks that were copied from elsewhere in the
  *       log, so that their old segment can be used again. {@code group} is the family of the
  *       volumes that refer to them. The trailer is one CRC32C for each block, padded to 8 bytes,
- *       and then for each its number in the volume and its old place (two u64).
+ *       and then for each its number in the volume and its old place (two u64); the latter is -1
+ *       for a block that has come from another node.
  *   <li>{@link #MAP}: blocks of the volume that are at places further back in the log from now on;
  *       the trailer is that of RELOCATE, with the place to refer to.
  *   <li>{@link #META}: payload blocks of a checkpoint; {@code flags} says of which kind. The

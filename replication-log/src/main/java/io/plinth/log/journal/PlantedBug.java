@@ -68,5 +68,15 @@ public enum PlantedBug {
   /** What is below a dropped page of the index reads as if it were unmapped. */
   DROPPED_READS_AS_UNMAPPED,
   /** A dropped page of the index is read from where it was when it was first dropped. */
-  STALE_PLACE_ON_RELOAD
+  STALE_PLACE_ON_RELOAD,
+  /** A member that is brought up to date does not get some leaves of the index. */
+  RESYNC_MISSES_LEAF,
+  /** A resync tells of what was applied since as if the member had been given it. */
+  RESYNC_BASE_TOO_NEW,
+  /** A member that was brought up to date takes part without waiting for the checkpoint. */
+  RESYNC_BEGINS_EARLY,
+  /** What a resync has changed still counts as being as old as it was. */
+  RESYNC_KEEPS_STAMPS,
+  /** A resync takes blocks with the same checksum for the same. */
+  RESYNC_TRUSTS_CHECKSUMS
 }

@@ -93,6 +93,9 @@ public final class KeptEntries {
   }
 
   private long mostEntries() {
+    if (replica.mostKept() > 0) {
+      return replica.mostKept();
+    }
     return Math.max(LEAST_ENTRIES, MAX_ENTRIES / replica.siblings());
   }
 

@@ -8,6 +8,7 @@ import io.plinth.log.wire.AppendFrame;
 import io.plinth.log.wire.FrameWriter;
 import io.plinth.log.wire.PeerChannel;
 import io.plinth.log.wire.PeerIdentity;
+import io.plinth.log.wire.ResyncFrame;
 import io.plinth.log.wire.WireFormat;
 import io.plinth.raft.core.Message;
 import io.plinth.raft.core.MessageType;
@@ -157,6 +158,10 @@ final class PeerLink implements Connector {
     if (isOpen()) {
       dropped += channel.sendSync(replica.group(), index) ? 0 : 1;
     }
+  }
+
+  boolean sendResync(Replica replica, ResyncFrame frame) {
+    return isOpen() && channel.resync(replica.group(), frame);
   }
 
   private boolean extendsLast(Replica replica, Message message) {

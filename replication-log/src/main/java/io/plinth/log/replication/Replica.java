@@ -5,6 +5,7 @@ import io.plinth.log.journal.Journal;
 import io.plinth.log.wire.AppendFrame;
 import io.plinth.log.wire.EntryBody;
 import io.plinth.log.wire.EntrySource;
+import io.plinth.log.wire.ResyncFrame;
 import io.plinth.raft.core.AckPolicy;
 import io.plinth.raft.core.Action;
 import io.plinth.raft.core.Actions;
@@ -57,6 +58,7 @@ public final class Replica {
   private final Message withoutEntries = new Message();
   private RaftCore core;
   private boolean stopped;
+  private boolean held;
   private boolean draining;
 
   // In which of the replicator's lists this is.
@@ -283,6 +285,85 @@ public final class Replica {
     return result;
   }
 
+  // Resync of a member that lacks entries which are kept no more: by the owners, beside the log.
+
+  /** Returns whether a member lacks such entries, as far as this leader knows. */
+  public boolean needsResync(int node) {
+    return isRunning() && core.needsResync(node);
+  }
+
+  /** Returns the oldest entry after which all are kept. */
+  public long baseIndex() {
+    return core == null ? start.recovered().baseIndex() : core.log().baseIndex();
+  }
+
+  /** Returns the epoch as of an entry that is not compacted, or the one before the first. */
+  public long epochAt(long index) {
+    return core.log().epoch(index);
+  }
+
+  /** Returns the members as of such an entry. */
+  public Membership membershipAt(long index) {
+    return core.membershipAt(index);
+  }
+
+  /**
+   * Says something of a resync to a node.
+   *
+   * @return false when it can't be sent now
+   */
+  public boolean sendResync(int node, ResyncFrame frame) {
+    return replicator.sendResync(this, node, frame);
+  }
+
+  void onResync(int node, ResyncFrame frame) {
+    listener.onResync(this, node, frame);
+  }
+
+  /** A member was started anew with the state as of an entry: see {@link RaftCore#resynced}. */
+  public void resynced(int node, long index, boolean recovering) {
+    if (isRunning()) {
+      passTime();
+      drain();
+      core.resynced(node, index, recovering);
+      drain();
+    }
+  }
+
+  /**
+   * Returns what a replica of this group begins with that has this one's promises and the state as
+   * of an entry. Who has stopped may have acknowledged entries that it gives up now: it does not
+   * count before a leader has given it everything. The promises are written anew.
+   */
+  public GroupState resyncedTo(long index, long entryTerm, long epoch, Membership membership) {
+    return new GroupState(
+        group,
+        index,
+        index,
+        entryTerm,
+        epoch,
+        membership,
+        term(),
+        core == null ? promises.vote() : core.vote(),
+        isRecovering() || stopped,
+        ~replicator.bootId());
+  }
+
+  /** Does not begin before {@link #release}; to be called at once when it was added. */
+  public void hold() {
+    held = true;
+  }
+
+  /** What the replica begins with is durable. */
+  public void release() {
+    held = false;
+    onDurableAtStart(journal.durableSequence());
+    if (core == null && !stopped) {
+      replicator.awaitSync(this);
+      journal.requestSync();
+    }
+  }
+
   /** Hands leadership to a voter; returns whether it begins. */
   public boolean transferLeadership(int target) {
     if (!isRunning()) {
@@ -356,6 +437,11 @@ public final class Replica {
     return replicator.replicas().size();
   }
 
+  /** Returns how many entries may be kept for others, or 0 for what a log holds. */
+  int mostKept() {
+    return replicator.mostKept();
+  }
+
   /** Returns the rules; null before the replica has begun. */
   RaftCore core() {
     return core;
@@ -390,7 +476,7 @@ public final class Replica {
 
   /** Begins to take part once all that was found, and written since, is durable. */
   private void onDurableAtStart(long sequence) {
-    if (core != null || stopped || !promises.isDurable(sequence)) {
+    if (core != null || stopped || held || !promises.isDurable(sequence)) {
       return;
     }
     boolean _ = promises.advanceDurable(sequence);

@@ -1,5 +1,7 @@
 package io.plinth.log.replication;
 
+import io.plinth.log.wire.ResyncFrame;
+
 /** Owner of a replica; called on its core. It may propose and read from within these calls. */
 public interface ReplicaListener {
   /** The replica's part in its group has changed. */
@@ -31,6 +33,9 @@ public interface ReplicaListener {
 
   /** A member is behind what the log has: its state has to be brought over beside it. */
   void onResyncNeeded(Replica replica, int node);
+
+  /** A node says something of a resync of this group; the frame is valid during the call. */
+  default void onResync(Replica replica, int node, ResyncFrame frame) {}
 
   /** The replica has stopped for good; one line for a person. */
   void onStopped(Replica replica, String why);

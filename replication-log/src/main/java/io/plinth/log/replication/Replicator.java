@@ -10,6 +10,7 @@ import io.plinth.log.wire.AppendFrame;
 import io.plinth.log.wire.PeerChannel;
 import io.plinth.log.wire.PeerIdentity;
 import io.plinth.log.wire.PeerListener;
+import io.plinth.log.wire.ResyncFrame;
 import io.plinth.raft.core.Membership;
 import io.plinth.raft.core.Message;
 import io.plinth.raft.core.RaftCore;
@@ -60,6 +61,7 @@ public final class Replicator implements PeerListener {
   private final ArrayList<Replica> unsynced = new ArrayList<>();
   // Replicas that time has to pass for.
   private final AwakeReplicas awake;
+  private int mostKept;
   private long ticks;
   private long lastTickNs;
   private long appendedSequence;
@@ -98,6 +100,19 @@ public final class Replicator implements PeerListener {
     this.bootId = self.bootId().getMostSignificantBits() ^ self.bootId().getLeastSignificantBits();
     this.lastTickNs = core.clock().nowNs();
     this.reader = new EntryReader(this);
+  }
+
+  /**
+   * Lets each group keep so many entries at most for members that lack them, instead of what a log
+   * holds. Before the first replica.
+   */
+  public void keepAtMost(int entries) {
+    mostKept = entries;
+  }
+
+  /** Returns how many entries a group may keep, or 0 for what a log holds. */
+  int mostKept() {
+    return mostKept;
   }
 
   /** Returns what finds entries for whoever applies them. */
@@ -479,6 +494,11 @@ public final class Replicator implements PeerListener {
     }
   }
 
+  boolean sendResync(Replica replica, int node, ResyncFrame frame) {
+    PeerLink link = link(node);
+    return link != null && link.sendResync(replica, frame);
+  }
+
   boolean has(ReplicationBug bug) {
     return bugs.contains(bug);
   }
@@ -557,6 +577,14 @@ public final class Replicator implements PeerListener {
     Replica replica = replicas.get(group);
     if (replica != null) {
       replica.onSync(index);
+    }
+  }
+
+  @Override
+  public void onResync(PeerChannel channel, ResyncFrame frame) {
+    Replica replica = replicas.get(frame.group());
+    if (replica != null) {
+      replica.onResync(channel.peer().node(), frame);
     }
   }
 

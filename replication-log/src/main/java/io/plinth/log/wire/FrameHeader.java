@@ -18,10 +18,12 @@ import org.agrona.MutableDirectBuffer;
  *   <li>{@code headerBytes}: from the frame's start to its payload, a multiple of 8; what {@code
  *       headerCrc} covers, itself taken as zero.
  *   <li>{@code payloadBytes}: not covered by it: each block of payload has a checksum in the body.
- *   <li>{@code group}: of an APPEND, else 0. {@code count}: of messages or entries.
- *   <li>body of MESSAGES: {@link MessageCodec}. Of APPEND: {@link AppendFrame}. Of REFUSED: the
- *       refused frame's type (u16), the refused message's type if the frame was understood (u16,
- *       else 0), the newest version that the sender speaks (u16), zero (u16).
+ *   <li>{@code group}: of an APPEND or RESYNC, else 0. {@code count}: of messages, entries or
+ *       bytes.
+ *   <li>body of MESSAGES: {@link MessageCodec}. Of APPEND: {@link AppendFrame}. Of RESYNC: {@link
+ *       ResyncFrame}. Of REFUSED: the refused frame's type (u16), the refused message's type if the
+ *       frame was understood (u16, else 0), the newest version that the sender speaks (u16), zero
+ *       (u16).
  * </ul>
  */
 final class FrameHeader {

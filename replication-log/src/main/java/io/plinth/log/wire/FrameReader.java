@@ -29,6 +29,7 @@ public final class FrameReader {
   private final CRC32C crc = new CRC32C();
   private final Message message = new Message();
   private final AppendFrame append = new AppendFrame(message);
+  private final ResyncFrame resync = new ResyncFrame();
   private int from;
   private int to;
   private long incarnation;
@@ -140,6 +141,7 @@ public final class FrameReader {
           case WireFormat.MESSAGES -> parseMessages(headerBytes);
           case WireFormat.APPEND -> parseAppend(headerBytes);
           case WireFormat.REFUSED -> parseRefused(headerBytes);
+          case WireFormat.RESYNC -> parseResync(headerBytes);
           default -> {
             state = SKIP;
             sink.onUnknown(type, 0);
@@ -229,6 +231,14 @@ public final class FrameReader {
         header.getShort(26, ORDER) & 0xFFFF,
         header.getShort(28, ORDER) & 0xFFFF);
     return null;
+  }
+
+  private String parseResync(int headerBytes) {
+    String wrong = resync.wrap(header, headerBytes, payloadBytes);
+    if (wrong == null) {
+      sink.onResync(resync);
+    }
+    return wrong;
   }
 
   private int readPayload(DirectBuffer buffer, int offset, int length) {

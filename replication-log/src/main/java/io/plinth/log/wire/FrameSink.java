@@ -18,6 +18,9 @@ public interface FrameSink {
    */
   boolean onAppend(AppendFrame frame);
 
+  /** A step of a resync; valid during the call. */
+  void onResync(ResyncFrame frame);
+
   /** The peer does not understand a type that we have sent. */
   void onRefused(int frameType, int messageType, int peerVersion);
 

@@ -76,9 +76,20 @@ public final class FrameWriter {
       return false;
     }
     FrameHeader.encode(messages, 0, WireFormat.MESSAGES, 0, messagesEnd, 0, 0, messageCount);
-    put(connection, messages, messagesEnd);
+    put(connection, memory, messages, messagesEnd);
     messagesEnd = FrameHeader.BYTES;
     messageCount = 0;
+    return true;
+  }
+
+  /** Sends a step of a resync behind the messages that were added; false when there is no room. */
+  public boolean resync(Connection connection, int group, ResyncFrame resync) {
+    int bytes = resync.seal(group);
+    if (!connection.canSend(messagesEnd + bytes, 0)) {
+      return false;
+    }
+    boolean _ = flush(connection);
+    put(connection, resync.memory(), resync.buffer(), bytes);
     return true;
   }
 
@@ -91,7 +102,7 @@ public final class FrameWriter {
       frame.putShort(26, (short) messageType, ORDER);
       frame.putShort(28, (short) WireFormat.VERSION, ORDER);
       frame.putShort(30, (short) 0, ORDER);
-      put(connection, frame, bytes);
+      put(connection, memory, frame, bytes);
     }
   }
 
@@ -157,7 +168,7 @@ public final class FrameWriter {
         message,
         message.index + first,
         first == 0 ? message.logTerm : message.terms[first - 1]);
-    put(connection, frame, end);
+    put(connection, memory, frame, end);
     lend(connection, message, first, count, source);
     return count;
   }
@@ -206,8 +217,8 @@ public final class FrameWriter {
   }
 
   /** Seals a header and copies it to the connection, which has room for it. */
-  private void put(Connection connection, UnsafeBuffer buffer, int bytes) {
-    FrameHeader.crc(buffer, 0, memory.crc32c(crc, buffer.addressOffset(), bytes));
+  private void put(Connection connection, NativeMemory region, UnsafeBuffer buffer, int bytes) {
+    FrameHeader.crc(buffer, 0, region.crc32c(crc, buffer.addressOffset(), bytes));
     int at = 0;
     while (at < bytes) {
       int piece = Math.min(Connection.MAX_CLAIM_BYTES, bytes - at);

@@ -143,6 +143,15 @@ public final class PeerChannel implements ConnectionHandler, FrameSink {
     return writer.append(connection, group, message, first, source);
   }
 
+  /**
+   * Sends a step of a resync, behind all messages that were added.
+   *
+   * @return false when there is no room: nothing was sent
+   */
+  public boolean resync(int group, ResyncFrame frame) {
+    return isOpen() && writer.resync(connection, group, frame);
+  }
+
   /** Sends the messages that were added; once per duty cycle. */
   public void flush() {
     if (isOpen()) {
@@ -251,6 +260,13 @@ public final class PeerChannel implements ConnectionHandler, FrameSink {
   @Override
   public boolean onAppend(AppendFrame frame) {
     return ended || listener.onAppend(this, frame);
+  }
+
+  @Override
+  public void onResync(ResyncFrame frame) {
+    if (!ended) {
+      listener.onResync(this, frame);
+    }
   }
 
   @Override

@@ -28,6 +28,9 @@ public interface PeerListener {
    */
   boolean onAppend(PeerChannel channel, AppendFrame frame);
 
+  /** A step of a resync; valid during the call. */
+  void onResync(PeerChannel channel, ResyncFrame frame);
+
   /** There was no room for something, and there is now. */
   void onWritable(PeerChannel channel);
 

@@ -33,6 +33,9 @@ public final class WireFormat {
   /** Frame: a type that was not understood. */
   public static final int REFUSED = 3;
 
+  /** Frame: a step of a resync of one group. */
+  public static final int RESYNC = 4;
+
   /** The most bytes of a frame's header; a write of 32 MiB needs 32 KiB for its checksums. */
   public static final int MAX_HEADER_BYTES = 48 * 1024;
 

@@ -16,6 +16,7 @@ import io.plinth.log.wire.AppendFrame;
 import io.plinth.log.wire.PeerChannel;
 import io.plinth.log.wire.PeerIdentity;
 import io.plinth.log.wire.PeerListener;
+import io.plinth.log.wire.ResyncFrame;
 import io.plinth.raft.core.AckPolicy;
 import io.plinth.raft.core.Message;
 import io.plinth.raft.core.RaftConfig;
@@ -514,6 +515,9 @@ class ReplicaTest implements ReplicaListener {
 
     @Override
     public void onSync(PeerChannel channel, int group, long index) {}
+
+    @Override
+    public void onResync(PeerChannel channel, ResyncFrame frame) {}
 
     @Override
     public boolean onAppend(PeerChannel channel, AppendFrame frame) {

@@ -92,6 +92,9 @@ class FrameAllocationTest {
     }
 
     @Override
+    public void onResync(ResyncFrame frame) {}
+
+    @Override
     public void onRefused(int frameType, int messageType, int peerVersion) {}
 
     @Override

@@ -167,6 +167,34 @@ class GoldenWireTest {
   }
 
   @Test
+  void resync() throws IOException {
+    ResyncFrame frame = ResyncFrame.toSend();
+    frame.begin(11, 0x0102030405060708L).bytes(5).tree(3).leaf(77).a(-2).b(1L << 40);
+    frame.body().putStringWithoutLengthAscii(0, "bytes");
+    assertThat(writer.resync(pipe.near, 9, frame)).isTrue();
+    frame.close();
+    pipe.pass();
+    byte[] bytes = collector.take();
+    assertGolden("wire-resync.hex", bytes);
+    RecordingSink sink = new RecordingSink();
+    FrameReader reader = new FrameReader(sink);
+    UnsafeBuffer in = new UnsafeBuffer(bytes);
+    assertThat(reader.read(in, 0, bytes.length)).isEqualTo(bytes.length);
+    assertThat(sink.events)
+        .containsExactly(
+            "9 RESYNC 11 session 72623859790382856 tree 3 leaf 77 a -2 b 1099511627776 6279746573");
+    // A count beyond the frame's end, with a checksum that is right.
+    in.putInt(16, bytes.length, ByteOrder.LITTLE_ENDIAN);
+    in.putInt(20, 0, ByteOrder.LITTLE_ENDIAN);
+    crc.reset();
+    crc.update(bytes);
+    in.putInt(20, (int) crc.getValue(), ByteOrder.LITTLE_ENDIAN);
+    assertThat(reader.read(in, 0, bytes.length)).isZero();
+    assertThat(reader.problem()).contains("headerBytes 72 of RESYNC with 72 bytes");
+    reader.close();
+  }
+
+  @Test
   void refused() throws IOException {
     writer.refuse(pipe.near, 1, 99);
     pipe.pass();

@@ -57,6 +57,11 @@ class PeerChannelTest {
     }
 
     @Override
+    public void onResync(PeerChannel from, ResyncFrame frame) {
+      sink.onResync(frame);
+    }
+
+    @Override
     public void onSync(PeerChannel from, int group, long index) {
       sink.onSync(group, index);
     }

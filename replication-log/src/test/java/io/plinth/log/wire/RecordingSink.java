@@ -30,6 +30,28 @@ final class RecordingSink implements FrameSink {
   }
 
   @Override
+  public void onResync(ResyncFrame frame) {
+    byte[] bytes = new byte[frame.bytes()];
+    frame.body().getBytes(0, bytes);
+    events.add(
+        frame.group()
+            + " RESYNC "
+            + frame.kind()
+            + " session "
+            + frame.session()
+            + " tree "
+            + frame.tree()
+            + " leaf "
+            + frame.leaf()
+            + " a "
+            + frame.a()
+            + " b "
+            + frame.b()
+            + " "
+            + HexFormat.of().formatHex(bytes));
+  }
+
+  @Override
   public void onRefused(int frameType, int messageType, int peerVersion) {
     events.add("refused " + frameType + " " + messageType + " " + peerVersion);
   }

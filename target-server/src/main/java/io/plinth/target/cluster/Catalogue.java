@@ -183,6 +183,18 @@ public final class Catalogue {
     }
   }
 
+  /**
+   * Becomes what another one was that has encoded it.
+   *
+   * @throws IllegalArgumentException when the bytes are none; this is not what it was any more then
+   */
+  public void replaceBy(byte[] bytes) {
+    entries.clear();
+    settingsBytes = 0;
+    nextGroup = GROUP + 1;
+    restore(bytes);
+  }
+
   /** Returns a group number above all that were used. */
   public int nextGroup() {
     return nextGroup;

@@ -69,11 +69,17 @@ final class ClusterInfos {
     if (status.stopped() > 0) {
       lines.add(status.stopped() + " replicas of this node have stopped: its log says why");
     }
-    if (status.resyncsNeeded() > 0) {
+    lines.addAll(status.resyncs());
+    if (status.resyncsCompleted() > 0) {
       lines.add(
-          "other nodes were found "
-              + status.resyncsNeeded()
-              + " times to lack what is kept no more: the log says which");
+          "replicas of this node that lacked what is kept no more and were brought up to date since"
+              + " its start: "
+              + status.resyncsCompleted());
+    }
+    if (status.resyncBytesSent() > 0) {
+      lines.add(
+          "MiB sent to bring replicas of other nodes up to date, since the start: "
+              + (status.resyncBytesSent() >> 20));
     }
     return lines;
   }

@@ -126,7 +126,7 @@ final class NodeControlAdapter implements NodeControl {
         0,
         null,
         null,
-        new ReplicasInfo(entry.members(), null, null));
+        new ReplicasInfo(entry.members(), null, null, List.of()));
   }
 
   @Override
@@ -288,7 +288,10 @@ final class NodeControlAdapter implements NodeControl {
         standing.leader() < 0 ? null : standing.leader(),
         LongStream.of(standing.behind()).anyMatch(entries -> entries < 0)
             ? null
-            : LongStream.of(standing.behind()).boxed().toList());
+            : LongStream.of(standing.behind()).boxed().toList(),
+        volume.group().resyncs().stream()
+            .map(one -> "node " + one.node() + " " + one.text())
+            .toList());
   }
 
   @Override

@@ -10,7 +10,10 @@ import java.util.List;
  * @param volumes how many the catalogue has
  * @param recovering whether this node's replica of the catalogue may have lost what it promised
  * @param stopped how many replicas of volumes on this node have stopped for good
- * @param resyncsNeeded how often another node was found to lack entries that are kept no more
+ * @param resyncs replicas that are being brought up to date beside their logs, as far as this node
+ *     has to do with it; a line for each
+ * @param resyncsCompleted how many of this node's have been since its start
+ * @param resyncBytesSent how much this node has sent for others since its start
  */
 public record ClusterStatus(
     int leader,
@@ -18,9 +21,12 @@ public record ClusterStatus(
     int volumes,
     boolean recovering,
     int stopped,
-    long resyncsNeeded) {
-  /** Copies the list. */
+    List<String> resyncs,
+    long resyncsCompleted,
+    long resyncBytesSent) {
+  /** Copies the lists. */
   public ClusterStatus {
     connected = List.copyOf(connected);
+    resyncs = List.copyOf(resyncs);
   }
 }

@@ -7,12 +7,14 @@ import io.plinth.log.journal.Journal;
 import io.plinth.log.journal.PlantedBug;
 import io.plinth.log.recovery.RecoveryException;
 import io.plinth.log.replication.EntryReader;
+import io.plinth.log.replication.GroupState;
 import io.plinth.log.replication.RecoveredGroup;
 import io.plinth.log.replication.Replica;
 import io.plinth.log.replication.ReplicaListener;
 import io.plinth.log.replication.ReplicaStart;
 import io.plinth.log.replication.Replicator;
 import io.plinth.log.wire.EntryBody;
+import io.plinth.log.wire.ResyncFrame;
 import io.plinth.target.cluster.Catalogue;
 import io.plinth.target.volume.GroupWork;
 import io.plinth.target.volume.LogVolume;
@@ -20,7 +22,10 @@ import io.plinth.target.volume.Volume;
 import io.plinth.target.volume.VolumeSettings;
 import java.util.ArrayDeque;
 import java.util.Collection;
+import java.util.List;
+import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.IntConsumer;
@@ -43,6 +48,9 @@ final class NodeCatalogue implements ReplicaListener, GroupWork {
   private final NodeLogs logs;
   private final Catalogue catalogue;
   private final EntryBody body = new EntryBody();
+  private final CatalogueResync resync;
+  private Replicator replicator;
+  private int self;
   private Replica replica;
   private EntryReader reader;
   private Effects effects;
@@ -76,6 +84,7 @@ final class NodeCatalogue implements ReplicaListener, GroupWork {
   NodeCatalogue(NodeLogs logs, Set<PlantedBug> plantedBugs) {
     this.logs = logs;
     this.catalogue = new Catalogue(plantedBugs);
+    this.resync = new CatalogueResync(this, logs);
   }
 
   // Recovery and checkpoints.
@@ -102,8 +111,9 @@ final class NodeCatalogue implements ReplicaListener, GroupWork {
   }
 
   /** Log 0 is open. */
-  void start(Replicator replicator, RecoveredGroup recovered, boolean clean) {
-    int segmentBytes = logs.first().store().journal().blocksPerSegment() * Volume.BLOCK_BYTES;
+  void start(Replicator ofLog, RecoveredGroup recovered, boolean clean) {
+    replicator = ofLog;
+    self = logs.first().store().self();
     reader = replicator.reader();
     // Of a group of one recovery has applied everything.
     applied = recovered.appliedIndex();
@@ -111,7 +121,12 @@ final class NodeCatalogue implements ReplicaListener, GroupWork {
       logs.first().store().noteShared();
     }
     replica =
-        replicator.add(Catalogue.GROUP, ReplicaStart.durable(recovered, clean, segmentBytes), this);
+        replicator.add(
+            Catalogue.GROUP, ReplicaStart.durable(recovered, clean, segmentBytes()), this);
+  }
+
+  private int segmentBytes() {
+    return logs.first().store().journal().blocksPerSegment() * Volume.BLOCK_BYTES;
   }
 
   /**
@@ -417,6 +432,7 @@ final class NodeCatalogue implements ReplicaListener, GroupWork {
   public void onStopped(Replica source, String why) {
     LOG.error("the catalogue on this node stops: {}", why);
     fail(Status.EIO);
+    resync.onStopped();
   }
 
   private void fail(int status) {
@@ -448,5 +464,68 @@ final class NodeCatalogue implements ReplicaListener, GroupWork {
   @Override
   public void onResyncNeeded(Replica source, int node) {
     LOG.warn("the catalogue: node {} lacks entries that are kept no more", node);
+    resync.onNeeded(node);
+  }
+
+  @Override
+  public void onResync(Replica source, int node, ResyncFrame frame) {
+    resync.onFrame(node, frame);
+  }
+
+  // Brought up to date beside the log.
+
+  Replica replica() {
+    return replica;
+  }
+
+  long appliedIndex() {
+    return applied;
+  }
+
+  /** Returns whether what commands do can be done. */
+  boolean isOpen() {
+    return effects != null;
+  }
+
+  /**
+   * Becomes what another node's catalogue is as of an entry; the replica takes part again, behind
+   * that entry, when a checkpoint has it.
+   */
+  void replaceBy(byte[] content, GroupState begins) {
+    Map<Integer, Catalogue.Entry> before = new TreeMap<>();
+    catalogue.entries().forEach(entry -> before.put(entry.group(), entry));
+    try {
+      catalogue.replaceBy(content);
+    } catch (IllegalArgumentException e) {
+      replica.stop("the catalogue that another node has sent makes no sense: " + e.getMessage());
+      return;
+    }
+    replicator.remove(replica);
+    fail(Status.EREMOTE);
+    applied = begins.index();
+    RecoveredGroup recovered = new RecoveredGroup(begins, self);
+    replica =
+        replicator.add(
+            Catalogue.GROUP, ReplicaStart.durable(recovered, true, segmentBytes()), this);
+    replica.hold();
+    Replica held = replica;
+    before.values().stream()
+        .filter(entry -> catalogue.find(entry.group()) == null)
+        .forEach(effects::onDeleted);
+    for (Catalogue.Entry entry : List.copyOf(catalogue.entries())) {
+      if (!before.containsKey(entry.group())) {
+        effects.onCreated(entry);
+      } else if (!entry.equals(before.get(entry.group()))) {
+        effects.onSet(entry);
+      }
+    }
+    logs.first()
+        .store()
+        .checkpointer()
+        .request(status -> {
+          if (status == Status.OK) {
+            held.release();
+          }
+        });
   }
 }

@@ -14,6 +14,7 @@ import io.plinth.target.volume.FlushPolicy;
 import io.plinth.target.volume.IndexedVolume;
 import io.plinth.target.volume.LogVolume;
 import io.plinth.target.volume.Moment;
+import io.plinth.target.volume.Resyncs;
 import io.plinth.target.volume.SettingsChange;
 import io.plinth.target.volume.SnapshotVolume;
 import io.plinth.target.volume.Volume;
@@ -249,9 +250,17 @@ public final class StorageNode implements VolumeDirectory {
     for (LogVolume volume : volumes.local()) {
       stopped += volume.group().standing().stopped() ? 1 : 0;
     }
-    long resyncs = 0;
+    List<String> resyncs = new ArrayList<>();
+    long completed = 0;
+    long sentBytes = 0;
     for (NodeLog log : logs.all()) {
-      resyncs += log.store().resyncsNeeded();
+      Resyncs ofLog = log.store().resyncs();
+      for (Resyncs.Progress one : ofLog.progress()) {
+        resyncs.add(
+            "node " + one.node() + "'s replica of volume " + one.volume() + " " + one.text());
+      }
+      completed += ofLog.completed();
+      sentBytes += ofLog.sentBytes();
     }
     return new ClusterStatus(
         catalogue.leader(),
@@ -259,7 +268,9 @@ public final class StorageNode implements VolumeDirectory {
         catalogue.entries().size(),
         catalogue.isRecovering(),
         stopped,
-        resyncs);
+        resyncs,
+        completed,
+        sentBytes);
   }
 
   // What clients find.

@@ -181,6 +181,11 @@ final class BlockIndex {
     return block % LEAF_BLOCKS == 0 && (end - block >= LEAF_BLOCKS || end == blocks);
   }
 
+  /** Says which entry a leaf that exists is as new as. */
+  void stamp(long block, long raftIndex) {
+    IndexSpace.newestIndex(makeLeaf(block / LEAF_BLOCKS), raftIndex);
+  }
+
   /** Maps a block. */
   void put(long block, long place, int checksum, long raftIndex) {
     long address = makeLeaf(block / LEAF_BLOCKS);

@@ -391,6 +391,52 @@ public final class LogVolume extends IndexedVolume {
     index.clear();
   }
 
+  /**
+   * Becomes what another member was at an entry.
+   *
+   * @param trees the snapshots, the oldest first, and then the volume; taken over
+   * @return the trees that it was before, to be given up when nothing needs them any more
+   */
+  List<BlockIndex> replaceContent(List<ResyncTarget.Tree> trees, long raftIndex) {
+    List<BlockIndex> before = new ArrayList<>();
+    List<SnapshotVolume> unused = new ArrayList<>(snapshots);
+    List<SnapshotVolume> changed = new ArrayList<>();
+    for (ResyncTarget.Tree tree : trees.subList(0, trees.size() - 1)) {
+      SnapshotVolume same = snapshot(tree.name());
+      boolean isSame =
+          same != null
+              && same.sizeBytes() == tree.sizeBytes()
+              && same.createdMs() == tree.createdMs()
+              && same.index().state().equals(tree.index().state());
+      if (isSame && unused.remove(same)) {
+        // Who reads it goes on.
+        changed.add(same);
+        tree.index().clear();
+      } else {
+        changed.add(
+            new SnapshotVolume(
+                this,
+                tree.name(),
+                tree.sizeBytes(),
+                tree.createdMs(),
+                tree.index(),
+                store.point(raftIndex)));
+      }
+    }
+    store.countSnapshots(changed.size() - snapshots.size());
+    snapshots = List.copyOf(changed);
+    for (SnapshotVolume snapshot : unused) {
+      before.add(snapshot.index().snapshot());
+      snapshot.close();
+    }
+    ResyncTarget.Tree live = trees.getLast();
+    before.add(index.snapshot());
+    index.replaceBy(live.index());
+    live.index().clear();
+    sizeBytes = live.sizeBytes();
+    return before;
+  }
+
   private void dropSnapshots() {
     snapshots.forEach(SnapshotVolume::close);
     store.countSnapshots(-snapshots.size());

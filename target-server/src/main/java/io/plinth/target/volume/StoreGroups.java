@@ -4,7 +4,9 @@ import io.plinth.log.format.Superblock;
 import io.plinth.log.journal.Journal;
 import io.plinth.log.replication.GroupMembers;
 import io.plinth.log.replication.GroupRecovery;
+import io.plinth.log.replication.GroupState;
 import io.plinth.log.replication.KeptEntries;
+import io.plinth.log.replication.RecoveredGroup;
 import io.plinth.log.replication.Replica;
 import io.plinth.log.replication.Replicator;
 import java.util.ArrayList;
@@ -28,6 +30,7 @@ import java.util.List;
  */
 final class StoreGroups {
   private final boolean dropsKept;
+  private final int self;
   private final GroupRecovery recovery;
   private final List<GroupWork> behind = new ArrayList<>();
   private Journal journal;
@@ -35,7 +38,6 @@ final class StoreGroups {
   private boolean clean;
   private long cutSequence;
   private boolean beforeCut;
-  private long resyncsNeeded;
   private int shared;
 
   /** What is begun has to be applied for a checkpoint; nothing more is. */
@@ -43,6 +45,7 @@ final class StoreGroups {
 
   StoreGroups(GroupMembers members, boolean dropsKept) {
     this.dropsKept = dropsKept;
+    this.self = members.node();
     this.recovery = GroupRecovery.of(members);
   }
 
@@ -86,6 +89,19 @@ final class StoreGroups {
       group.start(replicator, recovery.group(group.id()), clean);
       shared += group.isAlone() ? 0 : 1;
     }
+  }
+
+  /** Lets another replica of a group take the place of the one that there is. */
+  void restart(VolumeGroup group, GroupState state) {
+    replicator.remove(group.replica());
+    // Nothing of what it begins with can be lost: it does not begin before that is durable.
+    group.start(replicator, new RecoveredGroup(state, self), true);
+    group.replica().hold();
+  }
+
+  /** Returns the number of this node. */
+  int self() {
+    return self;
   }
 
   void leave(VolumeGroup group) {
@@ -152,16 +168,6 @@ final class StoreGroups {
       }
     }
     return done;
-  }
-
-  /** A member lacks entries that are kept no more. */
-  void noteResync() {
-    resyncsNeeded++;
-  }
-
-  /** Returns how often a member was found to lack entries that are kept no more. */
-  long resyncsNeeded() {
-    return resyncsNeeded;
   }
 
   // Checkpoints.

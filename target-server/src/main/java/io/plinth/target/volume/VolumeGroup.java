@@ -2,11 +2,14 @@ package io.plinth.target.volume;
 
 import io.plinth.engine.api.Status;
 import io.plinth.log.journal.PlantedBug;
+import io.plinth.log.replication.GroupState;
 import io.plinth.log.replication.RecoveredGroup;
 import io.plinth.log.replication.Replica;
 import io.plinth.log.replication.ReplicaListener;
 import io.plinth.log.replication.ReplicaStart;
 import io.plinth.log.replication.Replicator;
+import io.plinth.log.wire.ResyncFrame;
+import java.util.List;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -59,6 +62,21 @@ public final class VolumeGroup implements ReplicaListener, GroupWork {
   /** Returns the number of the group, unique on this node. */
   public int id() {
     return id;
+  }
+
+  /** Returns the volume. */
+  LogVolume volume() {
+    return volume;
+  }
+
+  /**
+   * Goes on as a replica that has the state as of another entry, once it is released: see {@link
+   * Replica#hold}. The volume has that content already.
+   */
+  void restart(GroupState state) {
+    reads.failAll(Status.EREMOTE);
+    failBegun(unknownOutcome());
+    store.groups().restart(this, state);
   }
 
   void start(Replicator replicator, RecoveredGroup recovered, boolean clean) {
@@ -117,6 +135,13 @@ public final class VolumeGroup implements ReplicaListener, GroupWork {
       behind[i] = replica.entriesBehind(members[i]);
     }
     return new Standing(members, behind, leader(), replica.isStopped());
+  }
+
+  /** Returns which replicas are being brought up to date: see {@link Resyncs#progress}. */
+  public List<Resyncs.Progress> resyncs() {
+    return store.resyncs().progress().stream()
+        .filter(one -> one.volume().equals(volume.name()))
+        .toList();
   }
 
   /**
@@ -376,12 +401,19 @@ public final class VolumeGroup implements ReplicaListener, GroupWork {
 
   @Override
   public void onResyncNeeded(Replica source, int node) {
-    store.groups().noteResync();
+    store.resyncs().onNeeded(this, node);
     LOG.warn(
         "volume {} (group {}): node {} needs a resync: it lacks entries that are kept no more",
         volume.name(),
         id,
         node);
+  }
+
+  @Override
+  public void onResync(Replica source, int node, ResyncFrame frame) {
+    if (applier != null) {
+      store.resyncs().onFrame(this, node, frame);
+    }
   }
 
   @Override
@@ -393,5 +425,8 @@ public final class VolumeGroup implements ReplicaListener, GroupWork {
       reads.failAll(Status.EREMOTE);
     }
     failBegun(unknownOutcome());
+    if (applier != null) {
+      store.resyncs().onStopped(this);
+    }
   }
 }

@@ -79,6 +79,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
   private final Cleaner cleaner;
   private final WritePace pace;
   private final Scrubber scrubber;
+  private final Resyncs resyncs;
 
   private final ColdLeaves coldLeaves;
 
@@ -132,6 +133,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
     this.cleaner = new Cleaner(this);
     this.pace = new WritePace(core, cleaner::roomWanted, this::notifyReady);
     this.scrubber = new Scrubber(this, segmentBytes);
+    this.resyncs = new Resyncs(this);
   }
 
   /**
@@ -374,9 +376,19 @@ public final class VolumeStore implements JournalListener, CycleTask {
     return groups;
   }
 
+  /** Returns the number of this node. */
+  public int self() {
+    return groups.self();
+  }
+
+  /** Returns what brings replicas up to date that lack entries which are kept no more. */
+  public Resyncs resyncs() {
+    return resyncs;
+  }
+
   /** Returns how often a member was found to lack entries that are kept no more. */
   public long resyncsNeeded() {
-    return groups.resyncsNeeded();
+    return resyncs.needed();
   }
 
   /**
@@ -533,6 +545,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
   public void remove(LogVolume volume) {
     groups.settle();
     volumes.remove(volume.group().id());
+    resyncs.onGone(volume.group());
     volume.close();
     groups.leave(volume.group());
   }
@@ -606,7 +619,8 @@ public final class VolumeStore implements JournalListener, CycleTask {
     journal.needBlocks(checkpointer.neededBlocks());
     int work = coldLeaves.doWork(nowNs, begunAlone > 0);
     work += checkpointer.doWork() + cleaner.doWork(nowNs);
-    work += scrubber.doWork(nowNs, completedInCycle > BUSY_REQUESTS);
+    boolean busy = completedInCycle > BUSY_REQUESTS;
+    work += scrubber.doWork(nowNs, busy) + resyncs.doWork(nowNs, busy);
     completedInCycle = 0;
     work += groups.applySome();
     work += offerAgain(nowNs);
@@ -753,6 +767,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
 
   /** Frees memory; the log is closed and nothing is in flight. */
   public void close() {
+    resyncs.close();
     coldLeaves.close();
     space.close();
     cleaner.close();

@@ -51,11 +51,6 @@ final class StoreGroupSim {
     }
   }
 
-  /** A node lacks what nobody keeps any more: bringing it back is others' task. */
-  private static final class Resync extends RuntimeException {
-    private static final long serialVersionUID = 1L;
-  }
-
   private final long seed;
   private final SimRandom random;
   private final SimNetwork network;
@@ -94,7 +89,8 @@ final class StoreGroupSim {
   int powerCuts;
   long checkpoints;
   long cleaned;
-  int resyncs;
+  long resyncs;
+  int wipes;
 
   StoreGroupSim(long seed, Set<PlantedBug> bugs) {
     this(seed, bugs, false, Set.of());
@@ -123,6 +119,8 @@ final class StoreGroupSim {
       node.residentBytes = random.oneIn(2) ? 2L * StoreNode.SEGMENT_BYTES : 1 << 30;
       // Taken from the seed itself, so that all else is as it would be without.
       node.indexBytes = seed % 3 == 0 ? (1 + seed % 5) * 4096 : 0;
+      // Some keep so little that whoever was away for a moment lacks something.
+      node.mostKept = seed % 3 == 0 ? 0 : (int) (5 + seed % 7 * 10);
       nodes.add(forwards ? node.forwards(true, forwardingBugs) : node);
     }
     doors.addAll(nodes);
@@ -153,19 +151,15 @@ final class StoreGroupSim {
   void run(long durationNs) {
     long end = network.nowNs() + durationNs;
     long nextTrouble = network.nowNs() + 100 * MS;
-    try {
-      while (network.nowNs() < end) {
-        step();
-        act();
-        if (network.nowNs() >= nextTrouble) {
-          trouble();
-          nextTrouble = network.nowNs() + (5L + random.nextInt(100)) * MS;
-        }
+    while (network.nowNs() < end) {
+      step();
+      act();
+      if (network.nowNs() >= nextTrouble) {
+        trouble();
+        nextTrouble = network.nowNs() + (5L + random.nextInt(100)) * MS;
       }
-      finish();
-    } catch (Resync e) {
-      resyncs++;
     }
+    finish();
     nodes.stream().filter(StoreNode::isOpen).forEach(this::count);
   }
 
@@ -181,25 +175,36 @@ final class StoreGroupSim {
     }
     for (StoreNode node : nodes) {
       if (node.isOpen()) {
-        if (node.store().resyncsNeeded() > 0) {
-          throw new Resync();
-        }
         for (int group = 1; group <= volumes; group++) {
           boolean stopped = node.volume(group).group().isStopped();
-          if (stopped && fragile) {
-            // All have lost their power, and it was too slow to be heard before the most complete
-            // of the other logs led: its checkpoint may have what nobody else has.
-            throw new Resync();
-          }
-          if (stopped) {
+          // When all have lost their power, one may be too slow to be heard before the most
+          // complete of the other logs leads: its checkpoint may have what nobody else has.
+          if (stopped && !fragile) {
             throw violation("volume " + group + " of node " + node.number + " has stopped");
           }
         }
       }
     }
+    if (!calm && !fragile) {
+      nodes.forEach(this::disturbSwitch);
+    }
     requests.removeIf(this::isOver);
     if (fragile && nodes.stream().allMatch(StoreNode::isHealthy) && allLed()) {
       fragile = false;
+    }
+  }
+
+  /** What a resync has brought is durable or has not happened, whenever the node dies. */
+  private void disturbSwitch(StoreNode node) {
+    if (node.isOpen() && node.store().resyncs().isSwitching() && random.oneIn(80)) {
+      boolean others = nodes.stream().filter(peer -> peer != node).allMatch(StoreNode::isHealthy);
+      if (others && random.oneIn(2)) {
+        count(node);
+        node.losePower();
+        powerCuts++;
+      } else {
+        kill(node);
+      }
     }
   }
 
@@ -255,7 +260,7 @@ final class StoreGroupSim {
     if (random.oneIn(400)) {
       snapshot(group);
     }
-    if (random.oneIn(1000)) {
+    if (random.oneIn(500)) {
       StoreNode node = nodes.get(random.nextInt(nodes.size()));
       if (node.isOpen() && !node.isPaused()) {
         node.store().checkpointer().request(status -> {});
@@ -430,7 +435,7 @@ final class StoreGroupSim {
     }
     StoreNode node = nodes.get(random.nextInt(nodes.size()));
     StoreNode other = doors.get(random.nextInt(doors.size()));
-    switch (random.nextInt(15)) {
+    switch (random.nextInt(16)) {
       case 0 -> network.block(node.number, other.number);
       case 1 -> {
         StoreNode leader = leader(1 + random.nextInt(volumes));
@@ -467,6 +472,15 @@ final class StoreGroupSim {
         if (leader != null && !leader.isPaused()) {
           int target = Math.min(other.number, StoreNode.NODES);
           boolean _ = leader.volume(group).group().replica().transferLeadership(target);
+        }
+      }
+      case 15 -> {
+        // Others have it all.
+        boolean others = nodes.stream().filter(peer -> peer != node).allMatch(StoreNode::isHealthy);
+        if (others && random.oneIn(2)) {
+          kill(node);
+          node.wipe();
+          wipes++;
         }
       }
       default -> network.reset(node.number, other.number);
@@ -508,6 +522,7 @@ final class StoreGroupSim {
     if (node.isOpen()) {
       checkpoints += node.store().checkpointer().completed();
       cleaned += node.store().cleaner().cleanedSegments();
+      resyncs += node.store().resyncs().completed();
     }
   }
 

@@ -14,11 +14,13 @@ import io.plinth.target.volume.Operation;
 import io.plinth.target.volume.SnapshotVolume;
 import io.plinth.target.volume.Volume;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
 import java.util.function.IntConsumer;
+import java.util.zip.CRC32C;
 import org.agrona.UnsafeApi;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -38,6 +40,7 @@ class StoreGroupTest {
   private final NativeMemory memory = NativeMemory.reserve(1 << 20);
   private StoreNode leader;
   private long nextNumber = 1;
+  private int mostKept;
 
   @BeforeEach
   void begin() throws RecoveryException {
@@ -52,6 +55,7 @@ class StoreGroupTest {
     for (int number = 1; number <= StoreNode.NODES; number++) {
       StoreNode node = new StoreNode(number, network, random, 1, segments, bugs);
       node.residentBytes = StoreNode.SEGMENT_BYTES;
+      node.mostKept = mostKept;
       nodes.add(node);
       node.start();
     }
@@ -220,6 +224,153 @@ class StoreGroupTest {
     away.start();
     await(() -> leader.store().resyncsNeeded() == 1);
     assertThat(run(leader, Operation.WRITE, 0, 1)).isEqualTo(Status.OK);
+    // So it is brought up to date beside the log.
+    long last = leader.volume(1).group().replica().lastIndex();
+    await(() -> away.volume(1).group().appliedIndex() == last);
+    await(() -> away.store().resyncs().completed() == 1);
+  }
+
+  /** 32 bits do not tell whether two blocks are the same. */
+  @Test
+  void aResyncTellsBlocksApartThatHaveTheSameChecksum() throws RecoveryException {
+    assertThat(isEqualAfterResync(Set.of())).isTrue();
+    assertThat(isEqualAfterResync(Set.of(PlantedBug.RESYNC_TRUSTS_CHECKSUMS))).isFalse();
+  }
+
+  /**
+   * Returns whether a member that was brought up to date has a block as the leader has it, which
+   * was overwritten meanwhile by one with the same checksum.
+   */
+  private boolean isEqualAfterResync(Set<PlantedBug> bugs) throws RecoveryException {
+    mostKept = 20;
+    begin(32, bugs);
+    NativeMemory.zero(memory.address(), 1 << 20);
+    assertThat(run(leader, Operation.WRITE, 0, 2)).isEqualTo(Status.OK);
+    int checksum = memory.crc32c(new CRC32C(), memory.address(), Volume.BLOCK_BYTES);
+    nodes.forEach(this::awaitApplied);
+    StoreNode away = follower();
+    // Else it does not know what of its log is committed, and its index is empty.
+    assertThat(command(done -> away.store().checkpointer().request(done))).isEqualTo(Status.OK);
+    away.kill();
+    for (int cell = 0; cell < 2; cell++) {
+      UnsafeApi.putLong(memory.address() + (long) cell * CellHistory.CELL_BYTES, nextNumber);
+    }
+    forge(checksum);
+    assertThat(run(leader, Operation.WRITE, 0, 2)).isEqualTo(Status.OK);
+    assertThat(memory.crc32c(new CRC32C(), memory.address(), Volume.BLOCK_BYTES))
+        .isEqualTo(checksum);
+    for (int i = 0; i < 60; i++) {
+      assertThat(run(leader, Operation.WRITE, 10, 2)).isEqualTo(Status.OK);
+    }
+    forgetOld(leader);
+    away.start();
+    await(() -> away.isOpen() && away.store().resyncs().completed() == 1);
+    assertThat(command(done -> leader.store().snapshot(leader.volume(1), "s", () -> true, done)))
+        .isEqualTo(Status.OK);
+    awaitApplied(away);
+    long[] expected = cells(leader, leader.volume(1).snapshot("s"));
+    long[] found = cells(away, away.volume(1).snapshot("s"));
+    assertThat(found[10]).isEqualTo(expected[10]);
+    return found[0] == expected[0] && found[1] == expected[1];
+  }
+
+  /** Whoever was brought up to date says of its leaves how new they are when it leads. */
+  @Test
+  void whoWasBroughtUpToDateCanBringOthersUpToDate() throws RecoveryException {
+    assertThat(isEqualAfterTwoResyncs(Set.of())).isTrue();
+    assertThat(isEqualAfterTwoResyncs(Set.of(PlantedBug.RESYNC_KEEPS_STAMPS))).isFalse();
+  }
+
+  private boolean isEqualAfterTwoResyncs(Set<PlantedBug> bugs) throws RecoveryException {
+    mostKept = 20;
+    begin(32, bugs);
+    assertThat(run(leader, Operation.WRITE, 0, 10)).isEqualTo(Status.OK);
+    nodes.forEach(this::awaitApplied);
+    for (StoreNode node : nodes) {
+      assertThat(command(done -> node.store().checkpointer().request(done))).isEqualTo(Status.OK);
+    }
+    StoreNode first = leader;
+    StoreNode second = nodes.get(first.number % nodes.size());
+    StoreNode third = nodes.get((first.number + 1) % nodes.size());
+    second.kill();
+    for (int i = 0; i < 60; i++) {
+      assertThat(run(first, Operation.WRITE, 2, 2)).isEqualTo(Status.OK);
+    }
+    forgetOld(first);
+    second.start();
+    await(() -> second.isOpen() && second.store().resyncs().completed() == 1);
+    awaitApplied(second);
+    // Its index is that of its checkpoint when it starts again.
+    third.kill();
+    for (int i = 0; i < 30; i++) {
+      String name = "s" + i;
+      assertThat(command(done -> first.store().snapshot(first.volume(1), name, () -> true, done)))
+          .isEqualTo(Status.OK);
+      assertThat(
+              command(
+                  done -> first.store().deleteSnapshot(first.volume(1), name, () -> true, done)))
+          .isEqualTo(Status.OK);
+    }
+    awaitApplied(second);
+    assertThat(replica(first).transferLeadership(second.number)).isTrue();
+    await(() -> second.volume(1).group().leads() && run(second, Operation.READ, 0, 1) == Status.OK);
+    leader = second;
+    forgetOld(second);
+    third.start();
+    await(() -> third.isOpen() && third.store().resyncs().completed() == 1);
+    assertThat(command(done -> second.store().snapshot(second.volume(1), "s", () -> true, done)))
+        .isEqualTo(Status.OK);
+    awaitApplied(third);
+    return Arrays.equals(
+        cells(second, second.volume(1).snapshot("s")), cells(third, third.volume(1).snapshot("s")));
+  }
+
+  /** Lets a leader forget all but the newest entries. */
+  private void forgetOld(StoreNode node) {
+    assertThat(run(node, Operation.FLUSH, 0, 0)).isEqualTo(Status.OK);
+    assertThat(command(done -> node.store().checkpointer().request(done))).isEqualTo(Status.OK);
+  }
+
+  /** Chooses the last four bytes of the first block so that it has a checksum. */
+  private void forge(int checksum) {
+    long at = memory.address() + Volume.BLOCK_BYTES - Integer.BYTES;
+    int[] effects = new int[Integer.SIZE];
+    UnsafeApi.putInt(at, 0);
+    int without = memory.crc32c(new CRC32C(), memory.address(), Volume.BLOCK_BYTES);
+    for (int bit = 0; bit < Integer.SIZE; bit++) {
+      UnsafeApi.putInt(at, 1 << bit);
+      effects[bit] = without ^ memory.crc32c(new CRC32C(), memory.address(), Volume.BLOCK_BYTES);
+    }
+    // What each bit changes is independent of the others: Gauss' elimination.
+    int[] chosen = new int[Integer.SIZE];
+    for (int bit = 0; bit < Integer.SIZE; bit++) {
+      chosen[bit] = 1 << bit;
+    }
+    int wanted = without ^ checksum;
+    int bytes = 0;
+    for (int column = 0; column < Integer.SIZE; column++) {
+      int pivot = column;
+      while ((effects[pivot] >>> column & 1) == 0) {
+        pivot++;
+      }
+      int effect = effects[pivot];
+      int choice = chosen[pivot];
+      effects[pivot] = effects[column];
+      chosen[pivot] = chosen[column];
+      effects[column] = effect;
+      chosen[column] = choice;
+      for (int row = column + 1; row < Integer.SIZE; row++) {
+        if ((effects[row] >>> column & 1) != 0) {
+          effects[row] ^= effect;
+          chosen[row] ^= choice;
+        }
+      }
+      if ((wanted >>> column & 1) != 0) {
+        wanted ^= effect;
+        bytes ^= choice;
+      }
+    }
+    UnsafeApi.putInt(at, bytes);
   }
 
   private int command(Consumer<IntConsumer> begin) {

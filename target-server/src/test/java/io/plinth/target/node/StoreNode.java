@@ -42,8 +42,21 @@ final class StoreNode {
   private static final UUID CLUSTER = new UUID(77, 78);
   private static final int SPARE_SEGMENTS = 2;
 
+  /** Until the lives of new logs begin to be numbered by the clock. */
+  private static final long YEARS_MS = 1_735_689_600_000L;
+
   final int number;
-  final SimDisk disk;
+  SimDisk disk;
+  private final int segments;
+
+  /** How many entries a group keeps at most for others; zero for what a log holds. */
+  int mostKept;
+
+  /** It may have had replicas that are lost with its disk. */
+  private boolean wiped;
+
+  private long epochOffsetMs;
+
   private final SimNetwork network;
   private final SimRandom random;
   private final int volumes;
@@ -82,6 +95,7 @@ final class StoreNode {
       int segments,
       Set<PlantedBug> bugs) {
     this.number = number;
+    this.segments = segments;
     this.disk = new SimDisk(SEGMENT_BYTES, segments);
     this.network = network;
     this.random = random;
@@ -104,7 +118,8 @@ final class StoreNode {
   void start() throws RecoveryException {
     life++;
     joined = false;
-    core = new SimCore(0, core == null ? 0 : core.epochMs());
+    core = new SimCore(0, (core == null ? 0 : core.epochMs()) + epochOffsetMs);
+    epochOffsetMs = 0;
     host = network.attach(number, core);
     if (forwards) {
       forwarding =
@@ -140,6 +155,7 @@ final class StoreNode {
             host,
             TICK_NS,
             replicator -> {
+              replicator.keepAtMost(mostKept);
               Acceptor acceptor =
                   forwards
                       ? new PeerPort(replicator::accept, forwarding.server::accept)
@@ -220,7 +236,7 @@ final class StoreNode {
     boolean all = true;
     for (int group = 1; group <= volumes; group++) {
       FlushPolicy policy = group == 2 ? FlushPolicy.ALWAYS : FlushPolicy.FLUSH;
-      boolean here = log.store().join(group, "v" + group, VOLUME_BYTES, policy, MEMBERS, false);
+      boolean here = log.store().join(group, "v" + group, VOLUME_BYTES, policy, MEMBERS, wiped);
       if (here && forwards) {
         forwarding.client.volume(group).local(volume(group));
       }
@@ -271,6 +287,15 @@ final class StoreNode {
     down();
     disk.losePower(random);
     bootId = new UUID(random.nextLong(), random.nextLong());
+  }
+
+  /** The disk of a node that is down is replaced by an empty one. */
+  void wipe() {
+    disk.close();
+    disk = new SimDisk(SEGMENT_BYTES, segments);
+    wiped = true;
+    // The lives of a new directory are numbered from the clock on, in seconds.
+    epochOffsetMs = YEARS_MS + 1_000_000;
   }
 
   private void down() {

@@ -64,6 +64,7 @@ final class VolumeShowCommand implements Callable<Integer> {
       table.row("replicas", replicas(volume.replicas()));
       Integer leader = volume.replicas().leader();
       table.row("leader", leader == null ? "none is known" : "node " + leader);
+      volume.replicas().resyncs().forEach(line -> table.row("", line));
     }
     table.row("core", Integer.toString(volume.core()));
     table.row("epoch", Long.toString(volume.epoch()));

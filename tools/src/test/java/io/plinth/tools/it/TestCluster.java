@@ -32,8 +32,19 @@ final class TestCluster implements AutoCloseable {
   private final PeerProxy[][] ways;
   private final int[] nbdPorts;
   private final int[] adminPorts;
+  private final String settings;
 
   TestCluster(Servers servers, Path directory, int count) throws IOException {
+    this(servers, directory, count, "");
+  }
+
+  /**
+   * Prepares a cluster.
+   *
+   * @param settings lines of configuration of all nodes
+   */
+  TestCluster(Servers servers, Path directory, int count, String settings) throws IOException {
+    this.settings = settings;
     this.servers = servers;
     this.directory = directory;
     nodes = new PlinthProcess[count];
@@ -84,6 +95,7 @@ final class TestCluster implements AutoCloseable {
     text.append("nbd.listen = [\"127.0.0.1:").append(nbdPorts[self]).append("\"]\n");
     text.append("admin.listen = \"127.0.0.1:").append(adminPorts[self]).append("\"\n");
     text.append("engine.pin-cores = false\nlog.resident-memory = \"128M\"\n");
+    text.append(settings);
     text.append("[cluster]\nname = \"test\"\nnode = ").append(self + 1).append('\n');
     for (int i = 0; i < nodes.length; i++) {
       int port = i == self ? peerPorts[i] : ways[self][i].port();
@@ -144,6 +156,13 @@ final class TestCluster implements AutoCloseable {
     Path log = directory.resolve("node-" + node + "-" + System.nanoTime() + ".log");
     String config = data(node - 1).resolve("plinth.toml").toString();
     nodes[node - 1] = servers.exactly(log, "serve", "--config", config);
+  }
+
+  /** Takes the data of a node that does not run away from it. */
+  void loseData(int node) throws IOException {
+    Path _ =
+        Files.move(
+            data(node - 1).resolve("data"), data(node - 1).resolve("data-" + System.nanoTime()));
   }
 
   PlinthProcess node(int node) {

@@ -1,0 +1,57 @@
+package io.plinth.target.volume;
+
+/**
+ * What members say to each other in a resync, as {@link io.plinth.log.wire.ResyncFrame#kind}. The
+ * member that lacks entries asks, the leader answers in order; a session is named by the former.
+ *
+ * <pre>
+ *  kind           from        tree      leaf         a              b            bytes
+ *  1 NEEDED       leader                                                         that entries are kept no more
+ *  2 BEGIN        member                its base     term of base   1 stopped,
+ *                                                                   2 recovering
+ *  3 STATE        leader      trees                                              GroupState as of the trees
+ *  4 TREE         member      which
+ *  5 TREE_IS      leader      which                  size in bytes  blocks       command SNAPSHOT, none: the volume
+ *  6 LEAVES       member      which     from
+ *  7 LEAVES_ARE   leader      which     from         next or -1                  each: number, stamp (two u64)
+ *  8 MAP          member      which     which
+ *  9 MAP_IS       leader      which     which        stamp                       {@link LeafMap}
+ * 10 CHECK        member      which     which                                    SHA-256, bitmap of 56 bytes
+ * 11 CHECKED      leader      which     which        1 equal
+ * 12 GET          member      which     which                       number       offsets in the leaf, each u16
+ * 13 BLOCKS       leader      which     which        bitmap of good number       each: 4096
+ * 14 END          either                                                         why, for a person
+ * </pre>
+ */
+final class ResyncStep {
+  static final int NEEDED = 1;
+  static final int BEGIN = 2;
+  static final int STATE = 3;
+  static final int TREE = 4;
+  static final int TREE_IS = 5;
+  static final int LEAVES = 6;
+  static final int LEAVES_ARE = 7;
+  static final int MAP = 8;
+  static final int MAP_IS = 9;
+  static final int CHECK = 10;
+  static final int CHECKED = 11;
+  static final int GET = 12;
+  static final int BLOCKS = 13;
+  static final int END = 14;
+
+  /** Flags of BEGIN. */
+  static final int STOPPED = 1;
+
+  static final int RECOVERING = 2;
+
+  /** Blocks of one GET. */
+  static final int MOST_BLOCKS = 8;
+
+  /** Leaves of one answer. */
+  static final int MOST_LEAVES = 64;
+
+  static final int DIGEST_BYTES = 32;
+  static final int BITMAP_BYTES = IndexSpace.LEAF_BLOCKS / Byte.SIZE;
+
+  private ResyncStep() {}
+}
