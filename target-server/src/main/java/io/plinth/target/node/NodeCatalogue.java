@@ -14,6 +14,7 @@ import io.plinth.log.replication.ReplicaStart;
 import io.plinth.log.replication.Replicator;
 import io.plinth.log.wire.EntryBody;
 import io.plinth.target.cluster.Catalogue;
+import io.plinth.target.cluster.CatalogueBug;
 import io.plinth.target.volume.GroupWork;
 import io.plinth.target.volume.LogVolume;
 import io.plinth.target.volume.Volume;
@@ -42,6 +43,7 @@ final class NodeCatalogue implements ReplicaListener, GroupWork {
 
   private final NodeLogs logs;
   private final Catalogue catalogue;
+  private final ClusterBugs bugs;
   private final EntryBody body = new EntryBody();
   private Replica replica;
   private EntryReader reader;
@@ -62,6 +64,8 @@ final class NodeCatalogue implements ReplicaListener, GroupWork {
   /** What changes that are not in the catalogue yet add to the settings of all volumes. */
   private int promisedSettingsBytes;
 
+  private long resyncsNeeded;
+
   private record Proposal(long index, IntConsumer done) {}
 
   /** Told what the commands have done, before whoever proposed them. */
@@ -73,8 +77,9 @@ final class NodeCatalogue implements ReplicaListener, GroupWork {
     void onSet(Catalogue.Entry entry);
   }
 
-  NodeCatalogue(NodeLogs logs, Set<PlantedBug> plantedBugs) {
+  NodeCatalogue(NodeLogs logs, Set<PlantedBug> plantedBugs, ClusterBugs bugs) {
     this.logs = logs;
+    this.bugs = bugs;
     this.catalogue = new Catalogue(plantedBugs);
   }
 
@@ -110,8 +115,11 @@ final class NodeCatalogue implements ReplicaListener, GroupWork {
     if (!recovered.isAlone()) {
       logs.first().store().noteShared();
     }
-    replica =
-        replicator.add(Catalogue.GROUP, ReplicaStart.durable(recovered, clean, segmentBytes), this);
+    ReplicaStart start =
+        bugs.has(CatalogueBug.CATALOGUE_NOT_DURABLE)
+            ? ReplicaStart.of(recovered, clean, segmentBytes)
+            : ReplicaStart.durable(recovered, clean, segmentBytes);
+    replica = replicator.add(Catalogue.GROUP, start, this);
   }
 
   /**
@@ -158,6 +166,11 @@ final class NodeCatalogue implements ReplicaListener, GroupWork {
   /** Returns the node that leads the catalogue, or {@link Replica#NO_NODE}. */
   int leader() {
     return replica == null || replica.isStopped() ? Replica.NO_NODE : replica.leader();
+  }
+
+  /** Returns how often another node was found to lack entries that are kept no more. */
+  long resyncsNeeded() {
+    return resyncsNeeded;
   }
 
   /** Makes sure that this node may change the catalogue, and knows all that was changed before. */
@@ -317,6 +330,9 @@ final class NodeCatalogue implements ReplicaListener, GroupWork {
     if (index > 0) {
       journal.command(command);
       proposals.add(new Proposal(index, done));
+      if (bugs.has(CatalogueBug.COMMAND_ANSWERED_EARLY)) {
+        done.accept(Status.OK);
+      }
     } else if (replica.isStopped()) {
       done.accept(Status.EIO);
     } else if (!replica.leads()) {
@@ -332,7 +348,14 @@ final class NodeCatalogue implements ReplicaListener, GroupWork {
 
   @Override
   public boolean isBehind() {
-    return effects != null && !replica.isStopped() && applied < replica.committedIndex();
+    return effects != null && !replica.isStopped() && applied < upTo();
+  }
+
+  /** Returns up to which entry they may be applied. */
+  private long upTo() {
+    return bugs.has(CatalogueBug.CATALOGUE_BEFORE_COMMIT)
+        ? replica.lastIndex()
+        : replica.committedIndex();
   }
 
   @Override
@@ -341,7 +364,7 @@ final class NodeCatalogue implements ReplicaListener, GroupWork {
     while (entries < ENTRIES_PER_CYCLE && isBehind()) {
       long index = applied + 1;
       if (replica.isPayload(index)) {
-        EntryReader.Found found = reader.find(replica, index, replica.committedIndex(), body);
+        EntryReader.Found found = reader.find(replica, index, upTo(), body);
         if (found == EntryReader.Found.LATER) {
           break;
         }
@@ -447,6 +470,7 @@ final class NodeCatalogue implements ReplicaListener, GroupWork {
 
   @Override
   public void onResyncNeeded(Replica source, int node) {
+    resyncsNeeded++;
     LOG.warn("the catalogue: node {} lacks entries that are kept no more", node);
   }
 }

@@ -71,13 +71,14 @@ public final class StorageNode implements VolumeDirectory {
     this.settings = settings;
     this.random = random;
     logs = new NodeLogs(resources, settings.plantedBugs());
-    catalogue = new NodeCatalogue(logs, settings.plantedBugs());
+    ClusterBugs bugs = settings.clusterBugs();
+    catalogue = new NodeCatalogue(logs, settings.plantedBugs(), bugs);
     volumes = new NodeVolumes(settings.defaultVolume());
-    membership = new NodeMembership(settings.cluster());
-    replicas = new NodeReplicas(logs, catalogue, volumes, membership);
+    membership = new NodeMembership(settings.cluster(), bugs);
+    replicas = new NodeReplicas(logs, catalogue, volumes, membership, bugs);
     creation = new VolumeCreation(logs, catalogue, volumes, membership, replicas);
     boolean early = settings.plantedBugs().contains(PlantedBug.SETTINGS_BEFORE_DURABLE);
-    changes = new VolumeChanges(logs, catalogue, volumes, replicas, early);
+    changes = new VolumeChanges(logs, catalogue, volumes, replicas, early, bugs);
     queries = new VolumeQueries(logs, volumes);
     scrub = new NodeScrub(logs.all());
   }
@@ -107,7 +108,7 @@ public final class StorageNode implements VolumeDirectory {
   }
 
   private NodeLogContent content(int number) {
-    return new NodeLogContent(number, logs, catalogue, volumes, membership);
+    return new NodeLogContent(number, logs, catalogue, volumes, membership, settings.clusterBugs());
   }
 
   /** Makes the recovered volumes available; on log 0's core, when all logs are open. */
@@ -147,7 +148,8 @@ public final class StorageNode implements VolumeDirectory {
    */
   public Acceptor meetPeers(int number) {
     SplittableRandom chance = new SplittableRandom(random.nextLong());
-    return logs.get(number).forward(membership.cluster(), chance::nextLong);
+    return logs.get(number)
+        .forward(membership.cluster(), chance::nextLong, settings.clusterBugs().forwarding());
   }
 
   /** Lets the other nodes go; on the log's core. */
@@ -249,7 +251,7 @@ public final class StorageNode implements VolumeDirectory {
     for (LogVolume volume : volumes.local()) {
       stopped += volume.group().standing().stopped() ? 1 : 0;
     }
-    long resyncs = 0;
+    long resyncs = catalogue.resyncsNeeded();
     for (NodeLog log : logs.all()) {
       resyncs += log.store().resyncsNeeded();
     }
