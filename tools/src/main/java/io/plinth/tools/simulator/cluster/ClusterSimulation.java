@@ -190,11 +190,11 @@ public final class ClusterSimulation {
 
   private void act() {
     int choice = random.nextInt(1000);
-    if (choice < 20) {
+    if (choice < 40) {
       faults.act();
-    } else if (choice < 50) {
+    } else if (choice < 75) {
       commands.act();
-    } else if (choice < 52) {
+    } else if (choice < 77) {
       ClusterNode node = nodes.get(random.nextInt(nodes.size()));
       if (node.isOpen() && !node.isPaused()) {
         node.node().store(0).checkpointer().request(status -> {});
