@@ -353,7 +353,7 @@ final class NodeCatalogue implements ReplicaListener, GroupWork {
 
   /** Returns up to which entry they may be applied. */
   private long upTo() {
-    return bugs.has(CatalogueBug.CATALOGUE_BEFORE_COMMIT)
+    return bugs.has(CatalogueBug.CATALOGUE_BEFORE_COMMIT) && replica.isRunning()
         ? replica.lastIndex()
         : replica.committedIndex();
   }

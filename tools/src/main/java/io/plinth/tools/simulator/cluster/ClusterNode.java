@@ -251,7 +251,8 @@ final class ClusterNode {
     if (!isOpen() || isNew || status == null || status.recovering()) {
       return false;
     }
-    for (LogVolume volume : node.volumes()) {
+    // Those too that are not shown to clients yet.
+    for (LogVolume volume : node.store(0).volumes()) {
       Replica replica = volume.group().replica();
       if (!replica.isRunning() || replica.isRecovering()) {
         return false;
