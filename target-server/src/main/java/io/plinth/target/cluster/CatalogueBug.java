@@ -11,10 +11,8 @@ public enum CatalogueBug {
   COMMAND_ANSWERED_EARLY,
   /** What is appended on a majority, and not durable, counts as committed. */
   CATALOGUE_NOT_DURABLE,
-  /** The catalogue of a node whose directory is new votes and counts at once. */
-  NEW_CATALOGUE_COUNTS,
-  /** A replica that a node may have had before its directory was new votes and counts at once. */
-  NEW_REPLICA_COUNTS,
+  /** What a node may have had before its directory was new votes and counts at once. */
+  NEW_NODE_COUNTS,
   /** A node whose directory is new is a member before it has begun its replicas. */
   MEMBER_BEFORE_BEGUN,
   /** Every node begins a replica of every volume. */
@@ -23,8 +21,6 @@ public enum CatalogueBug {
   RACKS_IGNORED,
   /** A replica stays when its volume is deleted. */
   DELETED_REPLICA_STAYS,
-  /** A start keeps replicas of volumes that were deleted meanwhile. */
-  DELETED_REPLICA_RECOVERED,
   /** A start drops replicas of volumes that the catalogue does not know yet. */
   UNKNOWN_REPLICA_DROPPED,
   /** That a lead was moved is answered when that has begun. */

@@ -88,7 +88,7 @@ final class NodeLogContent implements NodeLog.LogContent {
     if (hasCatalogue()) {
       GroupRecovery groups = logs.get(number).store().recoveredGroups();
       if (membership.isNew() && !groups.has(Catalogue.GROUP)) {
-        boolean recovering = !bugs.has(CatalogueBug.NEW_CATALOGUE_COUNTS);
+        boolean recovering = !bugs.has(CatalogueBug.NEW_NODE_COUNTS);
         groups.begin(Catalogue.GROUP, membership.cluster().numbers(), recovering);
       }
       catalogue.start(replicator, groups.group(Catalogue.GROUP), clean);
@@ -107,9 +107,8 @@ final class NodeLogContent implements NodeLog.LogContent {
       Catalogue.Entry entry = catalogue.find(volume.group().id());
       boolean isKnown = entry != null && entry.log() == number;
       boolean mayCome =
-          (!catalogue.isBefore(volume.group().id())
-                  && !bugs.has(CatalogueBug.UNKNOWN_REPLICA_DROPPED))
-              || bugs.has(CatalogueBug.DELETED_REPLICA_RECOVERED);
+          !catalogue.isBefore(volume.group().id())
+              && !bugs.has(CatalogueBug.UNKNOWN_REPLICA_DROPPED);
       if (!isKnown && !membership.isAlone() && mayCome) {
         continue;
       }

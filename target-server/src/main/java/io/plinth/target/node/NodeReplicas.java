@@ -88,7 +88,7 @@ final class NodeReplicas implements NodeCatalogue.Effects {
   @Override
   public void onCreated(Catalogue.Entry entry) {
     CompletableFuture<ShownVolume> arrival = begin(entry.group());
-    boolean isNew = membership.isNew() && !bugs.has(CatalogueBug.NEW_REPLICA_COUNTS);
+    boolean isNew = membership.isNew() && !bugs.has(CatalogueBug.NEW_NODE_COUNTS);
     onCoreOf(
         entry,
         () -> {

@@ -16,7 +16,22 @@ class ClusterBugsSimTest {
 
   /** Each is caught by one of the first seeds. */
   @ParameterizedTest
-  @ValueSource(strings = {"REPLICA_EVERYWHERE"})
+  @ValueSource(
+      strings = {
+        "REPLICA_EVERYWHERE",
+        "DELETED_REPLICA_STAYS",
+        "UNKNOWN_REPLICA_DROPPED",
+        "LEAD_MOVE_ANSWERED_EARLY",
+        "SETTINGS_NOT_SHOWN",
+        "CATALOGUE_BEFORE_COMMIT",
+        "ACK_BEFORE_MAJORITY",
+        "DROP_CHECKSUMS",
+        "APPLY_SKIPS_ENTRY",
+        "REPLAY_SKIPS_KEPT",
+        "CHECKPOINT_DROPS_KEPT",
+        "RULES_VOTE_FOR_SHORTER_LOG",
+        "RULES_CONFLICT_KEPT"
+      })
   void aMistakeIsCaughtSoon(String name) {
     catchBug(3, name, 25);
   }

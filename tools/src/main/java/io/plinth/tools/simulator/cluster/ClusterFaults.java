@@ -219,6 +219,12 @@ final class ClusterFaults {
   private void wipe(ClusterNode node) {
     if (meets(ClusterFault.WIPE, node.isHealthy() && othersAreWell(node), node)) {
       node.wipe();
+      if (random.oneIn(2)) {
+        // At once, and without one of those who know what it has forgotten.
+        start(node);
+        heal();
+        isolate(nodes.get(node.number % nodes.size()));
+      }
     }
   }
 

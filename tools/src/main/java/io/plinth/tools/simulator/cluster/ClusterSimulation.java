@@ -264,6 +264,9 @@ public final class ClusterSimulation {
       case 1 -> nodes.forEach(ClusterNode::stop);
       default -> {
         flushAll();
+        // What is done is durable, and nothing else makes it so.
+        commands.act();
+        await("a command is not answered", CALM_LIMIT_NS, commands::isIdle);
         faults.cutAll();
       }
     }
