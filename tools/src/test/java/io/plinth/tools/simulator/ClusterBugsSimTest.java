@@ -23,14 +23,15 @@ class ClusterBugsSimTest {
         "UNKNOWN_REPLICA_DROPPED",
         "LEAD_MOVE_ANSWERED_EARLY",
         "SETTINGS_NOT_SHOWN",
-        "CATALOGUE_BEFORE_COMMIT",
+        "CATALOGUE_NOT_DURABLE",
         "ACK_BEFORE_MAJORITY",
         "DROP_CHECKSUMS",
         "APPLY_SKIPS_ENTRY",
         "REPLAY_SKIPS_KEPT",
         "CHECKPOINT_DROPS_KEPT",
         "RULES_VOTE_FOR_SHORTER_LOG",
-        "RULES_CONFLICT_KEPT"
+        "RULES_CONFLICT_KEPT",
+        "SKIP_FDATASYNC"
       })
   void aMistakeIsCaughtSoon(String name) {
     catchBug(3, name, 25);
@@ -44,7 +45,17 @@ class ClusterBugsSimTest {
 
   @ParameterizedTest
   @Tag("long")
-  @ValueSource(strings = {"ACK_BEFORE_SYNC"})
+  @ValueSource(
+      strings = {
+        "COMMAND_ANSWERED_EARLY",
+        "IGNORE_BOOT_ID",
+        "ACK_FUA_EARLY",
+        "RULES_COMMIT_BEYOND_MATCH",
+        "RESEND_UNKNOWN_WRITE",
+        "READ_AS_DEPOSED",
+        "MEMBER_BEFORE_BEGUN",
+        "NEW_NODE_COUNTS"
+      })
   void aMistakeIsCaughtWithinFiveHundredSeeds(String name) {
     catchBug(3, name, 500);
   }
