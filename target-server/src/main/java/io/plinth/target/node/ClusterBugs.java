@@ -3,6 +3,7 @@ package io.plinth.target.node;
 import io.plinth.log.replication.ReplicationBug;
 import io.plinth.target.cluster.CatalogueBug;
 import io.plinth.target.forward.ForwardingBug;
+import java.util.Collections;
 import java.util.Set;
 
 /**
@@ -15,7 +16,8 @@ import java.util.Set;
 public record ClusterBugs(
     Set<ReplicationBug> replication, Set<ForwardingBug> forwarding, Set<CatalogueBug> catalogue) {
   /** As in production. */
-  public static final ClusterBugs NONE = new ClusterBugs(Set.of(), Set.of(), Set.of());
+  public static final ClusterBugs NONE =
+      new ClusterBugs(Collections.emptySet(), Collections.emptySet(), Collections.emptySet());
 
   boolean has(CatalogueBug bug) {
     return catalogue.contains(bug);

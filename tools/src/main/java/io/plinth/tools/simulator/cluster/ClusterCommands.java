@@ -190,7 +190,8 @@ final class ClusterCommands {
   void act() {
     List<ClusterVolume> free = volumes.values().stream().filter(v -> !v.isBusy).toList();
     long there = volumes.values().stream().filter(v -> v.presence != Presence.NONE).count();
-    if (there == 0 || (there < MAX_VOLUMES && random.oneIn(5))) {
+    if ((usable().isEmpty() && there < 2 * MAX_VOLUMES)
+        || (there < MAX_VOLUMES && random.oneIn(5))) {
       create();
       return;
     }

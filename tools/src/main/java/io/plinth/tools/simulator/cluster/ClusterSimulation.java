@@ -184,8 +184,10 @@ public final class ClusterSimulation {
         "the new nodes become no members",
         START_LIMIT_NS,
         () -> nodes.stream().allMatch(ClusterNode::isHealthy));
-    commands.create();
-    await("the first volume is not created", START_LIMIT_NS, commands::isIdle);
+    do {
+      commands.create();
+      await("the first volume is not created", START_LIMIT_NS, commands::isIdle);
+    } while (commands.usable().isEmpty());
   }
 
   private void act() {
