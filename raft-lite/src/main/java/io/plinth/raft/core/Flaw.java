@@ -1,10 +1,10 @@
 package io.plinth.raft.core;
 
 /**
- * A mistake that a core makes on purpose, so that tests can show that they would find it. The
- * constructor that takes one is not public: no core outside of this package's tests has one.
+ * A mistake that a core makes on purpose, so that tests and the simulator can show that they would
+ * find it. In production it is {@link #NONE}.
  */
-enum Flaw {
+public enum Flaw {
   NONE,
   VOTE_TWICE,
   VOTE_BEFORE_DURABLE,

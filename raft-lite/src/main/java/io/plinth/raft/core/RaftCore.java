@@ -87,7 +87,8 @@ public final class RaftCore {
     this(config, start, random, Flaw.NONE);
   }
 
-  RaftCore(RaftConfig config, RaftStart start, LongSupplier random, Flaw flaw) {
+  /** Creates a replica that makes a mistake, for tests. */
+  public RaftCore(RaftConfig config, RaftStart start, LongSupplier random, Flaw flaw) {
     this.config = config;
     this.flaw = flaw;
     this.random = random;

@@ -499,7 +499,8 @@ public final class Replica {
                 start.recovered().membership(),
                 log,
                 durableIndex),
-            replicator.chance());
+            replicator.chance(),
+            replicator.flaw());
     committed = log.baseIndex();
     applied = Math.max(committed, start.recovered().appliedIndex());
     ticks = replicator.ticks();

@@ -11,6 +11,7 @@ import io.plinth.log.wire.PeerChannel;
 import io.plinth.log.wire.PeerIdentity;
 import io.plinth.log.wire.PeerListener;
 import io.plinth.log.wire.ResyncFrame;
+import io.plinth.raft.core.Flaw;
 import io.plinth.raft.core.Membership;
 import io.plinth.raft.core.Message;
 import io.plinth.raft.core.RaftCore;
@@ -501,6 +502,10 @@ public final class Replicator implements PeerListener {
 
   boolean has(ReplicationBug bug) {
     return bugs.contains(bug);
+  }
+
+  Flaw flaw() {
+    return ReplicationBug.flaw(bugs);
   }
 
   boolean isStopped() {

@@ -16,6 +16,7 @@ import io.plinth.log.replication.Replicator;
 import io.plinth.log.wire.EntryBody;
 import io.plinth.log.wire.ResyncFrame;
 import io.plinth.target.cluster.Catalogue;
+import io.plinth.target.cluster.CatalogueBug;
 import io.plinth.target.volume.GroupWork;
 import io.plinth.target.volume.LogVolume;
 import io.plinth.target.volume.Volume;
@@ -47,6 +48,7 @@ final class NodeCatalogue implements ReplicaListener, GroupWork {
 
   private final NodeLogs logs;
   private final Catalogue catalogue;
+  private final ClusterBugs bugs;
   private final EntryBody body = new EntryBody();
   private final CatalogueResync resync;
   private Replicator replicator;
@@ -81,8 +83,9 @@ final class NodeCatalogue implements ReplicaListener, GroupWork {
     void onSet(Catalogue.Entry entry);
   }
 
-  NodeCatalogue(NodeLogs logs, Set<PlantedBug> plantedBugs) {
+  NodeCatalogue(NodeLogs logs, Set<PlantedBug> plantedBugs, ClusterBugs bugs) {
     this.logs = logs;
+    this.bugs = bugs;
     this.catalogue = new Catalogue(plantedBugs);
     this.resync = new CatalogueResync(this, logs);
   }
@@ -120,9 +123,11 @@ final class NodeCatalogue implements ReplicaListener, GroupWork {
     if (!recovered.isAlone()) {
       logs.first().store().noteShared();
     }
-    replica =
-        replicator.add(
-            Catalogue.GROUP, ReplicaStart.durable(recovered, clean, segmentBytes()), this);
+    ReplicaStart start =
+        bugs.has(CatalogueBug.CATALOGUE_NOT_DURABLE)
+            ? ReplicaStart.of(recovered, clean, segmentBytes())
+            : ReplicaStart.durable(recovered, clean, segmentBytes());
+    replica = replicator.add(Catalogue.GROUP, start, this);
   }
 
   private int segmentBytes() {
@@ -332,6 +337,9 @@ final class NodeCatalogue implements ReplicaListener, GroupWork {
     if (index > 0) {
       journal.command(command);
       proposals.add(new Proposal(index, done));
+      if (bugs.has(CatalogueBug.COMMAND_ANSWERED_EARLY)) {
+        done.accept(Status.OK);
+      }
     } else if (replica.isStopped()) {
       done.accept(Status.EIO);
     } else if (!replica.leads()) {
@@ -347,7 +355,14 @@ final class NodeCatalogue implements ReplicaListener, GroupWork {
 
   @Override
   public boolean isBehind() {
-    return effects != null && !replica.isStopped() && applied < replica.committedIndex();
+    return effects != null && !replica.isStopped() && applied < upTo();
+  }
+
+  /** Returns up to which entry they may be applied. */
+  private long upTo() {
+    return bugs.has(CatalogueBug.CATALOGUE_BEFORE_COMMIT) && replica.isRunning()
+        ? replica.lastIndex()
+        : replica.committedIndex();
   }
 
   @Override
@@ -356,7 +371,7 @@ final class NodeCatalogue implements ReplicaListener, GroupWork {
     while (entries < ENTRIES_PER_CYCLE && isBehind()) {
       long index = applied + 1;
       if (replica.isPayload(index)) {
-        EntryReader.Found found = reader.find(replica, index, replica.committedIndex(), body);
+        EntryReader.Found found = reader.find(replica, index, upTo(), body);
         if (found == EntryReader.Found.LATER) {
           break;
         }

@@ -9,7 +9,7 @@ import io.plinth.target.forward.ForwardIdentity;
 import io.plinth.target.forward.ForwardServer;
 import io.plinth.target.forward.ForwardingBug;
 import io.plinth.target.forward.PeerPort;
-import java.util.EnumSet;
+import java.util.Set;
 import java.util.function.LongSupplier;
 
 /** How the volumes of one log are served on all nodes. On the core of that log. */
@@ -20,13 +20,17 @@ final class NodeForwarding {
   private final PeerPort port;
 
   /** Begins to forward, and to serve what others forward; the log is open. */
-  NodeForwarding(NodeLog log, ClusterMap cluster, NodePeers peers, LongSupplier chance) {
+  NodeForwarding(
+      NodeLog log,
+      ClusterMap cluster,
+      NodePeers peers,
+      LongSupplier chance,
+      Set<ForwardingBug> bugs) {
     core = log.core();
     ForwardIdentity self =
         new ForwardIdentity(cluster.id(), cluster.self(), core.id(), log.epoch());
     server = new ForwardServer(core, self, group -> log.store().volume(group));
-    client =
-        new ForwardClient(core, self, peers.dialler(), chance, EnumSet.noneOf(ForwardingBug.class));
+    client = new ForwardClient(core, self, peers.dialler(), chance, bugs);
     peers.peers().forEach(peer -> client.addPeer(peer.node(), peer.address()));
     Replicator replicator = log.replicator();
     port = new PeerPort(replicator::accept, server::accept);

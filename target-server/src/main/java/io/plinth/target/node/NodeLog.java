@@ -15,16 +15,15 @@ import io.plinth.log.recovery.RecoveredLog;
 import io.plinth.log.recovery.RecoveryException;
 import io.plinth.log.recovery.RecoveryVisitor;
 import io.plinth.log.recovery.SuperblockStore;
-import io.plinth.log.replication.ReplicationBug;
 import io.plinth.log.replication.Replicator;
 import io.plinth.log.wire.PeerIdentity;
 import io.plinth.target.cluster.ClusterMap;
+import io.plinth.target.forward.ForwardingBug;
 import io.plinth.target.volume.BackgroundJob;
 import io.plinth.target.volume.Checkpointer;
 import io.plinth.target.volume.Scrubber;
 import io.plinth.target.volume.VolumeStore;
 import java.util.ArrayDeque;
-import java.util.EnumSet;
 import java.util.Locale;
 import java.util.Set;
 import java.util.SplittableRandom;
@@ -134,10 +133,11 @@ final class NodeLog implements CycleTask, Checkpointer.Superblocks {
   /**
    * Begins to speak with clients of other nodes, and to forward to them; the log is open.
    *
+   * @param bugs empty except in tests
    * @return what takes their connections, those of the replicator too
    */
-  Acceptor forward(ClusterMap cluster, LongSupplier chance) {
-    forwarding = new NodeForwarding(this, cluster, peers, chance);
+  Acceptor forward(ClusterMap cluster, LongSupplier chance, Set<ForwardingBug> bugs) {
+    forwarding = new NodeForwarding(this, cluster, peers, chance, bugs);
     return forwarding.port();
   }
 
@@ -275,7 +275,7 @@ final class NodeLog implements CycleTask, Checkpointer.Superblocks {
         self,
         chance::nextLong,
         peers.tickNs(),
-        EnumSet.noneOf(ReplicationBug.class));
+        settings.clusterBugs().replication());
   }
 
   /**

@@ -6,6 +6,7 @@ import io.plinth.log.recovery.RecoveryException;
 import io.plinth.log.replication.GroupRecovery;
 import io.plinth.log.replication.Replicator;
 import io.plinth.target.cluster.Catalogue;
+import io.plinth.target.cluster.CatalogueBug;
 import io.plinth.target.volume.LogVolume;
 import io.plinth.target.volume.VolumeStore;
 
@@ -16,18 +17,21 @@ final class NodeLogContent implements NodeLog.LogContent {
   private final NodeCatalogue catalogue;
   private final NodeVolumes volumes;
   private final NodeMembership membership;
+  private final ClusterBugs bugs;
 
   NodeLogContent(
       int number,
       NodeLogs logs,
       NodeCatalogue catalogue,
       NodeVolumes volumes,
-      NodeMembership membership) {
+      NodeMembership membership,
+      ClusterBugs bugs) {
     this.number = number;
     this.logs = logs;
     this.catalogue = catalogue;
     this.volumes = volumes;
     this.membership = membership;
+    this.bugs = bugs;
   }
 
   private boolean hasCatalogue() {
@@ -84,7 +88,8 @@ final class NodeLogContent implements NodeLog.LogContent {
     if (hasCatalogue()) {
       GroupRecovery groups = logs.get(number).store().recoveredGroups();
       if (membership.isNew() && !groups.has(Catalogue.GROUP)) {
-        groups.begin(Catalogue.GROUP, membership.cluster().numbers(), true);
+        boolean recovering = !bugs.has(CatalogueBug.NEW_NODE_COUNTS);
+        groups.begin(Catalogue.GROUP, membership.cluster().numbers(), recovering);
       }
       catalogue.start(replicator, groups.group(Catalogue.GROUP), clean);
     }
@@ -101,7 +106,10 @@ final class NodeLogContent implements NodeLog.LogContent {
     for (LogVolume volume : store.volumes()) {
       Catalogue.Entry entry = catalogue.find(volume.group().id());
       boolean isKnown = entry != null && entry.log() == number;
-      if (!isKnown && !membership.isAlone() && !catalogue.isBefore(volume.group().id())) {
+      boolean mayCome =
+          !catalogue.isBefore(volume.group().id())
+              && !bugs.has(CatalogueBug.UNKNOWN_REPLICA_DROPPED);
+      if (!isKnown && !membership.isAlone() && mayCome) {
         continue;
       }
       if (!isKnown) {

@@ -1,15 +1,20 @@
 package io.plinth.target.node;
 
 import io.plinth.target.cluster.Catalogue;
+import io.plinth.target.cluster.CatalogueBug;
 import io.plinth.target.cluster.ClusterMap;
+import java.util.List;
+import java.util.stream.IntStream;
 
 /** What this node is in its cluster, if it is in one. On log 0's core. */
 final class NodeMembership {
   private final ClusterMap cluster;
+  private final ClusterBugs bugs;
   private boolean isNew;
 
-  NodeMembership(ClusterMap cluster) {
+  NodeMembership(ClusterMap cluster, ClusterBugs bugs) {
     this.cluster = cluster;
+    this.bugs = bugs;
     this.isNew = cluster.isNew();
   }
 
@@ -25,6 +30,13 @@ final class NodeMembership {
   /** Returns whether this node is to have a replica of a volume. */
   boolean isMember(Catalogue.Entry entry) {
     return isAlone() || entry.members().contains(cluster.self());
+  }
+
+  /** Returns the nodes that are to have replicas of a group. */
+  List<Integer> place(int group, int replicas) {
+    return bugs.has(CatalogueBug.RACKS_IGNORED)
+        ? IntStream.of(cluster.numbers()).limit(replicas).boxed().toList()
+        : cluster.place(group, replicas);
   }
 
   /** Returns whether what this node had before, if anything, is lost: see {@link #settle}. */

@@ -2,6 +2,7 @@ package io.plinth.target.node;
 
 import io.plinth.engine.api.CycleTask;
 import io.plinth.target.cluster.Catalogue;
+import io.plinth.target.cluster.CatalogueBug;
 import io.plinth.target.forward.ForwardedVolume;
 import io.plinth.target.volume.LogVolume;
 import java.util.Map;
@@ -18,13 +19,19 @@ final class NodeReplicas implements NodeCatalogue.Effects {
   private final NodeCatalogue catalogue;
   private final NodeVolumes volumes;
   private final NodeMembership membership;
+  private final ClusterBugs bugs;
 
   /** Volumes on their way to clients, or from them, by their groups. */
   private final Map<Integer, CompletableFuture<ShownVolume>> underWay = new TreeMap<>();
 
   NodeReplicas(
-      NodeLogs logs, NodeCatalogue catalogue, NodeVolumes volumes, NodeMembership membership) {
+      NodeLogs logs,
+      NodeCatalogue catalogue,
+      NodeVolumes volumes,
+      NodeMembership membership,
+      ClusterBugs bugs) {
     this.logs = logs;
+    this.bugs = bugs;
     this.catalogue = catalogue;
     this.volumes = volumes;
     this.membership = membership;
@@ -68,7 +75,8 @@ final class NodeReplicas implements NodeCatalogue.Effects {
 
     @Override
     public int doWork(long nowNs) {
-      if (!catalogue.isComplete() || !underWay.isEmpty()) {
+      boolean early = bugs.has(CatalogueBug.MEMBER_BEFORE_BEGUN);
+      if (!early && (!catalogue.isComplete() || !underWay.isEmpty())) {
         return 0;
       }
       logs.first().core().removeCycleTask(this);
@@ -80,11 +88,11 @@ final class NodeReplicas implements NodeCatalogue.Effects {
   @Override
   public void onCreated(Catalogue.Entry entry) {
     CompletableFuture<ShownVolume> arrival = begin(entry.group());
-    boolean isNew = membership.isNew();
+    boolean isNew = membership.isNew() && !bugs.has(CatalogueBug.NEW_NODE_COUNTS);
     onCoreOf(
         entry,
         () -> {
-          if (membership.isMember(entry)) {
+          if (membership.isMember(entry) || bugs.has(CatalogueBug.REPLICA_EVERYWHERE)) {
             join(entry, isNew, arrival);
           } else {
             show(entry, null, arrival);
@@ -164,7 +172,7 @@ final class NodeReplicas implements NodeCatalogue.Effects {
       log.forwarding().client().remove(shown.facade());
     }
     LogVolume volume = log.store().volume(entry.group());
-    if (volume != null) {
+    if (volume != null && !bugs.has(CatalogueBug.DELETED_REPLICA_STAYS)) {
       log.store().remove(volume);
     }
     catalogue.onCore(() -> departure.complete(shown));
@@ -172,7 +180,9 @@ final class NodeReplicas implements NodeCatalogue.Effects {
 
   @Override
   public void onSet(Catalogue.Entry entry) {
-    volumes.change(entry);
+    if (!bugs.has(CatalogueBug.SETTINGS_NOT_SHOWN)) {
+      volumes.change(entry);
+    }
   }
 
   /** When the core takes nothing any more, the node stops, and the next start does it. */

@@ -22,6 +22,7 @@ import java.util.UUID;
  * @param defaultVolume the volume that clients get who name none
  * @param cluster the nodes of its cluster, if it is in one
  * @param plantedBugs empty except in tests
+ * @param clusterBugs none except in tests
  */
 public record NodeSettings(
     UUID bootId,
@@ -32,4 +33,29 @@ public record NodeSettings(
     Scrubber.Settings scrubPerLog,
     Optional<String> defaultVolume,
     ClusterMap cluster,
-    Set<PlantedBug> plantedBugs) {}
+    Set<PlantedBug> plantedBugs,
+    ClusterBugs clusterBugs) {
+  /** Creates those of a node that makes no mistakes of clusters. */
+  public NodeSettings(
+      UUID bootId,
+      long residentBytesPerLog,
+      long indexBytesPerLog,
+      int spareSegmentsPerLog,
+      long retentionMs,
+      Scrubber.Settings scrubPerLog,
+      Optional<String> defaultVolume,
+      ClusterMap cluster,
+      Set<PlantedBug> plantedBugs) {
+    this(
+        bootId,
+        residentBytesPerLog,
+        indexBytesPerLog,
+        spareSegmentsPerLog,
+        retentionMs,
+        scrubPerLog,
+        defaultVolume,
+        cluster,
+        plantedBugs,
+        ClusterBugs.NONE);
+  }
+}

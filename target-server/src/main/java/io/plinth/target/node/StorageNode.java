@@ -72,13 +72,14 @@ public final class StorageNode implements VolumeDirectory {
     this.settings = settings;
     this.random = random;
     logs = new NodeLogs(resources, settings.plantedBugs());
-    catalogue = new NodeCatalogue(logs, settings.plantedBugs());
+    ClusterBugs bugs = settings.clusterBugs();
+    catalogue = new NodeCatalogue(logs, settings.plantedBugs(), bugs);
     volumes = new NodeVolumes(settings.defaultVolume());
-    membership = new NodeMembership(settings.cluster());
-    replicas = new NodeReplicas(logs, catalogue, volumes, membership);
+    membership = new NodeMembership(settings.cluster(), bugs);
+    replicas = new NodeReplicas(logs, catalogue, volumes, membership, bugs);
     creation = new VolumeCreation(logs, catalogue, volumes, membership, replicas);
     boolean early = settings.plantedBugs().contains(PlantedBug.SETTINGS_BEFORE_DURABLE);
-    changes = new VolumeChanges(logs, catalogue, volumes, replicas, early);
+    changes = new VolumeChanges(logs, catalogue, volumes, replicas, early, bugs);
     queries = new VolumeQueries(logs, volumes);
     scrub = new NodeScrub(logs.all());
   }
@@ -108,7 +109,7 @@ public final class StorageNode implements VolumeDirectory {
   }
 
   private NodeLogContent content(int number) {
-    return new NodeLogContent(number, logs, catalogue, volumes, membership);
+    return new NodeLogContent(number, logs, catalogue, volumes, membership, settings.clusterBugs());
   }
 
   /** Makes the recovered volumes available; on log 0's core, when all logs are open. */
@@ -148,7 +149,8 @@ public final class StorageNode implements VolumeDirectory {
    */
   public Acceptor meetPeers(int number) {
     SplittableRandom chance = new SplittableRandom(random.nextLong());
-    return logs.get(number).forward(membership.cluster(), chance::nextLong);
+    return logs.get(number)
+        .forward(membership.cluster(), chance::nextLong, settings.clusterBugs().forwarding());
   }
 
   /** Lets the other nodes go; on the log's core. */

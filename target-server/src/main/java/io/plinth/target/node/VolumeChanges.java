@@ -2,6 +2,7 @@ package io.plinth.target.node;
 
 import io.plinth.engine.api.Status;
 import io.plinth.target.cluster.Catalogue;
+import io.plinth.target.cluster.CatalogueBug;
 import io.plinth.target.volume.LogVolume;
 import io.plinth.target.volume.SettingsChange;
 import io.plinth.target.volume.Volume;
@@ -24,6 +25,7 @@ final class VolumeChanges {
   private final NodeVolumes volumes;
   private final NodeReplicas replicas;
   private final boolean answersSettingsEarly;
+  private final boolean answersMovesEarly;
 
   /** Judges a change on the volume's core, each time when it could begin. */
   private interface Judgement {
@@ -39,18 +41,21 @@ final class VolumeChanges {
    * Creates this part of a node.
    *
    * @param answersSettingsEarly a planted bug; false except in tests
+   * @param bugs none except in tests
    */
   VolumeChanges(
       NodeLogs logs,
       NodeCatalogue catalogue,
       NodeVolumes volumes,
       NodeReplicas replicas,
-      boolean answersSettingsEarly) {
+      boolean answersSettingsEarly,
+      ClusterBugs bugs) {
     this.logs = logs;
     this.catalogue = catalogue;
     this.volumes = volumes;
     this.replicas = replicas;
     this.answersSettingsEarly = answersSettingsEarly;
+    this.answersMovesEarly = bugs.has(CatalogueBug.LEAD_MOVE_ANSWERED_EARLY);
   }
 
   CompletableFuture<Void> settings(String name, SettingsChange change) {
@@ -153,7 +158,7 @@ final class VolumeChanges {
     });
   }
 
-  private static void moveLead(LogVolume volume, int node, CompletableFuture<Void> result) {
+  private void moveLead(LogVolume volume, int node, CompletableFuture<Void> result) {
     VolumeGroup.Standing standing = volume.group().standing();
     if (IntStream.of(standing.members()).noneMatch(member -> member == node)) {
       result.completeExceptionally(
@@ -165,6 +170,9 @@ final class VolumeChanges {
           NodeException.elsewhere("volume " + volume.name(), standing.leader()));
     } else {
       volume.core().addCycleTask(new LeadMove(volume, node, result));
+      if (answersMovesEarly) {
+        result.complete(null);
+      }
     }
   }
 

@@ -83,7 +83,7 @@ final class VolumeCreation {
         return;
       }
       NodeVolumes.requireTree(logs.get(entry.log()).store());
-      List<Integer> members = membership.cluster().place(entry.group(), wanted);
+      List<Integer> members = membership.place(entry.group(), wanted);
       enter(beginning, entry.on(members), null);
     });
   }

@@ -1,29 +1,24 @@
 package io.plinth.tools.simulator;
 
-import io.plinth.engine.sim.Fault;
-import io.plinth.log.journal.PlantedBug;
 import io.plinth.tools.simulator.check.Digest;
-import java.util.EnumMap;
+import java.util.LinkedHashMap;
 import java.util.Map;
-import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.LongAdder;
-import java.util.function.Consumer;
 
 /** Runs many seeds, each on one thread, several at a time. */
 final class SeedRunner {
   /** No more seeds are begun once so many have failed: their reports would hide the first. */
   private static final int MAX_FAILURES = 10;
 
-  private final int steps;
-  private final Set<PlantedBug> plantedBugs;
-  private final Consumer<String> trace;
+  private final Job job;
   private final LongAdder stepCount = new LongAdder();
   private final AtomicLong nextSeed = new AtomicLong();
-  private final Map<Fault, Long> faults = new EnumMap<>(Fault.class);
+  private final TreeMap<String, Long> faults = new TreeMap<>();
+  private final Map<String, Long> figures = new LinkedHashMap<>();
   private final TreeMap<Long, Throwable> failures = new TreeMap<>();
   private long lastSeed;
   private long finished;
@@ -39,15 +34,14 @@ final class SeedRunner {
     void onProgress();
   }
 
-  /**
-   * Creates a runner.
-   *
-   * @param trace for {@link NodeSimulation}; null for silence
-   */
-  SeedRunner(int steps, Set<PlantedBug> plantedBugs, Consumer<String> trace) {
-    this.steps = steps;
-    this.plantedBugs = plantedBugs;
-    this.trace = trace;
+  /** What is done with each seed. */
+  interface Job {
+    /** Runs a seed; counts its steps as they are done. */
+    SeedResult run(long seed, LongAdder stepCount);
+  }
+
+  SeedRunner(Job job) {
+    this.job = job;
   }
 
   /** Runs all seeds of a range; tells of progress every so often. */
@@ -107,8 +101,13 @@ final class SeedRunner {
   }
 
   /** Returns how often each fault happened in seeds that did not fail. */
-  synchronized Map<Fault, Long> faults() {
-    return new EnumMap<>(faults);
+  synchronized Map<String, Long> faults() {
+    return new TreeMap<>(faults);
+  }
+
+  /** Returns what else was counted in seeds that did not fail. */
+  synchronized Map<String, Long> figures() {
+    return new LinkedHashMap<>(figures);
   }
 
   private void runSeeds(Listener listener) {
@@ -117,10 +116,10 @@ final class SeedRunner {
       if (seed > lastSeed) {
         return;
       }
-      NodeSimulation.Result result = null;
+      SeedResult result = null;
       Throwable failure = null;
       try {
-        result = new NodeSimulation(seed, plantedBugs, trace, stepCount).run(steps);
+        result = job.run(seed, stepCount);
       } catch (RuntimeException | Error e) {
         failure = e;
       }
@@ -133,11 +132,12 @@ final class SeedRunner {
   }
 
   private synchronized void end(
-      long seed, NodeSimulation.Result result, Throwable failure, Listener listener) {
+      long seed, SeedResult result, Throwable failure, Listener listener) {
     finished++;
     if (failure == null) {
       operations += result.operations();
       result.faults().forEach((fault, count) -> faults.merge(fault, count, Long::sum));
+      result.figures().forEach((figure, count) -> figures.merge(figure, count, Long::sum));
       Digest digest = new Digest();
       digest.accept(seed);
       digest.accept(result.digest());

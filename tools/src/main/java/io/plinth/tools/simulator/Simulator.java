@@ -1,16 +1,14 @@
 package io.plinth.tools.simulator;
 
-import io.plinth.engine.sim.Fault;
-import io.plinth.log.journal.PlantedBug;
+import io.plinth.target.node.ClusterBugs;
 import io.plinth.tools.cli.ExitCodes;
 import io.plinth.tools.cli.Processes;
 import io.plinth.tools.simulator.check.Violation;
+import io.plinth.tools.simulator.cluster.ClusterSimulation;
 import java.io.PrintWriter;
 import java.util.ArrayList;
-import java.util.EnumSet;
 import java.util.List;
 import java.util.Locale;
-import java.util.Map;
 import java.util.Set;
 import java.util.StringJoiner;
 import java.util.concurrent.Callable;
@@ -28,8 +26,8 @@ import picocli.CommandLine.Spec;
     name = "simulate",
     sortOptions = false,
     description = {
-      "Run a real node on simulated hardware, from one seed, through requests and faults, and hold",
-      "it to what it guarantees. The same seed and steps give the same run."
+      "Run a real node, or a cluster of them, on simulated hardware, from one seed, through requests",
+      "and faults, and hold it to what it guarantees. The same options give the same run."
     },
     optionListHeading = "%nOptions:%n",
     exitCodeListHeading = "%nExit codes:%n",
@@ -39,11 +37,13 @@ import picocli.CommandLine.Spec;
       "Examples:",
       "  simulate --seeds 1..2000 --steps 1000",
       "  simulate --seed 17 --steps 600 --trace",
-      "  simulate --seeds 1..200 --bug SKIP_FDATASYNC"
+      "  simulate --seeds 1..200 --bug SKIP_FDATASYNC",
+      "  simulate --nodes 3 --seeds 1..5000"
     })
 public final class Simulator implements Callable<Integer> {
   private static final int MAX_DEFAULT_THREADS = 16;
   private static final long PROGRESS_MS = 10_000;
+  private static final SimulatedBug NO_BUG = new SimulatedBug("none", Set.of(), ClusterBugs.NONE);
   private static final String COMMIT = System.getProperty("plinth.commit", "unknown");
 
   @Spec private CommandSpec spec;
@@ -57,6 +57,13 @@ public final class Simulator implements Callable<Integer> {
       converter = SeedRange.Converter.class,
       description = "Run all seeds from A to B.")
   private SeedRange seeds;
+
+  @Option(
+      names = "--nodes",
+      paramLabel = "N",
+      defaultValue = "1",
+      description = "1, or the nodes of a cluster, 3 or 5 (default: ${DEFAULT-VALUE}).")
+  private int nodes;
 
   @Option(
       names = "--steps",
@@ -74,10 +81,11 @@ public final class Simulator implements Callable<Integer> {
   @Option(
       names = "--bug",
       paramLabel = "NAME",
+      converter = SimulatedBug.Converter.class,
       description = "Plant this bug, to see that it is caught.")
-  private PlantedBug bug;
+  private SimulatedBug bug;
 
-  @Option(names = "--list-bugs", description = "Print the names of the bugs.")
+  @Option(names = "--list-bugs", description = "Print the bugs, and which simulation they are for.")
   private boolean listBugs;
 
   @Option(names = "--trace", description = "Print what happens; for a single seed.")
@@ -122,8 +130,8 @@ public final class Simulator implements Callable<Integer> {
   public Integer call() throws InterruptedException {
     PrintWriter out = spec.commandLine().getOut();
     if (listBugs) {
-      for (PlantedBug name : PlantedBug.values()) {
-        out.println(name);
+      for (SimulatedBug listed : SimulatedBug.all()) {
+        out.printf(Locale.ROOT, "%-32s %s%n", listed.name(), listed.simulation());
       }
       return ExitCodes.OK;
     }
@@ -134,6 +142,8 @@ public final class Simulator implements Callable<Integer> {
     out.println(
         "simulate: commit "
             + COMMIT
+            + ", nodes "
+            + nodes
             + ", seeds "
             + range
             + ", steps "
@@ -141,19 +151,35 @@ public final class Simulator implements Callable<Integer> {
             + ", threads "
             + threadCount
             + ", bug "
-            + (bug == null ? "none" : bug));
-    Set<PlantedBug> bugs = EnumSet.noneOf(PlantedBug.class);
-    if (bug != null) {
-      bugs.add(bug);
-    }
-    Consumer<String> events = trace ? out::println : null;
-    SeedRunner runner = new SeedRunner(steps, bugs, events);
+            + (bug == null ? "none" : bug.name()));
+    SeedRunner runner = new SeedRunner(job(trace ? out::println : null));
     runner.run(range, threadCount, PROGRESS_MS, new Report(out, runner, range.count()));
     out.println(summary(runner));
     return runner.failures().isEmpty() ? ExitCodes.OK : ExitCodes.FAILED;
   }
 
+  private SeedRunner.Job job(Consumer<String> events) {
+    SimulatedBug planted = bug == null ? NO_BUG : bug;
+    if (nodes == 1) {
+      return (number, stepCount) ->
+          SeedResult.of(
+              new NodeSimulation(number, planted.planted(), events, stepCount).run(steps));
+    }
+    return (number, stepCount) ->
+        SeedResult.of(
+            new ClusterSimulation(
+                    nodes, number, planted.planted(), planted.clusterBugs(), events, stepCount)
+                .run(steps));
+  }
+
   private SeedRange checkedRange() {
+    if (nodes != 1 && nodes != 3 && nodes != 5) {
+      throw new ParameterException(spec.commandLine(), "--nodes must be 1, 3 or 5");
+    }
+    if (nodes == 1 && bug != null && bug.needsOthers()) {
+      throw new ParameterException(
+          spec.commandLine(), "--bug " + bug.name() + " needs --nodes 3 or --nodes 5");
+    }
     if (seed != null && seeds != null) {
       throw new ParameterException(spec.commandLine(), "--seed and --seeds exclude each other");
     }
@@ -183,27 +209,32 @@ public final class Simulator implements Callable<Integer> {
 
   /** The one line that runs a seed again. */
   private String replay(long failedSeed) {
-    return "scripts/simulate --seed "
+    return "scripts/simulate "
+        + (nodes == 1 ? "" : "--nodes " + nodes + " ")
+        + "--seed "
         + failedSeed
         + " --steps "
         + steps
-        + (bug == null ? "" : " --bug " + bug);
+        + (bug == null ? "" : " --bug " + bug.name());
   }
 
   private String summary(SeedRunner runner) {
     StringJoiner faults = new StringJoiner(", ");
-    for (Map.Entry<Fault, Long> entry : runner.faults().entrySet()) {
-      faults.add(entry.getKey().label() + " " + entry.getValue());
-    }
+    runner.faults().forEach((fault, count) -> faults.add(fault + " " + count));
+    StringBuilder figures = new StringBuilder();
+    runner
+        .figures()
+        .forEach((figure, count) -> figures.append("; ").append(figure).append(' ').append(count));
     List<Long> failed = new ArrayList<>(runner.failures().keySet());
     return String.format(
         Locale.ROOT,
-        "%d seeds%s in %.1f s: %d operations; faults: %s; digest %016x; %d failures%s",
+        "%d seeds%s in %.1f s: %d operations; faults: %s%s; digest %016x; %d failures%s",
         runner.finished(),
         runner.gaveUp() ? " (given up)" : "",
         seconds(),
         runner.operations(),
         faults.length() == 0 ? "none" : faults,
+        figures,
         runner.digest(),
         failed.size(),
         failed.isEmpty() ? "" : ", seeds " + failed);

@@ -3,10 +3,15 @@ package io.plinth.tools.simulator;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.plinth.log.journal.PlantedBug;
+import io.plinth.log.replication.ReplicationBug;
+import io.plinth.target.cluster.CatalogueBug;
+import io.plinth.target.forward.ForwardingBug;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Set;
+import java.util.TreeSet;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -20,7 +25,7 @@ class SimulatorTest {
   void theFirstLineTellsWhatIsRunAndTheLastWhatCameOfIt() {
     assertThat(run("--seeds", "1..4", "--steps", "50", "--threads", "2")).isZero();
     assertThat(lines().getFirst())
-        .matches("simulate: commit \\S+, seeds 1\\.\\.4, steps 50, threads 2, bug none");
+        .matches("simulate: commit \\S+, nodes 1, seeds 1\\.\\.4, steps 50, threads 2, bug none");
     assertThat(lines().getLast())
         .matches(
             "4 seeds in [0-9.]+ s: [0-9]+ operations; faults: .+; digest [0-9a-f]{16}; 0 failures");
@@ -63,8 +68,52 @@ class SimulatorTest {
   @Test
   void theBugsAreListed() {
     assertThat(run("--list-bugs")).isZero();
+    Set<String> names = new TreeSet<>();
+    lines().forEach(line -> names.add(line.split(" ", 2)[0]));
+    assertThat(names).hasSameSizeAs(lines());
+    for (Class<? extends Enum<?>> kind :
+        List.of(PlantedBug.class, ReplicationBug.class, ForwardingBug.class, CatalogueBug.class)) {
+      for (Enum<?> bug : kind.getEnumConstants()) {
+        assertThat(names).contains(bug.name());
+      }
+    }
     assertThat(lines())
-        .isEqualTo(Arrays.stream(PlantedBug.values()).map(PlantedBug::name).toList());
+        .anyMatch(line -> line.matches("SKIP_FDATASYNC +--nodes 1"))
+        .anyMatch(line -> line.matches("REPLICA_EVERYWHERE +--nodes 3, 5"));
+  }
+
+  @Test
+  void aClusterIsRunAndSummedUp() {
+    assertThat(run("--nodes", "3", "--seeds", "1..2", "--steps", "100")).isZero();
+    assertThat(lines().getFirst())
+        .matches(
+            "simulate: commit \\S+, nodes 3, seeds 1\\.\\.2, steps 100, threads \\d+, bug none");
+    assertThat(lines().getLast())
+        .matches(
+            "2 seeds in [0-9.]+ s: \\d+ operations; faults: .+; commands \\d+; joins \\d+;"
+                + " resyncs \\d+; digest [0-9a-f]{16}; 0 failures");
+  }
+
+  @Test
+  void aFailureOfAClusterTellsTheLineThatRepeatsIt() {
+    String[] line = {
+      "--nodes", "3", "--seed", "1", "--steps", "200", "--bug", "REPLICA_EVERYWHERE"
+    };
+    line[3] = Long.toString(firstFailure());
+    out.getBuffer().setLength(0);
+    assertThat(run(line)).isEqualTo(1);
+    assertThat(lines()).contains("  replay: scripts/simulate " + String.join(" ", line));
+  }
+
+  private long firstFailure() {
+    assertThat(
+            run("--nodes", "3", "--seeds", "1..8", "--steps", "200", "--bug", "replica_everywhere"))
+        .isEqualTo(1);
+    return lines().stream()
+        .filter(line -> line.startsWith("FAILED seed "))
+        .mapToLong(line -> Long.parseLong(line.split(" ", 4)[2]))
+        .min()
+        .orElseThrow();
   }
 
   @Test
@@ -88,6 +137,8 @@ class SimulatorTest {
         "--steps many",
         "--threads 0",
         "--bug NONE",
+        "--bug REPLICA_EVERYWHERE",
+        "--nodes 2",
         "--seeds 1..2 --trace"
       })
   void badUsageIsOneLineAndTwo(String line) {

@@ -14,6 +14,8 @@ public enum Guarantee {
   G5("damage to the disk is an error where it is, and never data"),
   /** Rot is told from a torn tail. */
   G6("a log is cut where it was unfinished, refused where it rotted, opened otherwise"),
+  /** Nobody works on with what he has seen and is lost. */
+  G7("clients are disconnected when acknowledged writes may have been lost"),
   /** A full disk wedges nothing. */
   G8("a full disk fails writes only"),
   /** After a failed sync nothing is acknowledged. */
@@ -28,6 +30,8 @@ public enum Guarantee {
   CATALOGUE("volumes are created and deleted for good"),
   /** A volume has the settings that were acknowledged last. */
   SETTINGS("settings of a volume are those that were acknowledged last"),
+  /** All replicas of a volume become the same. */
+  REPLICAS("replicas become equal"),
   /** Every request ends, and with a status that makes sense. */
   PROGRESS("every request ends");
 

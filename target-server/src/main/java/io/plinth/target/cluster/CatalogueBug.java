@@ -1,0 +1,30 @@
+package io.plinth.target.cluster;
+
+/**
+ * Mistakes in what nodes do by the catalogue, which tests switch on to prove that the checks of
+ * simulated clusters can fail; none in production.
+ */
+public enum CatalogueBug {
+  /** Commands are applied when they are in the log. */
+  CATALOGUE_BEFORE_COMMIT,
+  /** A command is answered when it is proposed. */
+  COMMAND_ANSWERED_EARLY,
+  /** What is appended on a majority, and not durable, counts as committed. */
+  CATALOGUE_NOT_DURABLE,
+  /** What a node may have had before its directory was new votes and counts at once. */
+  NEW_NODE_COUNTS,
+  /** A node whose directory is new is a member before it has begun its replicas. */
+  MEMBER_BEFORE_BEGUN,
+  /** Every node begins a replica of every volume. */
+  REPLICA_EVERYWHERE,
+  /** Replicas are placed without a look at what fails together. */
+  RACKS_IGNORED,
+  /** A replica stays when its volume is deleted. */
+  DELETED_REPLICA_STAYS,
+  /** A start drops replicas of volumes that the catalogue does not know yet. */
+  UNKNOWN_REPLICA_DROPPED,
+  /** That a lead was moved is answered when that has begun. */
+  LEAD_MOVE_ANSWERED_EARLY,
+  /** Changed settings of a volume are not shown until the next start. */
+  SETTINGS_NOT_SHOWN
+}

@@ -1,0 +1,46 @@
+package io.plinth.tools.simulator.cluster;
+
+import io.plinth.engine.sim.SimRandom;
+import java.util.EnumSet;
+import java.util.Set;
+
+/**
+ * Which faults a run meets: only what the guarantees promise to survive together.
+ *
+ * <ul>
+ *   <li>Crashes of processes, pauses and what networks do go with everything.
+ *   <li>One machine loses power only while all others have all that they promised, and so does a
+ *       machine that is replaced: a majority of each group keeps what is not durable. What only
+ *       that machine has may be lost with its power.
+ *   <li>All machines lose power at once only while no disk is new: then what was flushed is on a
+ *       majority of disks. The network heals with that, and nothing more happens until all nodes
+ *       are well: who can't be reached while the most complete log is looked for may have it.
+ *   <li>With replaced machines there are no volumes of one replica: nobody could bring them back.
+ *       Logs are large then, so that what a new disk lacks is kept.
+ * </ul>
+ */
+final class ClusterAtlas {
+  private final Set<ClusterFault> kinds = EnumSet.noneOf(ClusterFault.class);
+
+  private ClusterAtlas() {}
+
+  static ClusterAtlas choose(SimRandom random) {
+    ClusterAtlas atlas = new ClusterAtlas();
+    for (ClusterFault fault : ClusterFault.values()) {
+      boolean rare = fault == ClusterFault.WIPE || fault == ClusterFault.SLOW_WAY;
+      if (random.nextInt(12) < (rare ? 4 : 8)) {
+        atlas.kinds.add(fault);
+      }
+    }
+    return atlas;
+  }
+
+  boolean has(ClusterFault fault) {
+    return kinds.contains(fault);
+  }
+
+  @Override
+  public String toString() {
+    return kinds.toString();
+  }
+}

@@ -1,0 +1,46 @@
+package io.plinth.tools.simulator.cluster;
+
+/** What can go wrong in a simulated cluster. */
+enum ClusterFault {
+  /** A process dies; the page cache stays. */
+  PROCESS_CRASH("process crash"),
+  /** All processes die at once. */
+  ALL_CRASH("crash of all"),
+  /** One machine loses power: of what was not synced a random part is on its disk, torn. */
+  POWER_CUT("power cut"),
+  /** All machines that are up lose power at once. */
+  ALL_POWER_CUT("power cut of all"),
+  /** All machines with replicas of a volume lose power at once, and others do not. */
+  MEMBERS_POWER_CUT("power cut of all members"),
+  /** A node hands its leads over, closes its log and ends. */
+  ORDERLY_STOP("orderly stop"),
+  /** A node does not run for a while. */
+  PAUSE("pause"),
+  /** Nothing gets from one machine to another. */
+  ONE_WAY("one-way partition"),
+  /** Nothing gets to or from a machine. */
+  ISOLATION("isolation"),
+  /** Bytes are lost, and the connection with them. */
+  LOSS("loss"),
+  /** Some bytes take long, so that what other connections carry overtakes them. */
+  LATE("delay"),
+  /** The way from one machine to another is slow. */
+  SLOW_WAY("slow way"),
+  /** All connections between two machines are reset. */
+  RESET("reset"),
+  /** A machine comes back with an empty disk. */
+  WIPE("wiped node"),
+  /** Syncs and reads of a node may take long, from its next start on. */
+  SLOW_DEVICE("slow device");
+
+  private final String label;
+
+  ClusterFault(String label) {
+    this.label = label;
+  }
+
+  /** Returns what to call it in a report. */
+  String label() {
+    return label;
+  }
+}

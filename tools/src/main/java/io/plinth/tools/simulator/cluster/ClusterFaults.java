@@ -1,0 +1,280 @@
+package io.plinth.tools.simulator.cluster;
+
+import io.plinth.engine.sim.SimNetwork;
+import io.plinth.engine.sim.SimRandom;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Consumer;
+
+/** What happens to the machines and networks of a cluster. */
+final class ClusterFaults {
+  private static final long MS = 1_000_000;
+  private static final int SLOW_SYNC_NS = 5_000_000;
+  private static final int SLOW_READ_NS = 2_000_000;
+  private static final int MAX_PAUSE_MS = 120;
+  private static final int LOSE_ONE_IN = 200;
+  private static final int LATE_ONE_IN = 20;
+  private static final int MAX_LATE_NS = 5_000_000;
+  private static final int MAX_SLOW_MS = 10;
+  private static final int SLOW_NS_PER_BYTE = 100;
+
+  private final SimRandom random;
+  private final SimNetwork network;
+  private final List<ClusterNode> nodes;
+  private final ClusterAtlas atlas;
+  private final ClusterCommands commands;
+  private final ClusterCheck check;
+  private final Consumer<String> trace;
+  private final Map<ClusterFault, Long> counts = new EnumMap<>(ClusterFault.class);
+
+  /** All machines have lost their power, and the groups have not recovered yet. */
+  private boolean fragile;
+
+  ClusterFaults(
+      SimRandom random,
+      SimNetwork network,
+      List<ClusterNode> nodes,
+      ClusterCommands commands,
+      ClusterCheck check,
+      ClusterAtlas atlas,
+      Consumer<String> trace) {
+    this.random = random;
+    this.network = network;
+    this.nodes = nodes;
+    this.commands = commands;
+    this.check = check;
+    this.atlas = atlas;
+    this.trace = trace;
+  }
+
+  Map<ClusterFault, Long> counts() {
+    return counts;
+  }
+
+  /** Returns whether all power was lost and not all nodes are well since. */
+  boolean isFragile() {
+    if (fragile && nodes.stream().allMatch(ClusterNode::isHealthy)) {
+      fragile = check.difference() != null;
+    }
+    return fragile;
+  }
+
+  /** Lets something happen, by chance. */
+  void act() {
+    if (isFragile()) {
+      nodes.stream().filter(node -> !node.isUp()).forEach(this::start);
+      return;
+    }
+    ClusterNode node = nodes.get(random.nextInt(nodes.size()));
+    ClusterNode other = nodes.get(random.nextInt(nodes.size()));
+    switch (random.nextInt(18)) {
+      case 0 -> oneWay(node, other);
+      case 1 -> isolate(random.oneIn(2) ? node : leader(node));
+      case 2, 3, 4 -> heal();
+      case 5 -> slowWay(node, other);
+      case 6 -> lose();
+      case 7 -> late();
+      case 8, 9 -> kill(node);
+      case 10 -> losePower(node);
+      case 11 -> {
+        if (random.oneIn(3)) {
+          loseAllPower();
+        } else if (random.oneIn(2)) {
+          killAll();
+        }
+      }
+      case 12 -> pause(random.oneIn(2) ? node : leader(node));
+      case 13, 14 -> stop(node);
+      case 15 -> wipe(node);
+      default -> reset(node, other);
+    }
+    for (ClusterNode down : nodes) {
+      if (!down.isUp() && random.oneIn(2)) {
+        start(down);
+      }
+    }
+  }
+
+  void start(ClusterNode node) {
+    boolean slow = meets(ClusterFault.SLOW_DEVICE, random.oneIn(3));
+    node.slowSyncNs = slow ? SLOW_SYNC_NS : 0;
+    node.slowReadNs = slow ? SLOW_READ_NS : 0;
+    trace.accept("node " + node.number + " is started");
+    node.start();
+  }
+
+  /** Counts a fault that is one of this run; returns whether it is and the conditions hold. */
+  private boolean meets(ClusterFault fault, boolean possible) {
+    if (!possible || !atlas.has(fault)) {
+      return false;
+    }
+    counts.merge(fault, 1L, Long::sum);
+    return true;
+  }
+
+  private boolean meets(ClusterFault fault, boolean possible, ClusterNode node) {
+    boolean meets = meets(fault, possible);
+    if (meets) {
+      trace.accept(fault.label() + ": node " + node.number);
+    }
+    return meets;
+  }
+
+  /** Returns who leads some volume, or another node. */
+  private ClusterNode leader(ClusterNode otherwise) {
+    List<ClusterVolume> volumes = commands.usable();
+    if (volumes.isEmpty()) {
+      return otherwise;
+    }
+    ClusterNode found = check.leaderOf(volumes.get(random.nextInt(volumes.size())));
+    return found == null ? otherwise : found;
+  }
+
+  private boolean othersAreWell(ClusterNode node) {
+    return nodes.stream().allMatch(other -> other == node || other.isHealthy());
+  }
+
+  private void oneWay(ClusterNode from, ClusterNode to) {
+    if (meets(ClusterFault.ONE_WAY, from != to, from)) {
+      network.block(from.number, to.number);
+    }
+  }
+
+  private void isolate(ClusterNode node) {
+    if (meets(ClusterFault.ISOLATION, true, node)) {
+      for (ClusterNode other : nodes) {
+        network.block(node.number, other.number);
+        network.block(other.number, node.number);
+      }
+    }
+  }
+
+  private void heal() {
+    trace.accept("the network heals");
+    network.heal();
+  }
+
+  private void slowWay(ClusterNode from, ClusterNode to) {
+    if (meets(ClusterFault.SLOW_WAY, from != to, from)) {
+      network.slow(from.number, to.number, random.nextInt(MAX_SLOW_MS) * MS, SLOW_NS_PER_BYTE);
+    }
+  }
+
+  private void lose() {
+    network.lose(meets(ClusterFault.LOSS, random.oneIn(2)) ? LOSE_ONE_IN : 0);
+  }
+
+  private void late() {
+    network.late(meets(ClusterFault.LATE, random.oneIn(2)) ? LATE_ONE_IN : 0, MAX_LATE_NS);
+  }
+
+  private void reset(ClusterNode a, ClusterNode b) {
+    if (meets(ClusterFault.RESET, a != b, a)) {
+      network.reset(a.number, b.number);
+    }
+  }
+
+  private void pause(ClusterNode node) {
+    if (meets(ClusterFault.PAUSE, node.isOpen(), node)) {
+      node.pause((5L + random.nextInt(MAX_PAUSE_MS)) * MS);
+    }
+  }
+
+  private void stop(ClusterNode node) {
+    if (meets(ClusterFault.ORDERLY_STOP, node.isOpen() && !node.isPaused(), node)) {
+      node.stop();
+    }
+  }
+
+  private void kill(ClusterNode node) {
+    if (meets(ClusterFault.PROCESS_CRASH, node.isUp(), node)) {
+      node.kill();
+    }
+  }
+
+  private void killAll() {
+    if (meets(ClusterFault.ALL_CRASH, true)) {
+      trace.accept("all processes die");
+      nodes.forEach(ClusterNode::kill);
+    }
+  }
+
+  private void losePower(ClusterNode node) {
+    if (meets(ClusterFault.POWER_CUT, node.isUp() && othersAreWell(node), node)) {
+      node.losePower();
+      loneVolumesLost(node);
+    }
+  }
+
+  /** What only one machine has is as durable as that machine's log. */
+  private void loneVolumesLost(ClusterNode node) {
+    for (ClusterVolume volume : commands.volumes()) {
+      if (volume.members.equals(List.of(node.number))) {
+        volume.powerLost(network.nowNs());
+      }
+    }
+  }
+
+  private void wipe(ClusterNode node) {
+    if (meets(ClusterFault.WIPE, node.isHealthy() && othersAreWell(node), node)) {
+      node.wipe();
+      if (random.oneIn(2)) {
+        // At once, and without one of those who know what it has forgotten.
+        start(node);
+        heal();
+        isolate(nodes.get(node.number % nodes.size()));
+      }
+    }
+  }
+
+  private void loseAllPower() {
+    boolean possible = nodes.stream().allMatch(ClusterNode::isMember);
+    if (random.oneIn(2)) {
+      if (meets(ClusterFault.ALL_POWER_CUT, possible)) {
+        cutAll();
+      }
+      return;
+    }
+    List<ClusterVolume> some =
+        commands.usable().stream()
+            .filter(volume -> volume.members.size() > 1 && volume.members.size() < nodes.size())
+            .toList();
+    boolean allWell = nodes.stream().allMatch(ClusterNode::isHealthy);
+    if (meets(ClusterFault.MEMBERS_POWER_CUT, allWell && !some.isEmpty())) {
+      cut(some.get(random.nextInt(some.size())).members);
+    }
+  }
+
+  /** All machines at once: of what was not flushed some may be lost. */
+  void cutAll() {
+    cut(nodes.stream().filter(ClusterNode::isUp).map(node -> node.number).toList());
+  }
+
+  /** Some machines at once, perhaps a majority of some volumes' members. */
+  private void cut(List<Integer> victims) {
+    trace.accept("nodes " + victims + " lose power at once");
+    boolean all = nodes.stream().allMatch(ClusterNode::isUp);
+    victims.forEach(number -> nodes.get(number - 1).losePower());
+    for (ClusterVolume volume : commands.volumes()) {
+      long lost = volume.members.stream().filter(victims::contains).count();
+      // Of who was down before, what is in his page cache may be older than what is lost.
+      if (!all || lost * 2 > volume.members.size()) {
+        volume.powerLost(network.nowNs());
+      }
+      if (lost > 1 && lost == volume.members.size()) {
+        volume.allLostNs = network.nowNs();
+      }
+    }
+    calm();
+    fragile = true;
+    nodes.stream().filter(node -> !node.isUp()).forEach(this::start);
+  }
+
+  /** Ends what happens to the network. */
+  void calm() {
+    network.heal();
+    network.lose(0);
+    network.late(0, 0);
+  }
+}

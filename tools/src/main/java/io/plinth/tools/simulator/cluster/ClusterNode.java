@@ -1,0 +1,385 @@
+package io.plinth.tools.simulator.cluster;
+
+import io.plinth.engine.sim.SimCore;
+import io.plinth.engine.sim.SimDisk;
+import io.plinth.engine.sim.SimHost;
+import io.plinth.engine.sim.SimLogStorage;
+import io.plinth.log.recovery.RecoveryException;
+import io.plinth.log.replication.Replica;
+import io.plinth.target.cluster.ClusterMap;
+import io.plinth.target.node.ClusterStatus;
+import io.plinth.target.node.LogResources;
+import io.plinth.target.node.NodePeers;
+import io.plinth.target.node.NodeSettings;
+import io.plinth.target.node.StorageNode;
+import io.plinth.target.volume.LogVolume;
+import io.plinth.target.volume.Scrubber;
+import io.plinth.tools.simulator.check.Guarantee;
+import io.plinth.tools.simulator.check.Violation;
+import java.util.List;
+import java.util.Optional;
+import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
+
+/**
+ * A simulated machine with a node of a cluster, which can be killed, lose its power, sleep, end in
+ * order, lose its disk, and be started again; put together as {@code PlinthServer} does.
+ */
+final class ClusterNode {
+  static final int SEGMENT_BYTES = 1 << 20;
+
+  /** A tenth of the product's, so that elections take a tenth of the time. */
+  static final long TICK_NS = 2_000_000;
+
+  private static final String CLUSTER = "sim";
+  private static final int SPARE_SEGMENTS = 2;
+
+  /** 2026-01-01: lives of a log are numbered from the seconds of the clock on. */
+  private static final long FIRST_MS = 1_767_225_600_000L;
+
+  /** How often the node is asked how it is. */
+  private static final int CYCLES_PER_LOOK = 8;
+
+  /** Between two steps of an orderly stop, so that what was sent last is on its way. */
+  private static final int LAST_CYCLES = 4;
+
+  private enum Life {
+    DOWN,
+    STARTING,
+    OPEN,
+    HANDING_OVER,
+    DRAINING,
+    CLOSING,
+    LEAVING
+  }
+
+  final int number;
+  private final ClusterSettings settings;
+  private SimDisk disk;
+  private UUID bootId;
+  private SimCore core;
+  private SimHost host;
+  private StorageNode node;
+  private Life life = Life.DOWN;
+  private int lives;
+  private CompletableFuture<Void> step;
+  private CompletableFuture<ClusterStatus> looking;
+  private ClusterStatus status;
+  private int cycles;
+  private int startsOfDisk;
+  private int lastCycles;
+  private long epochMs = FIRST_MS;
+  private long pausedNs;
+  private long sleptNs;
+
+  /** As the file {@code cluster} in its data directory says. */
+  private boolean isNew = true;
+
+  int slowSyncNs;
+  int slowReadNs;
+  long residentBytes = 1 << 30;
+  long indexBytes;
+
+  /** How often this node has become a member, of what it was new to. */
+  int joins;
+
+  long resyncs;
+
+  ClusterNode(int number, ClusterSettings settings) {
+    this.number = number;
+    this.settings = settings;
+    this.disk = new SimDisk(SEGMENT_BYTES, settings.segments());
+    this.bootId = new UUID(1, number);
+  }
+
+  void start() {
+    lives++;
+    startsOfDisk++;
+    core = new SimCore(0, epochMs);
+    host = settings.network().attach(number, core);
+    SimLogStorage storage = new SimLogStorage(disk, core, settings.random());
+    storage.slowSyncs(slowSyncNs);
+    storage.slowReads(slowReadNs);
+    ClusterMap cluster = new ClusterMap(CLUSTER, number, isNew, settings.members());
+    NodePeers real = NodePeers.of(cluster, 0, host, replicator -> {});
+    NodePeers peers =
+        new NodePeers(
+            real.cluster(), real.members(), real.peers(), real.dialler(), TICK_NS, real.accepts());
+    node =
+        new StorageNode(
+            new NodeSettings(
+                bootId,
+                residentBytes,
+                indexBytes,
+                SPARE_SEGMENTS,
+                0,
+                Scrubber.Settings.OFF,
+                Optional.empty(),
+                cluster,
+                settings.bugs(),
+                settings.clusterBugs()),
+            settings.random(),
+            List.of(new LogResources("log-0", core, storage, peers)));
+    status = null;
+    looking = null;
+    try {
+      step = node.openLog(0);
+      life = Life.STARTING;
+    } catch (RecoveryException e) {
+      life = Life.STARTING;
+      throw refused(e.getMessage());
+    }
+  }
+
+  private Violation refused(String why) {
+    return new Violation(Guarantee.G6, "node " + number + " does not start: " + why);
+  }
+
+  private void opened() {
+    if (step.isCompletedExceptionally()) {
+      throw refused(step.exceptionNow().getMessage());
+    }
+    ClusterMap.Member self = settings.members().get(number - 1);
+    Object _ = host.listen(self.address(0), node.meetPeers(0));
+    try {
+      node.publishRecovered();
+    } catch (RecoveryException e) {
+      throw refused(e.getMessage());
+    }
+    life = Life.OPEN;
+    if (isNew) {
+      int begun = lives;
+      CompletableFuture<?> _ =
+          node.begunAll()
+              .thenRun(() -> {
+                if (begun == lives && isNew) {
+                  isNew = false;
+                  joins++;
+                  node.settle();
+                }
+              });
+    }
+  }
+
+  /** Lets time pass. */
+  void cycle(long stepNs) {
+    if (life == Life.DOWN) {
+      return;
+    }
+    if (pausedNs > 0) {
+      pausedNs -= stepNs;
+      sleptNs += stepNs;
+      return;
+    }
+    core.cycle(stepNs + sleptNs);
+    sleptNs = 0;
+    switch (life) {
+      case STARTING -> {
+        if (step.isDone()) {
+          opened();
+        }
+      }
+      case OPEN -> look();
+      case HANDING_OVER -> {
+        if (step.isDone()) {
+          life = Life.DRAINING;
+        }
+      }
+      case CLOSING -> {
+        if (step.isDone()) {
+          closed();
+        }
+      }
+      case LEAVING -> {
+        if (--lastCycles <= 0) {
+          down(false);
+        }
+      }
+      case DRAINING, DOWN -> {}
+    }
+  }
+
+  private void look() {
+    if (looking != null && looking.isDone()) {
+      long before = status == null ? 0 : status.resyncsCompleted();
+      status = looking.resultNow();
+      resyncs += status.resyncsCompleted() - before;
+      looking = null;
+    }
+    if (looking == null && cycles++ % CYCLES_PER_LOOK == 0) {
+      looking = node.clusterStatus();
+    }
+  }
+
+  // How it is.
+
+  boolean isUp() {
+    return life != Life.DOWN;
+  }
+
+  /** Returns whether clients can use it. */
+  boolean isOpen() {
+    return life == Life.OPEN;
+  }
+
+  /** Returns whether it waits for its clients to have their answers before it ends. */
+  boolean isDraining() {
+    return life == Life.DRAINING;
+  }
+
+  boolean isPaused() {
+    return pausedNs > 0;
+  }
+
+  /** Returns which of its lives this is. */
+  int life() {
+    return lives;
+  }
+
+  StorageNode node() {
+    return node;
+  }
+
+  /** Returns whether it leads the catalogue, as it said last. */
+  boolean leadsCatalogue() {
+    return isOpen() && status != null && status.leader() == number;
+  }
+
+  /** Returns whether it has begun all that it may have had before its disk was empty. */
+  boolean isMember() {
+    return !isNew;
+  }
+
+  /** Returns whether it has all that it promised, and takes part everywhere. */
+  boolean isHealthy() {
+    if (!isOpen() || isNew || status == null || status.recovering()) {
+      return false;
+    }
+    // Those too that are not shown to clients yet.
+    for (LogVolume volume : node.store(0).volumes()) {
+      Replica replica = volume.group().replica();
+      if (!replica.isRunning() || replica.isRecovering()) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /** Returns a replica that has stopped for good, or null. */
+  LogVolume stoppedVolume() {
+    if (isOpen() && status != null && status.stopped() > 0) {
+      for (LogVolume volume : node.volumes()) {
+        if (volume.group().isStopped()) {
+          return volume;
+        }
+      }
+    }
+    return null;
+  }
+
+  String describe() {
+    StringBuilder text = new StringBuilder("node ").append(number).append(' ').append(life);
+    text.append(isNew ? " new" : "");
+    if (life != Life.OPEN) {
+      return text.toString();
+    }
+    text.append(status == null ? "" : " catalogue led by " + status.leader());
+    text.append(status != null && status.recovering() ? " recovering" : "");
+    for (LogVolume volume : node.store(0).volumes()) {
+      Replica replica = volume.group().replica();
+      text.append(", ")
+          .append(volume.name())
+          .append('=')
+          .append(volume.group().id())
+          .append(' ')
+          .append(replica.role())
+          .append(" term ")
+          .append(replica.term())
+          .append(" last ")
+          .append(replica.lastIndex())
+          .append(" committed ")
+          .append(replica.committedIndex())
+          .append(" applied ")
+          .append(volume.group().appliedIndex())
+          .append(replica.isRunning() ? "" : " not running")
+          .append(replica.isRecovering() ? " recovering" : "");
+    }
+    return text.toString();
+  }
+
+  // What happens to it.
+
+  void execute(Runnable task) {
+    boolean _ = core.execute(task);
+  }
+
+  /** Lets the core not run for a while; its clock goes on. */
+  void pause(long durationNs) {
+    pausedNs = durationNs;
+  }
+
+  /** Begins to end in order; clients ask for nothing more. */
+  void stop() {
+    life = Life.HANDING_OVER;
+    step = node.handOver(0);
+  }
+
+  /** Its clients have had their answers. */
+  void drained() {
+    life = Life.CLOSING;
+    step = node.closeLog(0);
+  }
+
+  private void closed() {
+    if (step.isCompletedExceptionally()) {
+      throw new Violation(
+          Guarantee.PROGRESS,
+          "node " + number + " could not close its log: " + step.exceptionNow().getMessage());
+    }
+    node.leavePeers(0);
+    host.closeAll();
+    lastCycles = LAST_CYCLES;
+    life = Life.LEAVING;
+  }
+
+  void kill() {
+    if (isUp()) {
+      down(false);
+    }
+  }
+
+  void losePower() {
+    down(true);
+    disk.losePower(settings.random());
+    bootId = new UUID(settings.random().nextLong(), settings.random().nextLong());
+  }
+
+  /** The machine is replaced: that takes longer than its log had starts. */
+  void wipe() {
+    down(true);
+    free();
+    epochMs += (startsOfDisk + 1) * 1000L;
+    startsOfDisk = 0;
+    disk = new SimDisk(SEGMENT_BYTES, settings.segments());
+    bootId = new UUID(settings.random().nextLong(), settings.random().nextLong());
+    isNew = true;
+  }
+
+  private void down(boolean silent) {
+    life = Life.DOWN;
+    pausedNs = 0;
+    sleptNs = 0;
+    epochMs = core.epochMs();
+    host.crash(silent);
+    node.free();
+  }
+
+  /** Frees all memory, as it is. */
+  void free() {
+    if (isUp()) {
+      life = Life.DOWN;
+      node.free();
+    }
+    disk.close();
+  }
+}

@@ -1,0 +1,25 @@
+package io.plinth.tools.simulator.cluster;
+
+import io.plinth.engine.sim.SimNetwork;
+import io.plinth.engine.sim.SimRandom;
+import io.plinth.log.journal.PlantedBug;
+import io.plinth.target.cluster.ClusterMap;
+import io.plinth.target.node.ClusterBugs;
+import java.util.List;
+import java.util.Set;
+
+/**
+ * What all nodes of a simulated cluster have in common.
+ *
+ * @param members who they are
+ * @param segments how many segments each node's log may have
+ * @param bugs mistakes of a node
+ * @param clusterBugs mistakes that only nodes with others can make
+ */
+record ClusterSettings(
+    SimNetwork network,
+    SimRandom random,
+    List<ClusterMap.Member> members,
+    int segments,
+    Set<PlantedBug> bugs,
+    ClusterBugs clusterBugs) {}
