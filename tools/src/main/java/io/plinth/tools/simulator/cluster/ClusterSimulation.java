@@ -42,6 +42,8 @@ public final class ClusterSimulation {
   /** Longer than any request or command may take that nothing disturbs. */
   private static final long CALM_LIMIT_NS = 30_000 * MS;
 
+  private static final long SETTLED_NS = 20 * MS;
+
   /** So many times is a snapshot asked for that is to be compared. */
   private static final int MAX_TRIES = 20;
 
@@ -266,14 +268,20 @@ public final class ClusterSimulation {
     judge("after a new start");
   }
 
-  /** Waits until all nodes are well and equal, and nothing is on its way. */
+  /**
+   * Waits until all nodes are well and equal, nothing is on its way, and it stays so: a leader that
+   * was elected just now has committed nothing yet of what others have left to it.
+   */
   private void settle() {
+    long[] sinceNs = {-1};
     await(
         "the nodes do not become equal",
         CALM_LIMIT_NS,
         () -> {
           nodes.stream().filter(node -> !node.isUp()).forEach(faults::start);
-          return clients.isIdle() && commands.isIdle() && check.difference() == null;
+          boolean settled = clients.isIdle() && commands.isIdle() && check.difference() == null;
+          sinceNs[0] = !settled ? -1 : sinceNs[0] < 0 ? network.nowNs() : sinceNs[0];
+          return settled && network.nowNs() - sinceNs[0] >= SETTLED_NS;
         });
   }
 
