@@ -5,8 +5,6 @@ package io.plinth.target.cluster;
  * simulated clusters can fail; none in production.
  */
 public enum CatalogueBug {
-  /** Commands are applied when they are in the log. */
-  CATALOGUE_BEFORE_COMMIT,
   /** A command is answered when it is proposed. */
   COMMAND_ANSWERED_EARLY,
   /** What is appended on a majority, and not durable, counts as committed. */

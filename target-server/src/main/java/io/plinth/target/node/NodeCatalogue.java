@@ -355,14 +355,7 @@ final class NodeCatalogue implements ReplicaListener, GroupWork {
 
   @Override
   public boolean isBehind() {
-    return effects != null && !replica.isStopped() && applied < upTo();
-  }
-
-  /** Returns up to which entry they may be applied. */
-  private long upTo() {
-    return bugs.has(CatalogueBug.CATALOGUE_BEFORE_COMMIT) && replica.isRunning()
-        ? replica.lastIndex()
-        : replica.committedIndex();
+    return effects != null && !replica.isStopped() && applied < replica.committedIndex();
   }
 
   @Override
@@ -371,7 +364,7 @@ final class NodeCatalogue implements ReplicaListener, GroupWork {
     while (entries < ENTRIES_PER_CYCLE && isBehind()) {
       long index = applied + 1;
       if (replica.isPayload(index)) {
-        EntryReader.Found found = reader.find(replica, index, upTo(), body);
+        EntryReader.Found found = reader.find(replica, index, replica.committedIndex(), body);
         if (found == EntryReader.Found.LATER) {
           break;
         }

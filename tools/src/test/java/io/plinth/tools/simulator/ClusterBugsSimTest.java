@@ -31,6 +31,7 @@ class ClusterBugsSimTest {
         "CHECKPOINT_DROPS_KEPT",
         "RULES_VOTE_FOR_SHORTER_LOG",
         "RULES_CONFLICT_KEPT",
+        "RULES_VOTE_TWICE",
         "SKIP_FDATASYNC"
       })
   void aMistakeIsCaughtSoon(String name) {
@@ -48,6 +49,8 @@ class ClusterBugsSimTest {
   @ValueSource(
       strings = {
         "COMMAND_ANSWERED_EARLY",
+        "ACK_BEFORE_SYNC",
+        "STATE_NOT_SYNCED",
         "IGNORE_BOOT_ID",
         "ACK_FUA_EARLY",
         "RULES_COMMIT_BEYOND_MATCH",
