@@ -23,7 +23,6 @@ class ClusterBugsSimTest {
         "UNKNOWN_REPLICA_DROPPED",
         "LEAD_MOVE_ANSWERED_EARLY",
         "SETTINGS_NOT_SHOWN",
-        "CATALOGUE_NOT_DURABLE",
         "ACK_BEFORE_MAJORITY",
         "DROP_CHECKSUMS",
         "APPLY_SKIPS_ENTRY",
@@ -48,6 +47,7 @@ class ClusterBugsSimTest {
   @Tag("long")
   @ValueSource(
       strings = {
+        "CATALOGUE_NOT_DURABLE",
         "COMMAND_ANSWERED_EARLY",
         "ACK_BEFORE_SYNC",
         "STATE_NOT_SYNCED",
