@@ -80,7 +80,8 @@ class LauncherIT {
     assertThat(run.exitCode()).isZero();
     List<String> lines = run.out().lines().toList();
     assertThat(lines.getFirst())
-        .matches("simulate: commit \\S+, seeds 1\\.\\.3, steps 50, threads [0-9]+, bug none");
+        .matches(
+            "simulate: commit \\S+, nodes 1, seeds 1\\.\\.3, steps 50, threads [0-9]+, bug none");
     assertThat(lines.getLast())
         .matches("3 seeds in [0-9.]+ s: [0-9]+ operations; faults: .+; digest \\w{16}; 0 failures");
   }
