@@ -330,7 +330,7 @@ final class LeafCopy {
       done++;
     }
     if (writtenCount == wantedCount) {
-      if (changed && index.hasLeaf(firstBlock())) {
+      if ((changed || ownStamp != stamp) && index.hasLeaf(firstBlock())) {
         // As new as the leader's, as it is the same now: this node may be asked about it later.
         boolean keeps = store.isPlanted(PlantedBug.RESYNC_KEEPS_STAMPS);
         index.stamp(firstBlock(), keeps ? ownStamp : stamp);

@@ -51,6 +51,12 @@ final class ResyncTarget {
 
   private static final int PLANTED_LEAVES = 3;
 
+  /**
+   * Stamp of a leaf that this session has changed and not compared: it is as of no entry, and no
+   * stamp of the leader may be taken for the same.
+   */
+  private static final long NO_ENTRY = 0;
+
   private enum Phase {
     PAUSE,
     ASK,
@@ -399,7 +405,7 @@ final class ResyncTarget {
       }
     }
     if (index.blocks() != treeBlocks) {
-      index.resize(treeBlocks, state.index());
+      index.resize(treeBlocks, NO_ENTRY);
     }
     leaf = 0;
     listNext = 0;
@@ -428,7 +434,7 @@ final class ResyncTarget {
         return 1;
       }
       long count = Math.min(upTo - leaf, GAP_LEAVES);
-      index.unmap(first, Math.min(count * LEAF_BLOCKS, treeBlocks - first), false, state.index());
+      index.unmap(first, Math.min(count * LEAF_BLOCKS, treeBlocks - first), false, NO_ENTRY);
       leaf += count;
       return 1;
     }
@@ -452,13 +458,13 @@ final class ResyncTarget {
     }
     if (status != Status.OK) {
       // All of it is had from the leader then.
-      index.unmap(first, Math.min(LEAF_BLOCKS, treeBlocks - first), false, state.index());
+      index.unmap(first, Math.min(LEAF_BLOCKS, treeBlocks - first), false, NO_ENTRY);
       page = 0;
     }
-    long stamp = page == 0 ? 0 : IndexSpace.newestIndex(store.space().leafAddress(page));
+    long stamp = page == 0 ? NO_ENTRY : IndexSpace.newestIndex(store.space().leafAddress(page));
     boolean missed =
         store.isPlanted(PlantedBug.RESYNC_MISSES_LEAF) && ++leavesTold % PLANTED_LEAVES == 0;
-    if (missed || (trustsStamps && stamp > 0 && stamp == stamps[listPosition])) {
+    if (missed || (trustsStamps && stamp != NO_ENTRY && stamp == stamps[listPosition])) {
       // As of the same entry it is the same.
       endLeaf();
       return 1;
