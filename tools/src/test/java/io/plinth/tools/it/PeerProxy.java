@@ -11,12 +11,12 @@ import java.net.Socket;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Map;
-import java.util.concurrent.BlockingQueue;
-import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
-import java.util.concurrent.locks.LockSupport;
 
 /**
  * The way from one node to another: passes bytes on in both directions. Cut, it takes what comes
@@ -24,8 +24,6 @@ import java.util.concurrent.locks.LockSupport;
  * passes everything on later.
  */
 final class PeerProxy implements Closeable {
-  private static final long IDLE_NS = TimeUnit.MILLISECONDS.toNanos(1);
-
   private final ServerSocket listener;
   private final int target;
   private final List<Socket> sockets = new ArrayList<>();
@@ -107,10 +105,9 @@ final class PeerProxy implements Closeable {
 
   private void pass(Socket from, Socket to) {
     byte[] buffer = new byte[64 << 10];
-    try {
+    try (Late late = new Late(to.getOutputStream())) {
       InputStream in = from.getInputStream();
       OutputStream out = to.getOutputStream();
-      Late late = new Late(out);
       for (int n = in.read(buffer); n >= 0; n = in.read(buffer)) {
         long _ = passedBytes.addAndGet(n);
         if (isCut()) {
@@ -132,46 +129,46 @@ final class PeerProxy implements Closeable {
     }
   }
 
-  /** What waits for its time; a thread of its own passes it on while there is any. */
-  private static final class Late {
+  /** Passes on what has to wait for its time, in the order in which it came. */
+  private static final class Late implements Closeable {
     private final OutputStream out;
-    private final BlockingQueue<Map.Entry<Long, byte[]>> waiting = new LinkedBlockingQueue<>();
-    private boolean started;
+    private final AtomicInteger waiting = new AtomicInteger();
+    private final ScheduledExecutorService timer =
+        Executors.newSingleThreadScheduledExecutor(
+            Thread.ofPlatform().daemon().name("peer-proxy-late").factory());
+    private long lastNs = System.nanoTime();
 
     Late(OutputStream out) {
       this.out = out;
     }
 
     boolean isAny() {
-      return !waiting.isEmpty();
+      return waiting.get() > 0;
     }
 
     void add(long delayNs, byte[] bytes) {
-      waiting.add(Map.entry(System.nanoTime() + delayNs, bytes));
-      if (!started) {
-        started = true;
-        start(this::pass);
-      }
+      long nowNs = System.nanoTime();
+      // Not before what came earlier, whatever its delay was.
+      lastNs = Math.max(lastNs, nowNs + delayNs);
+      int _ = waiting.incrementAndGet();
+      ScheduledFuture<?> _ =
+          timer.schedule(() -> pass(bytes), lastNs - nowNs, TimeUnit.NANOSECONDS);
     }
 
-    private void pass() {
+    private void pass(byte[] bytes) {
       try {
-        while (true) {
-          Map.Entry<Long, byte[]> next = waiting.peek();
-          if (next == null) {
-            LockSupport.parkNanos(IDLE_NS);
-          } else if (next.getKey() - System.nanoTime() > 0) {
-            LockSupport.parkNanos(next.getKey() - System.nanoTime());
-          } else {
-            // Removed when it is written: what comes meanwhile must not overtake it.
-            out.write(next.getValue());
-            waiting.remove();
-          }
-        }
+        out.write(bytes);
       } catch (IOException e) {
         // The reader learns of it at its next byte.
         return;
+      } finally {
+        int _ = waiting.decrementAndGet();
       }
+    }
+
+    @Override
+    public void close() {
+      timer.shutdown();
     }
   }
 
