@@ -42,6 +42,13 @@ public final class SegmentDirectory implements LogStorage {
    */
   private static final int ZERO_STEP = 64 << 10;
 
+  /**
+   * Bytes of a segment that a helper hands to the kernel at a time, before it offers its processor
+   * to others. The kernel does not interrupt itself for a thread that has just become able to run:
+   * without that a core or a client waits up to a tick, 4 ms, behind a helper.
+   */
+  private static final int QUANTUM = 256 << 10;
+
   /** What a segment's header lies in. */
   private static final int FIRST_BYTES = 4096;
 
@@ -198,7 +205,7 @@ public final class SegmentDirectory implements LogStorage {
     file.setWritableBytes(from);
     file.setPopulateTarget(from);
     file.populateTo(from + initialPopulateBytes);
-    submit(() -> file.setResident(from == 0 || memory.populateForRead(0, from) == Status.OK));
+    submit(() -> file.setResident(from == 0 || populateForRead(memory, from) == Status.OK));
     return file;
   }
 
@@ -273,7 +280,7 @@ public final class SegmentDirectory implements LogStorage {
       unmap(segment);
       // The cache for log data is ours to bound: pages that leave it are used again for the
       // segments to come.
-      Posix.dropCache(segment.descriptor());
+      dropCache(segment);
     });
   }
 
@@ -355,7 +362,7 @@ public final class SegmentDirectory implements LogStorage {
     });
   }
 
-  void openPastCache(SegmentFile file) {
+  void openPastCache(SegmentFile file, int opening) {
     submit(() -> {
       if (file.diskDescriptor() == SegmentFile.NONE) {
         int opened = Posix.open(path(file.slot()), Posix.O_RDONLY | Posix.O_DIRECT, 0);
@@ -368,6 +375,7 @@ public final class SegmentDirectory implements LogStorage {
         }
         file.setDiskDescriptor(works ? opened : file.descriptor());
       }
+      file.setOpenedDisk(opening);
       driver.wakeup();
     });
   }
@@ -377,8 +385,9 @@ public final class SegmentDirectory implements LogStorage {
   }
 
   private static void closeDiskDescriptor(SegmentFile file) {
-    if (file.readsPastCache()) {
-      Posix.close(file.diskDescriptor());
+    int descriptor = file.diskDescriptor();
+    if (descriptor != SegmentFile.NONE && descriptor != file.descriptor()) {
+      Posix.close(descriptor);
     }
     file.setDiskDescriptor(SegmentFile.NONE);
   }
@@ -387,6 +396,13 @@ public final class SegmentDirectory implements LogStorage {
   void populateFurther(SegmentFile file) {
     populating = file;
     LockSupport.unpark(populator);
+  }
+
+  private static void beginWriteback(SegmentFile file, int from, int to) {
+    for (int at = from; at < to; at += QUANTUM) {
+      int _ = Posix.beginWriteback(file.descriptor(), at, Math.min(QUANTUM, to - at));
+      Posix.offerProcessor();
+    }
   }
 
   private void submit(Runnable command) {
@@ -445,7 +461,7 @@ public final class SegmentDirectory implements LogStorage {
     // of unwritten extents.
     int result = writeZeroes(file.descriptor(), from, to - from);
     if (result == Status.OK) {
-      result = memory.populateForWrite(from, to - from);
+      result = populateForWrite(memory, from, to);
     }
     if (result == Status.EFAULT) {
       // What a store would get as SIGBUS.
@@ -488,15 +504,45 @@ public final class SegmentDirectory implements LogStorage {
         return count;
       }
       done += Math.max(0, count);
+      Posix.offerProcessor();
     }
     return Status.OK;
   }
 
-  private boolean lock(NativeMemory memory, long offset, long length) {
+  private static int populateForWrite(NativeMemory memory, int from, int to) {
+    int result = Status.OK;
+    for (int at = from; at < to && result == Status.OK; at += QUANTUM) {
+      result = memory.populateForWrite(at, Math.min(QUANTUM, to - at));
+      Posix.offerProcessor();
+    }
+    return result;
+  }
+
+  private static int populateForRead(NativeMemory memory, int to) {
+    int result = Status.OK;
+    for (int at = 0; at < to && result == Status.OK; at += QUANTUM) {
+      result = memory.populateForRead(at, Math.min(QUANTUM, to - at));
+      Posix.offerProcessor();
+    }
+    return result;
+  }
+
+  private void dropCache(SegmentFile file) {
+    for (int at = 0; at < segmentBytes; at += QUANTUM) {
+      int _ = Posix.dropCache(file.descriptor(), at, QUANTUM);
+      Posix.offerProcessor();
+    }
+  }
+
+  private boolean lock(NativeMemory memory, int length) {
     if (lockRefused) {
       return false;
     }
-    int result = memory.lock(offset, length);
+    int result = 0;
+    for (int at = 0; at < length && result == 0; at += QUANTUM) {
+      result = memory.lock(at, Math.min(QUANTUM, length - at));
+      Posix.offerProcessor();
+    }
     if (result < 0) {
       lockRefused = true;
       LOG.warn(
@@ -574,10 +620,10 @@ public final class SegmentDirectory implements LogStorage {
       file.setMemory(memory);
     }
     memory.makeReadOnly(file.descriptor());
-    long length = (validBytes + NativeMemory.PAGE_BYTES - 1L) & -NativeMemory.PAGE_BYTES;
-    file.setResident(memory.populateForRead(0, length) == Status.OK && lock(memory, 0, length));
+    int length = (validBytes + NativeMemory.PAGE_BYTES - 1) & -NativeMemory.PAGE_BYTES;
+    file.setResident(populateForRead(memory, length) == Status.OK && lock(memory, length));
     // So that the pages are clean when the segment leaves memory, and a later sync has less to do.
-    Posix.beginWriteback(file.descriptor());
+    beginWriteback(file, 0, length);
   }
 
   private static void unmap(SegmentFile file) {

@@ -12,6 +12,13 @@ final class SegmentFile implements LogFile {
   /** Stands for a descriptor that is not open. */
   static final int NONE = -1;
 
+  /**
+   * From so many bytes on, what is synced is taken out of the page table at once before. Else the
+   * kernel does that for each page that is mapped writable, and each time interrupts all processors
+   * that run a thread of this process.
+   */
+  private static final int UNMAP_BYTES = 64 << 10;
+
   private final SegmentDirectory directory;
   private final IoDriver driver;
   private final int slot;
@@ -27,9 +34,16 @@ final class SegmentFile implements LogFile {
   /** Of the file past the page cache; the ordinary one where there is no such thing. */
   private volatile int diskDescriptor = NONE;
 
+  /** Which opening of that descriptor is done, so that the core never uses one about to close. */
+  private volatile int openedDisk;
+
   // Written by the core, read by the helpers.
   private volatile boolean sealed;
   private volatile int populateTarget;
+
+  // The core's: who reads the disk, and how often the first of them began.
+  private int diskReaders;
+  private int diskOpenings;
 
   SegmentFile(
       SegmentDirectory directory, IoDriver driver, int slot, int descriptor, int sizeBytes) {
@@ -104,23 +118,30 @@ final class SegmentFile implements LogFile {
 
   @Override
   public boolean syncRange(int from, int to, Completion completion, long context) {
+    NativeMemory mapped = memory;
+    if (mapped != null && to - from >= UNMAP_BYTES) {
+      int start = from & -NativeMemory.PAGE_BYTES;
+      boolean _ = mapped.unmapPages(start, to - start);
+    }
     return driver.syncRange(descriptor, from, to - from, completion, context);
   }
 
   @Override
   public void beginDiskReads() {
-    directory.openPastCache(this);
+    if (diskReaders++ == 0) {
+      diskOpenings++;
+      directory.openPastCache(this, diskOpenings);
+    }
   }
 
   @Override
   public boolean isReadyForDiskReads() {
-    return diskDescriptor != NONE;
+    return diskReaders > 0 && openedDisk == diskOpenings && diskDescriptor != NONE;
   }
 
   @Override
   public boolean readsPastCache() {
-    int current = diskDescriptor;
-    return current != NONE && current != descriptor;
+    return isReadyForDiskReads() && diskDescriptor != descriptor;
   }
 
   @Override
@@ -131,7 +152,9 @@ final class SegmentFile implements LogFile {
 
   @Override
   public void endDiskReads() {
-    directory.closePastCache(this);
+    if (--diskReaders == 0) {
+      directory.closePastCache(this);
+    }
   }
 
   @Override
@@ -145,6 +168,10 @@ final class SegmentFile implements LogFile {
 
   void setDiskDescriptor(int value) {
     diskDescriptor = value;
+  }
+
+  void setOpenedDisk(int opening) {
+    openedDisk = opening;
   }
 
   int descriptor() {

@@ -218,6 +218,19 @@ public final class NativeMemory {
    * kernel took them. Allocates nothing.
    */
   public boolean discard(long offset, long length) {
+    return dontNeed(offset, length);
+  }
+
+  /**
+   * Takes pages of a mapped file out of the page table; they stay in the page cache, and the next
+   * access finds them there. Returns whether the kernel did; it does not for pinned pages.
+   * Allocates nothing.
+   */
+  public boolean unmapPages(long offset, long length) {
+    return dontNeed(offset, length);
+  }
+
+  private boolean dontNeed(long offset, long length) {
     try {
       return (int) MADVISE_QUIETLY.invokeExact(address + offset, length, MADV_DONTNEED) == 0;
     } catch (Throwable e) {

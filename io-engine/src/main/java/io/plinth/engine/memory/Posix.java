@@ -101,6 +101,10 @@ public final class Posix {
   private static final MethodHandle SETAFFINITY =
       function("sched_setaffinity", FunctionDescriptor.of(INT, INT, LONG, ValueLayout.ADDRESS));
 
+  private static final MethodHandle YIELD =
+      LINKER.downcallHandle(
+          LINKER.defaultLookup().find("sched_yield").orElseThrow(), FunctionDescriptor.of(INT));
+
   /** Bytes of a processor mask: enough for 8,192 processors. */
   private static final int MASK_BYTES = 1024;
 
@@ -135,23 +139,33 @@ public final class Posix {
     }
   }
 
-  /** Begins to write a file's dirty pages to the disk; promises nothing about durability. */
-  public static int beginWriteback(int descriptor) {
+  /** Lets others run on the calling thread's processor first, if there are any. */
+  public static void offerProcessor() {
+    try {
+      int _ = (int) YIELD.invokeExact();
+    } catch (Throwable e) {
+      throw unexpected("sched_yield", e);
+    }
+  }
+
+  /** Begins to write dirty pages of a file to the disk; promises nothing about durability. */
+  public static int beginWriteback(int descriptor, long position, long length) {
     final int write = 2;
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment state = arena.allocate(Linker.Option.captureStateLayout());
-      return result(state, (int) SYNC_FILE_RANGE.invokeExact(state, descriptor, 0L, 0L, write));
+      return result(
+          state, (int) SYNC_FILE_RANGE.invokeExact(state, descriptor, position, length, write));
     } catch (Throwable e) {
       throw unexpected("sync_file_range", e);
     }
   }
 
-  /** Lets the kernel forget a file's clean pages. */
-  public static int dropCache(int descriptor) {
+  /** Lets the kernel forget clean pages of a file. */
+  public static int dropCache(int descriptor, long position, long length) {
     final int dontNeed = 4;
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment state = arena.allocate(Linker.Option.captureStateLayout());
-      return -(int) FADVISE.invokeExact(state, descriptor, 0L, 0L, dontNeed);
+      return -(int) FADVISE.invokeExact(state, descriptor, position, length, dontNeed);
     } catch (Throwable e) {
       throw unexpected("posix_fadvise", e);
     }

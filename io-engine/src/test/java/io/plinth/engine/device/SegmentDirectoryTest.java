@@ -134,6 +134,40 @@ class SegmentDirectoryTest {
   }
 
   @Test
+  void aLargeSyncLeavesTheMappingAsItWasAndWritable() throws Exception {
+    LogFile file = prepare(0);
+    long address = file.memory().address();
+    NativeMemory.zero(address, 128 << 10);
+    file.memory().buffer(64 << 10, 6).putBytes(0, "append".getBytes(StandardCharsets.US_ASCII));
+
+    long before = residentPages(address);
+    assertThat(run(() -> file.syncRange(0, 128 << 10, completion, 0))).isEqualTo(0);
+    long after = residentPages(address);
+
+    // Taken out at once, instead of one by one when the kernel cleans them.
+    assertThat(before - after).isGreaterThanOrEqualTo(32);
+    file.memory().buffer((64 << 10) + 6, 4).putBytes(0, "more".getBytes(StandardCharsets.US_ASCII));
+    assertThat(run(() -> file.read(memory.address(), 4096, 64 << 10, completion, 0)))
+        .isEqualTo(4096);
+    assertThat(text()).startsWith("append");
+    assertThat(file.memory().buffer(64 << 10, 10).getStringWithoutLengthAscii(0, 10))
+        .isEqualTo("appendmore");
+  }
+
+  /** Returns how many pages of the mapping at an address are in this process's page table. */
+  private static long residentPages(long address) throws Exception {
+    String start = Long.toHexString(address) + "-";
+    boolean found = false;
+    for (String line : Files.readAllLines(Path.of("/proc/self/smaps"))) {
+      found |= line.startsWith(start);
+      if (found && line.startsWith("Rss:")) {
+        return Long.parseLong(line.replaceAll("[^0-9]", "")) / 4;
+      }
+    }
+    throw new AssertionError("no mapping at " + start);
+  }
+
+  @Test
   void aReadOfTheDiskSeesWhatWasStoredInMemoryBefore() {
     LogFile file = prepare(1);
     file.memory().buffer(8192, 6).putBytes(0, "append".getBytes(StandardCharsets.US_ASCII));
@@ -144,13 +178,18 @@ class SegmentDirectoryTest {
     assertThat(run(() -> file.readDisk(memory.address(), 4096, 8192, completion, 0)))
         .isEqualTo(4096);
     assertThat(text()).isEqualTo("append");
-    // Asked for again, it is still one.
+    // Who reads besides is not disturbed when one of two ends.
     file.beginDiskReads();
     file.endDiskReads();
-    await(() -> !file.isReadyForDiskReads());
+    assertThat(file.isReadyForDiskReads()).isTrue();
+    file.endDiskReads();
+    assertThat(file.isReadyForDiskReads()).isFalse();
     assertThat(file.readsPastCache()).isFalse();
+    // The descriptor from before is about to be closed: it is not taken for the new one.
     file.beginDiskReads();
     await(file::isReadyForDiskReads);
+    assertThat(run(() -> file.readDisk(memory.address(), 4096, 8192, completion, 0)))
+        .isEqualTo(4096);
     directory.free(file, false);
     await(() -> !file.isReadyForDiskReads());
   }

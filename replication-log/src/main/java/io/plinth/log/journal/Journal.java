@@ -275,6 +275,22 @@ public final class Journal implements CycleTask, Completion, Releasable {
     return active == null ? 0 : (segmentBytes - end) / BLOCK - 1;
   }
 
+  /**
+   * Returns whether so little is populated that records of clients would soon wait for more; who
+   * can wait better, should.
+   */
+  public boolean isPopulationShort() {
+    if (active == null || storage.populateStatus() != Status.OK) {
+      return false;
+    }
+    int enough = (int) Math.min(segmentBytes, (long) position + POPULATE_AHEAD_BYTES / 4);
+    boolean isShort = active.file().writableBytes() < enough;
+    if (isShort) {
+      active.file().populateTo(enough);
+    }
+    return isShort;
+  }
+
   /** Returns how many segments hold records. */
   public int segmentsInUse() {
     return segmentCount - spareSegments();

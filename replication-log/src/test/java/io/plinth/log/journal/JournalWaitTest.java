@@ -56,6 +56,26 @@ class JournalWaitTest {
     assertTaken(4);
   }
 
+  /** The cleaner stays away from the last 8 MiB, and never waits for what does not come. */
+  @Test
+  void populationIsShortBeforeClientsHaveToWaitAndNeverWhereItFails() {
+    assertThat(journal.isPopulationShort()).as("without a segment").isFalse();
+    prepareSegments();
+    assertTaken(7);
+    work();
+    assertThat(journal.isPopulationShort()).isFalse();
+    assertTaken(2);
+    work();
+    assertThat(journal.isPopulationShort()).isTrue();
+    storage.populateTo(20 * MIB);
+    assertThat(journal.isPopulationShort()).isFalse();
+    assertTaken(10);
+    work();
+    assertThat(journal.isPopulationShort()).isTrue();
+    storage.failPopulation(Status.ENOSPC);
+    assertThat(journal.isPopulationShort()).as("where there is no more").isFalse();
+  }
+
   @Test
   void aWaitForASegmentEndsWhenItIsPrepared() {
     assertMustWait(4);

@@ -173,7 +173,10 @@ public final class Cleaner {
         work += decide(idle);
       }
     }
-    boolean waits = leisurely && !idle && store.journal().availableSegments() >= lowSegments();
+    Journal journal = store.journal();
+    boolean waits =
+        (leisurely && !idle && journal.availableSegments() >= lowSegments())
+            || journal.isPopulationShort();
     return records.isActive() && !waits ? work + clean() : work;
   }
 

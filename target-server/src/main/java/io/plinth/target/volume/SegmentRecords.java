@@ -1,6 +1,7 @@
 package io.plinth.target.volume;
 
 import io.plinth.engine.api.Completion;
+import io.plinth.engine.api.LogFile;
 import io.plinth.engine.memory.NativeMemory;
 import io.plinth.log.format.BatchHeader;
 import io.plinth.log.format.RecordHeader;
@@ -52,6 +53,10 @@ final class SegmentRecords implements Completion {
   private long sequence;
   private NativeMemory region;
   private long base;
+
+  /** What is read from the disk; null when the segment is in memory. */
+  private LogFile ofDisk;
+
   private boolean reading;
   private int readBytes;
 
@@ -86,7 +91,7 @@ final class SegmentRecords implements Completion {
     Segment segment = store.journal().segment(slot);
     segment.pin();
     sequence = segment.sequence();
-    end = segment.usedBytes();
+    end = segment.usedBytes() + BLOCK - 1 & -BLOCK;
     position = BLOCK;
     payloadEnd = BLOCK;
     recordsLeft = 0;
@@ -103,6 +108,8 @@ final class SegmentRecords implements Completion {
       copied = true;
       givenBack = 0;
       readBytes = 0;
+      ofDisk = segment.file();
+      ofDisk.beginDiskReads();
     }
     base = region.address();
   }
@@ -124,11 +131,14 @@ final class SegmentRecords implements Completion {
 
   /** Returns whether all of the segment is there; when not, reads on. */
   boolean isLoaded() {
-    if (readBytes < end && !reading) {
-      Segment segment = store.journal().segment(slot);
+    if (readBytes < end && !reading && ofDisk.isReadyForDiskReads()) {
       int length = readBytes < singlyUntil ? BLOCK : Math.min(READ_BYTES, end - readBytes);
+      long address = copy.address() + readBytes;
+      // Past the page cache nobody copies; where there is no such thing, not this thread.
       reading =
-          segment.file().readAside(copy.address() + readBytes, length, readBytes, this, length);
+          ofDisk.readsPastCache()
+              ? ofDisk.readDisk(address, length, readBytes, this, length)
+              : ofDisk.readAside(address, length, readBytes, this, length);
     }
     return readBytes >= end;
   }
@@ -242,6 +252,10 @@ final class SegmentRecords implements Completion {
   /** Lets the segment go; nothing may be being read. */
   void finish() {
     store.journal().segment(slot).unpin();
+    if (ofDisk != null) {
+      ofDisk.endDiskReads();
+      ofDisk = null;
+    }
     usedNs = store.core().clock().nowNs();
     slot = -1;
   }
