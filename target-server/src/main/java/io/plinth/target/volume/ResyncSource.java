@@ -9,7 +9,6 @@ import io.plinth.log.wire.ResyncFrame;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.security.MessageDigest;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
@@ -32,9 +31,6 @@ final class ResyncSource {
 
   private static final long PLANTED_DELAY_NS = TimeUnit.MILLISECONDS.toNanos(5);
   private static final int MAX_ASKED = 8;
-
-  /** A tree at the entry; the volume's has no name. */
-  private record Tree(String name, long sizeBytes, long createdMs, BlockIndex index) {}
 
   /** Of a question for blocks. */
   private enum Stage {
@@ -60,7 +56,7 @@ final class ResyncSource {
   private final long session;
   private final long term;
   private final long beganNs;
-  private final List<Tree> trees = new ArrayList<>();
+  private final List<VolumeTree> trees;
   private final GroupState state;
   private final BlockGather gather;
   private final MessageDigest sha = Resyncs.sha256();
@@ -95,16 +91,7 @@ final class ResyncSource {
     for (int i = 0; i < MAX_ASKED; i++) {
       asked[i] = new Asked();
     }
-    LogVolume volume = group.volume();
-    for (SnapshotVolume snapshot : volume.snapshots()) {
-      trees.add(
-          new Tree(
-              snapshot.snapshotName(),
-              snapshot.sizeBytes(),
-              snapshot.createdMs(),
-              snapshot.index().snapshot()));
-    }
-    trees.add(new Tree("", volume.sizeBytes(), 0, volume.index().snapshot()));
+    trees = VolumeTree.freeze(group.volume());
     state = stateNow();
   }
 
@@ -222,18 +209,18 @@ final class ResyncSource {
   }
 
   private boolean sendTree(int number) {
-    Tree tree = trees.get(number);
+    VolumeTree tree = trees.get(number);
     byte[] bytes =
-        tree.name.isEmpty()
+        tree.name().isEmpty()
             ? new byte[0]
-            : VolumeCommand.snapshot(tree.name, tree.createdMs).encode();
+            : VolumeCommand.snapshot(tree.name(), tree.createdMs()).encode();
     ResyncFrame out = resyncs.begin(ResyncStep.TREE_IS, session);
     out.body().putBytes(0, bytes);
-    return send(out.bytes(bytes.length).tree(number).a(tree.sizeBytes).b(tree.index.blocks()));
+    return send(out.bytes(bytes.length).tree(number).a(tree.sizeBytes()).b(tree.index().blocks()));
   }
 
   private boolean sendLeaves(int number, long from) {
-    BlockIndex index = trees.get(number).index;
+    BlockIndex index = trees.get(number).index();
     ResyncFrame out = resyncs.begin(ResyncStep.LEAVES_ARE, session);
     int found = 0;
     long at = from * LEAF_BLOCKS;
@@ -271,7 +258,7 @@ final class ResyncSource {
   }
 
   private boolean sendMap(int number, long leaf) {
-    BlockIndex index = trees.get(number).index;
+    BlockIndex index = trees.get(number).index();
     int page = leafPage(index, leaf);
     int status = page == 0 ? Status.EIO : store.space().bring(page);
     if (status == Status.EAGAIN) {
@@ -295,7 +282,7 @@ final class ResyncSource {
 
   /** Begins to read the blocks of the question at the front; a part of them, from one on. */
   private int gather(Asked question, int from) {
-    BlockIndex index = trees.get(question.tree).index;
+    BlockIndex index = trees.get(question.tree).index();
     int page = leafPage(index, question.leaf);
     int status = page == 0 ? Status.EIO : store.space().bring(page);
     if (status != Status.OK) {
@@ -405,7 +392,7 @@ final class ResyncSource {
 
   /** Gives the trees up. */
   void close() {
-    trees.forEach(tree -> tree.index.clear());
+    trees.forEach(tree -> tree.index().clear());
     gather.close();
   }
 }

@@ -11,6 +11,8 @@ import io.plinth.target.forward.ForwardingBug;
 import io.plinth.target.volume.LogVolume;
 import io.plinth.target.volume.Operation;
 import io.plinth.target.volume.SnapshotVolume;
+import io.plinth.target.volume.Verifies;
+import io.plinth.target.volume.VerifyReport;
 import io.plinth.target.volume.Volume;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -91,6 +93,7 @@ final class StoreGroupSim {
   long cleaned;
   long resyncs;
   int wipes;
+  int verifies;
 
   StoreGroupSim(long seed, Set<PlantedBug> bugs) {
     this(seed, bugs, false, Set.of());
@@ -259,6 +262,9 @@ final class StoreGroupSim {
     }
     if (random.oneIn(400)) {
       snapshot(group);
+    }
+    if (seed % 2 == 0 && network.nowNs() / STEP_NS % 300 == 0) {
+      verifySome(group);
     }
     if (random.oneIn(500)) {
       StoreNode node = nodes.get(random.nextInt(nodes.size()));
@@ -640,8 +646,76 @@ final class StoreGroupSim {
     }
   }
 
-  /** Lets every node tell what it has, through a snapshot, which any of them may be asked for. */
+  // Comparisons by the nodes themselves.
+
+  /** Looks at a comparison that is under way while clients write, or begins one. */
+  private void verifySome(int group) {
+    StoreNode leader = leader(group);
+    if (leader == null || leader.isPaused()) {
+      return;
+    }
+    VerifyReport report = leader.store().verifies().report(leader.volume(group));
+    if (report != null && report.state() == VerifyReport.State.DIFFERENT && !fragile) {
+      throw violation("verify of volume " + group + " while clients write: " + report);
+    }
+    if (report == null || report.state() != VerifyReport.State.RUNNING) {
+      verifies += report != null && report.state() == VerifyReport.State.EQUAL ? 1 : 0;
+      leader.store().verifies().start(leader.volume(group));
+    }
+  }
+
+  /** Lets the nodes compare their replicas themselves, and asks whether they have it right. */
   private void compare(String when) {
+    StringBuilder said = new StringBuilder();
+    for (int group = 1; group <= volumes; group++) {
+      VerifyReport report = verify(group);
+      if (report.state() == VerifyReport.State.EQUAL) {
+        verifies++;
+      } else {
+        said.append("volume ").append(group).append(": ").append(report);
+      }
+    }
+    try {
+      compareContent(when);
+    } catch (Violation e) {
+      throw new Violation(
+          e.getMessage()
+              + (said.isEmpty() ? "; but verify said: equal" : "; verify said: " + said));
+    }
+    if (!said.isEmpty()) {
+      throw violation("verify said " + when + ", although all is equal: " + said);
+    }
+  }
+
+  private VerifyReport verify(int group) {
+    VerifyReport[] report = new VerifyReport[1];
+    // One that is at work, or has ended with the lead, says nothing of now.
+    for (int attempt = 0; attempt < 20; attempt++) {
+      StoreNode leader = leader(group);
+      Verifies verify = leader.store().verifies();
+      verify.start(leader.volume(group));
+      boolean ended =
+          runUntil(
+              () -> {
+                report[0] = verify.report(leader.volume(group));
+                return report[0].state() != VerifyReport.State.RUNNING;
+              },
+              60_000 * MS);
+      if (!ended) {
+        throw violation("a verify does not end: " + report[0] + describe());
+      }
+      if (attempt > 0
+          && report[0].state() != VerifyReport.State.FAILED
+          && report[0].state() != VerifyReport.State.INCOMPLETE) {
+        break;
+      }
+    }
+    awaitEqual();
+    return report[0];
+  }
+
+  /** Lets every node tell what it has, through a snapshot, which any of them may be asked for. */
+  private void compareContent(String when) {
     for (int group = 1; group <= volumes; group++) {
       StoreNode leader = leader(group);
       String name = "end" + nextSnapshot++;

@@ -40,6 +40,7 @@ class StoreGroupSimTest {
     long snapshots = 0;
     long resyncs = 0;
     long wipes = 0;
+    long verifies = 0;
     for (int seed = first; seed < first + count; seed++) {
       StoreGroupSim sim = run(seed, Set.of());
       acknowledged += sim.acknowledged;
@@ -53,11 +54,12 @@ class StoreGroupSimTest {
       snapshots += sim.snapshots;
       resyncs += sim.resyncs;
       wipes += sim.wipes;
+      verifies += sim.verifies;
     }
     System.out.printf(
         "%d seeds: %d changes acknowledged, %d reads, %d refused, %d of unknown outcome, %d flushes,"
             + " %d snapshots, %d power cuts, %d checkpoints, %d segments cleaned, %d nodes brought up to"
-            + " date, %d wiped%n",
+            + " date, %d wiped, %d times all replicas of a volume compared%n",
         count,
         acknowledged,
         reads,
@@ -69,7 +71,8 @@ class StoreGroupSimTest {
         checkpoints,
         cleaned,
         resyncs,
-        wipes);
+        wipes,
+        verifies);
     if (count >= SEEDS) {
       assertThat(acknowledged).isGreaterThan(count * 100L);
       assertThat(reads).isGreaterThan(count * 50L);
@@ -82,6 +85,7 @@ class StoreGroupSimTest {
       assertThat(snapshots).isGreaterThan(count);
       assertThat(resyncs).isGreaterThan(count / 2);
       assertThat(wipes).isGreaterThan(count / 10);
+      assertThat(verifies).isGreaterThan(count * 3L);
     }
   }
 
@@ -147,7 +151,9 @@ class StoreGroupSimTest {
         "CHECKPOINT_DROPS_KEPT",
         "RESYNC_MISSES_LEAF",
         "RESYNC_BASE_TOO_NEW",
-        "RESYNC_BEGINS_EARLY"
+        "RESYNC_BEGINS_EARLY",
+        "RESYNC_STAMPS_EARLY",
+        "VERIFY_FREEZES_LATE"
       })
   void mistakesAreFound(PlantedBug bug) {
     for (int seed = 1; seed <= MAX_SEEDS; seed++) {
