@@ -81,6 +81,8 @@ public enum PlantedBug {
   RESYNC_STAMPS_EARLY,
   /** A resync takes blocks with the same checksum for the same. */
   RESYNC_TRUSTS_CHECKSUMS,
+  /** What a peer has of a damaged block is taken without asking whether it is the same. */
+  MEND_TRUSTS_PEER,
   /** Members that are compared say what they have when they are asked, not as of one entry. */
   VERIFY_FREEZES_LATE
 }

@@ -69,6 +69,11 @@ public final class LogVolume extends IndexedVolume {
     return group;
   }
 
+  @Override
+  VolumeGroup owner() {
+    return group;
+  }
+
   /** Returns when writes are acknowledged; any thread. */
   public FlushPolicy flushPolicy() {
     return flushPolicy;
@@ -619,13 +624,17 @@ public final class LogVolume extends IndexedVolume {
       return ZeroBlock.ADDRESS;
     }
     Journal journal = store.journal();
+    if (store.mends().isMending(place)) {
+      return MergeBlocks.PENDING;
+    }
     long address = journal.residentAddress(place);
     if (address == 0) {
       return store.merges().find(this, block, place);
     }
     if (!journal.isResidentGood(place, address, index.checksum(block))) {
-      store.reads().report(this, block, place, "does not match its checksum");
-      return MergeBlocks.FAILED;
+      String what = "does not match its checksum";
+      int status = store.reads().damaged(this, block, place, index.checksum(block), what);
+      return status == Status.EAGAIN ? MergeBlocks.PENDING : MergeBlocks.FAILED;
     }
     return address;
   }

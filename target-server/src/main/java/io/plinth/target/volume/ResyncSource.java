@@ -292,8 +292,7 @@ final class ResyncSource {
     gather.begin();
     if (question.kind == ResyncStep.GET) {
       for (int i = 0; i + 1 < question.bytes && i < 2 * ResyncStep.MOST_BLOCKS; i += 2) {
-        int offset = (question.body[i] & 0xFF) | (question.body[i + 1] & 0xFF) << 8;
-        if (!add(address, offset)) {
+        if (!add(address, offset(question, i / 2))) {
           gather.abandon();
           return Status.EINVAL;
         }
@@ -310,6 +309,11 @@ final class ResyncSource {
     }
     checkedTo = offset;
     return Status.OK;
+  }
+
+  /** Returns which block of the leaf a question for blocks names. */
+  private static int offset(Asked question, int i) {
+    return (question.body[2 * i] & 0xFF) | (question.body[2 * i + 1] & 0xFF) << 8;
   }
 
   private boolean add(long leafAddress, int offset) {
@@ -339,7 +343,8 @@ final class ResyncSource {
       if (gather.isGood(i)) {
         good |= 1L << i;
       } else if (stage == Stage.READ) {
-        resyncs.reportDamaged(group, gather.place(i));
+        long damaged = question.leaf * LEAF_BLOCKS + offset(question, i);
+        resyncs.reportDamaged(group, damaged, gather.place(i), gather.checksum(i));
       }
     }
     // Reported once, however often it has to wait for room on its way.

@@ -32,6 +32,13 @@ package io.plinth.target.volume;
  * 17 UNFROZEN     member      position  position     1 not yet                   that the entry is not applied, or is over
  * 18 VERIFIED     leader                                                         that nothing more is asked
  * </pre>
+ *
+ * <p>Who has a damaged block asks any other member; the session is the place where it is.
+ *
+ * <pre>
+ * 19 MEND         any                   block        CRC32C
+ * 20 MEND_IS      member                block        1 has it     CRC32C         the block, if it has it
+ * </pre>
  */
 final class ResyncStep {
   static final int NEEDED = 1;
@@ -52,6 +59,8 @@ final class ResyncStep {
   static final int HASHES = 16;
   static final int UNFROZEN = 17;
   static final int VERIFIED = 18;
+  static final int MEND = 19;
+  static final int MEND_IS = 20;
 
   /** Flags of BEGIN. */
   static final int STOPPED = 1;

@@ -198,6 +198,10 @@ public final class Resyncs {
   }
 
   void onFrame(VolumeGroup group, int node, ResyncFrame frame) {
+    if (frame.kind() >= ResyncStep.MEND) {
+      store.mends().onFrame(group, node, frame);
+      return;
+    }
     if (frame.kind() >= ResyncStep.HASH) {
       store.verifies().onFrame(group, node, frame);
       return;
@@ -334,14 +338,19 @@ public final class Resyncs {
     boolean _ = send(group, node, frame.bytes(length));
   }
 
-  /** A block can't be told to a member, because the disk holds something else. */
-  void reportDamaged(VolumeGroup group, long place) {
-    LOG.error(
-        "volume {} (group {}): {} does not match its checksum, and a member that lacks it waits for"
-            + " it",
-        group.volume().name(),
-        group.id(),
-        store.journal().describe(place));
+  /**
+   * A block can't be told to a member, because the disk holds something else: it is mended from
+   * another one, if that is possible.
+   */
+  void reportDamaged(VolumeGroup group, long block, long place, int checksum) {
+    if (!store.mends().mend(group, block, place, checksum, false)) {
+      LOG.error(
+          "volume {} (group {}): {} does not match its checksum, and a member that lacks it waits"
+              + " for it",
+          group.volume().name(),
+          group.id(),
+          store.journal().describe(place));
+    }
   }
 
   void close() {

@@ -302,6 +302,15 @@ final class VerifyHash {
           describe(tree),
           leaf * LEAF_BLOCKS + offsets[i],
           store.journal().describe(gather.place(i)));
+      boolean _ =
+          store
+              .mends()
+              .mend(
+                  group,
+                  leaf * LEAF_BLOCKS + offsets[i],
+                  gather.place(i),
+                  gather.checksum(i),
+                  false);
     }
   }
 

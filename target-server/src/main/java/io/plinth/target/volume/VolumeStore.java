@@ -81,6 +81,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
   private final Scrubber scrubber;
   private final Resyncs resyncs;
   private final Verifies verifies;
+  private final Mends mends;
 
   private final ColdLeaves coldLeaves;
 
@@ -136,6 +137,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
     this.scrubber = new Scrubber(this, segmentBytes);
     this.resyncs = new Resyncs(this);
     this.verifies = new Verifies(this);
+    this.mends = new Mends(this);
   }
 
   /**
@@ -393,6 +395,11 @@ public final class VolumeStore implements JournalListener, CycleTask {
     return verifies;
   }
 
+  /** Returns what mends damaged blocks from other nodes. */
+  public Mends mends() {
+    return mends;
+  }
+
   /** Returns how often a member was found to lack entries that are kept no more. */
   public long resyncsNeeded() {
     return resyncs.needed();
@@ -559,6 +566,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
     volumes.remove(volume.group().id());
     resyncs.onGone(volume.group());
     verifies.onGone(volume.group());
+    mends.onGone(volume.group());
     volume.close();
     groups.leave(volume.group());
   }
@@ -634,7 +642,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
     work += checkpointer.doWork() + cleaner.doWork(nowNs);
     boolean busy = completedInCycle > BUSY_REQUESTS;
     work += scrubber.doWork(nowNs, busy) + resyncs.doWork(nowNs, busy);
-    work += verifies.doWork(nowNs, busy);
+    work += verifies.doWork(nowNs, busy) + mends.doWork(nowNs);
     completedInCycle = 0;
     work += groups.applySome();
     work += offerAgain(nowNs);
@@ -782,6 +790,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
   /** Frees memory; the log is closed and nothing is in flight. */
   public void close() {
     verifies.close();
+    mends.close();
     resyncs.close();
     coldLeaves.close();
     space.close();

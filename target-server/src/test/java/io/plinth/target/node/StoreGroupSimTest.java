@@ -41,6 +41,8 @@ class StoreGroupSimTest {
     long resyncs = 0;
     long wipes = 0;
     long verifies = 0;
+    long rotten = 0;
+    long mended = 0;
     for (int seed = first; seed < first + count; seed++) {
       StoreGroupSim sim = run(seed, Set.of());
       acknowledged += sim.acknowledged;
@@ -55,11 +57,14 @@ class StoreGroupSimTest {
       resyncs += sim.resyncs;
       wipes += sim.wipes;
       verifies += sim.verifies;
+      rotten += sim.rotten;
+      mended += sim.mended;
     }
     System.out.printf(
         "%d seeds: %d changes acknowledged, %d reads, %d refused, %d of unknown outcome, %d flushes,"
             + " %d snapshots, %d power cuts, %d checkpoints, %d segments cleaned, %d nodes brought up to"
-            + " date, %d wiped, %d times all replicas of a volume compared%n",
+            + " date, %d wiped, %d times all replicas of a volume compared,"
+            + " %d blocks rotten, %d mended%n",
         count,
         acknowledged,
         reads,
@@ -72,7 +77,9 @@ class StoreGroupSimTest {
         cleaned,
         resyncs,
         wipes,
-        verifies);
+        verifies,
+        rotten,
+        mended);
     if (count >= SEEDS) {
       assertThat(acknowledged).isGreaterThan(count * 100L);
       assertThat(reads).isGreaterThan(count * 50L);
@@ -86,6 +93,7 @@ class StoreGroupSimTest {
       assertThat(resyncs).isGreaterThan(count / 2);
       assertThat(wipes).isGreaterThan(count / 10);
       assertThat(verifies).isGreaterThan(count * 3L);
+      assertThat(mended).isGreaterThan(count);
     }
   }
 
@@ -153,7 +161,8 @@ class StoreGroupSimTest {
         "RESYNC_BASE_TOO_NEW",
         "RESYNC_BEGINS_EARLY",
         "RESYNC_STAMPS_EARLY",
-        "VERIFY_FREEZES_LATE"
+        "VERIFY_FREEZES_LATE",
+        "MEND_TRUSTS_PEER"
       })
   void mistakesAreFound(PlantedBug bug) {
     for (int seed = 1; seed <= MAX_SEEDS; seed++) {

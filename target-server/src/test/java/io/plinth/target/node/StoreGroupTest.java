@@ -610,7 +610,7 @@ class StoreGroupTest {
   }
 
   @Test
-  void payloadThatRotsBeforeItIsAppliedFailsReads() throws RecoveryException {
+  void payloadThatRotsIsMendedFromAPeerAndFailsReadsWithoutOne() throws RecoveryException {
     StoreNode victim = restartApart();
     EntryBody body = coldEntry(victim);
     disk(victim, body.place * Volume.BLOCK_BYTES + 99);
@@ -623,8 +623,22 @@ class StoreGroupTest {
     SnapshotVolume snapshot = victim.volume(1).snapshot("s");
     int cell = (int) body.firstBlock * 2;
     int other = (cell + 2 * CELLS_PER_WRITE) % (6 * CELLS_PER_WRITE);
+    isolate(victim);
     assertThat(run(victim, snapshot, Operation.READ, cell, 1)).isEqualTo(Status.EIO);
     assertThat(run(victim, snapshot, Operation.READ, other, 1)).isEqualTo(Status.OK);
+    assertThat(victim.store().mends().mended()).isEmpty();
+    network.heal();
+    await(() -> run(victim, snapshot, Operation.READ, cell, 1) == Status.OK);
+    assertThat(victim.store().mends().mended())
+        .singleElement()
+        .satisfies(mended -> {
+          assertThat(mended.block()).isEqualTo(body.firstBlock);
+          assertThat(mended.node()).isNotEqualTo(victim.number);
+        });
+    assertThat(cells(victim, snapshot)).isEqualTo(cells(leader, leader.volume(1).snapshot("s")));
+    // Whoever reads it again finds it where the log is now.
+    assertThat(run(victim, snapshot, Operation.READ, cell, 1)).isEqualTo(Status.OK);
+    assertThat(victim.store().mends().mendedBlocks()).isEqualTo(1);
   }
 
   /**

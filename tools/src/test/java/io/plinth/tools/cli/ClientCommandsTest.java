@@ -459,7 +459,8 @@ class ClientCommandsTest {
     ScrubInfo.Damage page =
         new ScrubInfo.Damage(0, 12, 4096, 1, "can't be read", List.of(), "index page 7");
     List<ScrubInfo.Damage> all = List.of(block, page);
-    return new ScrubInfo(state, List.of(log), all.subList(0, (int) Math.min(2, damagedBlocks)));
+    return new ScrubInfo(
+        state, List.of(log), all.subList(0, (int) Math.min(2, damagedBlocks)), 0, List.of());
   }
 
   @Test
