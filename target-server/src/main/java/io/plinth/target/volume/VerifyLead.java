@@ -248,6 +248,9 @@ final class VerifyLead {
       return 1;
     }
     if (entry == 0) {
+      if (nowNs - beganNs > LAG_NS) {
+        end(State.FAILED, "it can't begin: its entry is not committed, or the log has no room");
+      }
       return 0;
     }
     boolean awaitsFirst = false;
