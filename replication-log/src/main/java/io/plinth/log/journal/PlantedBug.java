@@ -77,6 +77,12 @@ public enum PlantedBug {
   RESYNC_BEGINS_EARLY,
   /** What a resync has changed still counts as being as old as it was. */
   RESYNC_KEEPS_STAMPS,
+  /** What a resync has of a leaf counts as all of it, also when the session ends there. */
+  RESYNC_STAMPS_EARLY,
   /** A resync takes blocks with the same checksum for the same. */
-  RESYNC_TRUSTS_CHECKSUMS
+  RESYNC_TRUSTS_CHECKSUMS,
+  /** What a peer has of a damaged block is taken without asking whether it is the same. */
+  MEND_TRUSTS_PEER,
+  /** Members that are compared say what they have when they are asked, not as of one entry. */
+  VERIFY_FREEZES_LATE
 }

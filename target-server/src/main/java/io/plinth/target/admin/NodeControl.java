@@ -151,6 +151,19 @@ public interface NodeControl {
    */
   CompletableFuture<VolumeInfo> moveLead(String volume, int node);
 
+  /**
+   * Begins to compare the replicas of a volume, unless that is at work; returns how it stands.
+   *
+   * <p>Fails with NOT_FOUND, INVALID when it has one replica, ELSEWHERE or UNAVAILABLE.
+   */
+  CompletableFuture<VerifyInfo> startVerify(String volume);
+
+  /**
+   * Returns how the newest comparison of the replicas of a volume stands. Fails with NOT_FOUND,
+   * also when there is none, ELSEWHERE or UNAVAILABLE.
+   */
+  CompletableFuture<VerifyInfo> verifyInfo(String volume);
+
   /** Returns how the cluster is; fails with NOT_FOUND when the node is in none. */
   CompletableFuture<ClusterInfo> clusterInfo();
 

@@ -10,8 +10,16 @@ import java.util.Locale;
  * @param state of all logs together
  * @param logs each log's part
  * @param damaged what was found and is still there, the first 256 of each log
+ * @param mendedBlocks how many blocks were mended from other nodes since the start, by scrubs,
+ *     reads and comparisons
+ * @param mended which ones, the newest 256 of each log
  */
-public record ScrubInfo(State state, List<LogScrub> logs, List<Damage> damaged) {
+public record ScrubInfo(
+    State state,
+    List<LogScrub> logs,
+    List<Damage> damaged,
+    long mendedBlocks,
+    List<Mended> mended) {
   /** Whether a scrub is at work. */
   public enum State {
     /** A pass is at work in one log at least. */
@@ -101,6 +109,18 @@ public record ScrubInfo(State state, List<LogScrub> logs, List<Damage> damaged) 
   }
 
   /**
+   * A block that was mended.
+   *
+   * @param log the number of the log
+   * @param segment where it was damaged
+   * @param offset in the file, in bytes
+   * @param volume whose it is
+   * @param block of 4096 bytes, from the start of the volume
+   * @param node that had a good copy
+   */
+  public record Mended(int log, int segment, long offset, String volume, long block, int node) {}
+
+  /**
    * A block of a volume or snapshot.
    *
    * @param snapshot null for the volume itself
@@ -112,5 +132,6 @@ public record ScrubInfo(State state, List<LogScrub> logs, List<Damage> damaged) 
   public ScrubInfo {
     logs = List.copyOf(logs);
     damaged = List.copyOf(damaged);
+    mended = List.copyOf(mended);
   }
 }

@@ -73,6 +73,7 @@ final class VolumeRoutes {
       case "diff" -> path.size() == 2 ? diff(request, uri, volume) : null;
       case "resize" -> path.size() == 2 ? resize(request, uri, volume) : null;
       case "leader" -> path.size() == 2 ? moveLead(request, uri, volume) : null;
+      case "verify" -> path.size() == 2 ? verify(request, uri, volume) : null;
       default -> null;
     };
   }
@@ -312,6 +313,24 @@ final class VolumeRoutes {
           ControlException.Kind.INVALID, "bad node " + node + ": expected 1 to " + MAXIMUM_NODE);
     }
     return control.moveLead(volume, (int) node).thenApply(info -> Reply.of(200, info));
+  }
+
+  private CompletableFuture<Reply> verify(
+      FullHttpRequest request, QueryStringDecoder uri, String volume) {
+    Query _ = Query.of(uri);
+    VolumeSpec.checkName(volume);
+    CompletableFuture<VerifyInfo> info;
+    if (request.method().equals(HttpMethod.GET)) {
+      info = control.verifyInfo(volume);
+    } else if (request.method().equals(HttpMethod.POST)) {
+      if (request.content().isReadable()) {
+        RequestBody _ = RequestBody.parse(request.content().toString(StandardCharsets.UTF_8), "{}");
+      }
+      info = control.startVerify(volume);
+    } else {
+      return done(wrongMethod(request.method(), "GET, POST"));
+    }
+    return info.thenApply(answer -> Reply.of(200, answer));
   }
 
   private CompletableFuture<Reply> diff(

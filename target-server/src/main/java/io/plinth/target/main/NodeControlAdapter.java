@@ -14,6 +14,7 @@ import io.plinth.target.admin.RestoreSpec;
 import io.plinth.target.admin.ScrubInfo;
 import io.plinth.target.admin.SnapshotInfo;
 import io.plinth.target.admin.SpaceInfo;
+import io.plinth.target.admin.VerifyInfo;
 import io.plinth.target.admin.VolumeInfo;
 import io.plinth.target.admin.VolumeSpec;
 import io.plinth.target.admin.VolumeStats;
@@ -234,6 +235,16 @@ final class NodeControlAdapter implements NodeControl {
   @Override
   public CompletableFuture<ScrubInfo> scrubInfo() {
     return translated(node.scrub().status().thenApply(ScrubInfos::of));
+  }
+
+  @Override
+  public CompletableFuture<VerifyInfo> startVerify(String name) {
+    return translated(node.verify(name).thenApply(report -> VerifyInfos.of(name, report)));
+  }
+
+  @Override
+  public CompletableFuture<VerifyInfo> verifyInfo(String name) {
+    return translated(node.verifyReport(name).thenApply(report -> VerifyInfos.of(name, report)));
   }
 
   /** What is mapped, and when asked for what is shared. */

@@ -15,6 +15,8 @@ final class ScrubInfos {
   static ScrubInfo of(List<LogScrub> scrubs) {
     List<ScrubInfo.LogScrub> logs = new ArrayList<>();
     List<ScrubInfo.Damage> damaged = new ArrayList<>();
+    List<ScrubInfo.Mended> mended = new ArrayList<>();
+    long mendedBlocks = 0;
     ScrubInfo.State state = ScrubInfo.State.OFF;
     for (LogScrub scrub : scrubs) {
       int number = logs.size();
@@ -23,8 +25,15 @@ final class ScrubInfos {
       // The words are in the order of what matters more.
       state = log.state().compareTo(state) < 0 ? log.state() : state;
       scrub.damage().forEach(damage -> damaged.add(damage(number, damage)));
+      scrub
+          .mended()
+          .forEach(one ->
+              mended.add(
+                  new ScrubInfo.Mended(
+                      number, one.segment(), one.offset(), one.volume(), one.block(), one.node())));
+      mendedBlocks += scrub.mendedBlocks();
     }
-    return new ScrubInfo(state, logs, damaged);
+    return new ScrubInfo(state, logs, damaged, mendedBlocks, mended);
   }
 
   private static ScrubInfo.LogScrub log(int number, Scrubber.Progress progress) {

@@ -2,6 +2,7 @@ package io.plinth.target.node;
 
 import io.plinth.target.volume.DamageReport;
 import io.plinth.target.volume.DamageReport.Damage;
+import io.plinth.target.volume.Mends;
 import io.plinth.target.volume.Scrubber;
 import io.plinth.target.volume.VolumeStore;
 import java.util.ArrayList;
@@ -17,8 +18,14 @@ public final class NodeScrub {
    * How it stands with one log.
    *
    * @param damage what was found and is still there, the first of it
+   * @param mended what was mended from other nodes since the start, the newest of it
+   * @param mendedBlocks how many blocks these are
    */
-  public record LogScrub(Scrubber.Progress progress, List<Damage> damage) {}
+  public record LogScrub(
+      Scrubber.Progress progress,
+      List<Damage> damage,
+      List<Mends.Mended> mended,
+      long mendedBlocks) {}
 
   NodeScrub(List<NodeLog> logs) {
     this.logs = logs;
@@ -62,7 +69,14 @@ public final class NodeScrub {
       VolumeStore store = log.store();
       log.run(
           new DamageReport(
-              store, damage -> result.complete(new LogScrub(store.scrubber().progress(), damage))));
+              store,
+              damage ->
+                  result.complete(
+                      new LogScrub(
+                          store.scrubber().progress(),
+                          damage,
+                          store.mends().mended(),
+                          store.mends().mendedBlocks()))));
     });
   }
 

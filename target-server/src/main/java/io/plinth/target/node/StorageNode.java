@@ -17,6 +17,7 @@ import io.plinth.target.volume.Moment;
 import io.plinth.target.volume.Resyncs;
 import io.plinth.target.volume.SettingsChange;
 import io.plinth.target.volume.SnapshotVolume;
+import io.plinth.target.volume.VerifyReport;
 import io.plinth.target.volume.Volume;
 import io.plinth.target.volume.VolumeDiff;
 import io.plinth.target.volume.VolumeDirectory;
@@ -474,5 +475,20 @@ public final class StorageNode implements VolumeDirectory {
   /** Tells how much space only a volume or snapshot takes; any thread. */
   public CompletableFuture<VolumeSpace.Space> space(IndexedVolume volume) {
     return queries.space(volume);
+  }
+
+  /**
+   * Begins to compare the replicas of a volume that this node leads, unless that is at work; any
+   * thread.
+   *
+   * @return how it stands; fails with a {@link NodeException}
+   */
+  public CompletableFuture<VerifyReport> verify(String name) {
+    return queries.verify(name);
+  }
+
+  /** Tells how the newest comparison of the replicas of a volume stands; any thread. */
+  public CompletableFuture<VerifyReport> verifyReport(String name) {
+    return queries.verifyReport(name);
   }
 }

@@ -4,6 +4,8 @@ import io.plinth.engine.api.Status;
 import io.plinth.target.volume.IndexedVolume;
 import io.plinth.target.volume.LogVolume;
 import io.plinth.target.volume.SnapshotVolume;
+import io.plinth.target.volume.Verifies;
+import io.plinth.target.volume.VerifyReport;
 import io.plinth.target.volume.VolumeDiff;
 import io.plinth.target.volume.VolumeSpace;
 import java.util.concurrent.CompletableFuture;
@@ -66,6 +68,63 @@ final class VolumeQueries {
                         volume,
                         found ->
                             tell(result, found, () -> NodeException.ofStatus(Status.ENOENT)))));
+  }
+
+  /** Begins to compare the replicas of a volume, or goes on; tells how that stands. */
+  CompletableFuture<VerifyReport> verify(String name) {
+    return onLeader(
+        name,
+        (volume, verifies) -> {
+          if (volume.group().isAlone()) {
+            throw new NodeException(
+                NodeException.Reason.INVALID,
+                "volume "
+                    + name
+                    + " has one replica, so there is nothing to compare it with; 'plinth scrub start'"
+                    + " checks its blocks");
+          }
+          verifies.start(volume);
+          return verifies.report(volume);
+        });
+  }
+
+  CompletableFuture<VerifyReport> verifyReport(String name) {
+    return onLeader(
+        name,
+        (volume, verifies) -> {
+          VerifyReport report = verifies.report(volume);
+          if (report == null) {
+            throw new NodeException(
+                NodeException.Reason.NOT_FOUND,
+                "no verify of volume "
+                    + name
+                    + " is known where it is led now; one that was at work has ended if the lead has"
+                    + " moved since");
+          }
+          return report;
+        });
+  }
+
+  /** A question about a volume that only its leader can answer. */
+  private interface LeaderQuestion<T> {
+    T ask(LogVolume volume, Verifies verifies) throws NodeException;
+  }
+
+  private <T> CompletableFuture<T> onLeader(String name, LeaderQuestion<T> question) {
+    LogVolume volume;
+    try {
+      volume = volumes.require(name);
+    } catch (NodeException e) {
+      return CompletableFuture.failedFuture(e);
+    }
+    return CoreWork.on(
+        volume.core(),
+        result -> {
+          if (!volume.group().leads()) {
+            throw NodeException.elsewhere("volume " + name, volume.group().leader());
+          }
+          result.complete(question.ask(volume, logs.storeOf(volume).verifies()));
+        });
   }
 
   private static <T> void tell(

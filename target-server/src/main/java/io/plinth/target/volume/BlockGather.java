@@ -96,6 +96,11 @@ final class BlockGather implements Completion {
     return places[i];
   }
 
+  /** Returns what checksum a block must have. */
+  int checksum(int i) {
+    return checksums[i];
+  }
+
   long address(int i) {
     return memory.address() + (long) i * BLOCK;
   }

@@ -89,16 +89,12 @@ final class BlockReads implements Completion {
     store.journal().release(operation.pin);
     int status = Status.OK;
     if (result != operation.blocks * Volume.BLOCK_BYTES) {
-      status = Status.EIO;
-      report(operation, 0, result < 0 ? "can't be read: " + Status.name(result) : "is cut short");
-    }
-    for (int i = 0; i < operation.blocks && status == Status.OK; i++) {
-      long address = operation.address + (long) i * Volume.BLOCK_BYTES;
-      if (store.checksum(pool.memory(), address) != checksums[number + i]
-          && !store.isPlanted(PlantedBug.SKIP_READ_CHECKSUM)) {
-        status = Status.EIO;
-        report(operation, i, "does not match its checksum");
+      String what = result < 0 ? "can't be read: " + Status.name(result) : "is cut short";
+      for (int i = 0; i < operation.blocks && status != Status.EIO; i++) {
+        status = damaged(operation, i, checksums[number + i], what);
       }
+    } else {
+      status = verify(operation, number);
     }
     VolumeRequest request = operation.request;
     operation.request = null;
@@ -109,8 +105,32 @@ final class BlockReads implements Completion {
     }
   }
 
-  /** Counts and reports a block that can't be returned. */
-  void report(IndexedVolume volume, long block, long place, String what) {
+  private int verify(Operation operation, int number) {
+    int status = Status.OK;
+    for (int i = 0; i < operation.blocks && status != Status.EIO; i++) {
+      long address = operation.address + (long) i * Volume.BLOCK_BYTES;
+      int checksum = checksums[number + i];
+      if (store.checksum(pool.memory(), address) != checksum
+          && !store.isPlanted(PlantedBug.SKIP_READ_CHECKSUM)) {
+        status = damaged(operation, i, checksum, "does not match its checksum");
+      }
+    }
+    return status;
+  }
+
+  private int damaged(Operation operation, int i, int checksum, String what) {
+    return damaged(operation.volume, operation.firstBlock + i, operation.place + i, checksum, what);
+  }
+
+  /**
+   * Lets a block be mended that can't be returned, or counts and reports it.
+   *
+   * @return EAGAIN when it is being mended, else EIO
+   */
+  int damaged(IndexedVolume volume, long block, long place, int checksum, String what) {
+    if (store.mends().mend(volume.owner(), block, place, checksum, false)) {
+      return Status.EAGAIN;
+    }
     volume.countCorruptRead();
     LOG.error(
         "volume {} block {}: {} {}; reads of it fail until it is written again",
@@ -118,9 +138,6 @@ final class BlockReads implements Completion {
         block,
         store.journal().describe(place),
         what);
-  }
-
-  private void report(Operation operation, int i, String what) {
-    report(operation.volume, operation.firstBlock + i, operation.place + i, what);
+    return Status.EIO;
   }
 }

@@ -279,7 +279,7 @@ public final class HistoryRestore implements BackgroundJob {
         tree.replaceBy(snapshot.index());
         sizeBytes = snapshot.sizeBytes();
       }
-      case CLONE, SNAPSHOT, DELETE_SNAPSHOT -> {
+      case CLONE, SNAPSHOT, DELETE_SNAPSHOT, VERIFY -> {
         // Changes nothing in the volume, or comes before the base.
       }
     }

@@ -84,6 +84,9 @@ public abstract class IndexedVolume implements Volume {
     return index;
   }
 
+  /** Returns the group whose members have what this has. */
+  abstract VolumeGroup owner();
+
   @SuppressWarnings("NonAtomicVolatileUpdate") // only this core writes it
   void countCorruptRead() {
     corruptReads++;
@@ -298,8 +301,10 @@ public abstract class IndexedVolume implements Volume {
     long next = Math.min(end, (block + 1) * BLOCK);
     if (!journal.isResidentGood(place, address, index.checksum(block))
         && !store.isPlanted(PlantedBug.SKIP_READ_CHECKSUM)) {
-      store.reads().report(this, block, place, "does not match its checksum");
-      request.failure = Status.EIO;
+      request.failure =
+          store
+              .reads()
+              .damaged(this, block, place, index.checksum(block), "does not match its checksum");
       return next;
     }
     IoVector data = request.data;
@@ -367,7 +372,7 @@ public abstract class IndexedVolume implements Volume {
   /** One of a request's reads has ended. */
   void onRequestRead(VolumeRequest request, int status) {
     request.pendingReads--;
-    if (status != Status.OK) {
+    if (status != Status.OK && request.failure != Status.EIO) {
       request.failure = status;
     }
     if (request.pendingReads == 0) {
@@ -379,6 +384,19 @@ public abstract class IndexedVolume implements Volume {
     if (request.failure != Status.OK) {
       request.data.releaseAll();
     }
-    store.complete(request, request.failure);
+    if (request.failure == Status.EAGAIN) {
+      store.mends().await(request);
+    } else {
+      store.complete(request, request.failure);
+    }
+  }
+
+  /** Reads again what was damaged; false when it must be tried again. */
+  boolean readAgain(VolumeRequest request) {
+    if (closed) {
+      store.complete(request, Status.ESHUTDOWN);
+      return true;
+    }
+    return read(request);
   }
 }

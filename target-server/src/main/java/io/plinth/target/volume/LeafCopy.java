@@ -248,7 +248,7 @@ final class LeafCopy {
           wanted[wantedCount++] = (short) i;
         }
       } else if (state != map.states[i]) {
-        index.unmap(number, 1, map.states[i] == LeafMap.ZERO, stamp);
+        index.unmap(number, 1, map.states[i] == LeafMap.ZERO, partStamp());
         changed = true;
       }
     }
@@ -256,6 +256,14 @@ final class LeafCopy {
     boolean trusts = store.isPlanted(PlantedBug.RESYNC_TRUSTS_CHECKSUMS);
     phase = equalCount > 0 && !trusts ? Phase.OWN : Phase.FETCH;
     return 1;
+  }
+
+  /**
+   * Returns the stamp of a leaf that is not complete: of no entry, as the session may end now, and
+   * the next one goes on with what there is.
+   */
+  private long partStamp() {
+    return store.isPlanted(PlantedBug.RESYNC_STAMPS_EARLY) ? stamp : ResyncTarget.NO_ENTRY;
   }
 
   private boolean isEqual(int i) {
@@ -381,7 +389,7 @@ final class LeafCopy {
     }
     for (int i = 0; i < count; i++) {
       int offset = wanted[writtenCount + i];
-      index.put(firstBlock() + offset, place + i, map.checksums[offset], stamp);
+      index.put(firstBlock() + offset, place + i, map.checksums[offset], partStamp());
     }
     changed = true;
     writtenCount += count;

@@ -69,6 +69,11 @@ public final class LogVolume extends IndexedVolume {
     return group;
   }
 
+  @Override
+  VolumeGroup owner() {
+    return group;
+  }
+
   /** Returns when writes are acknowledged; any thread. */
   public FlushPolicy flushPolicy() {
     return flushPolicy;
@@ -263,6 +268,9 @@ public final class LogVolume extends IndexedVolume {
       group.contentReplaced(raftIndex);
       disconnect();
     }
+    if (command.kind() == VolumeCommand.Kind.VERIFY) {
+      store.verifies().freeze(group, raftIndex);
+    }
     applyCommand(command, raftIndex);
     return true;
   }
@@ -304,6 +312,7 @@ public final class LogVolume extends IndexedVolume {
         }
       }
       case CREATE -> beginPoint = store.point(raftIndex);
+      case VERIFY -> {}
     }
   }
 
@@ -397,11 +406,11 @@ public final class LogVolume extends IndexedVolume {
    * @param trees the snapshots, the oldest first, and then the volume; taken over
    * @return the trees that it was before, to be given up when nothing needs them any more
    */
-  List<BlockIndex> replaceContent(List<ResyncTarget.Tree> trees, long raftIndex) {
+  List<BlockIndex> replaceContent(List<VolumeTree> trees, long raftIndex) {
     List<BlockIndex> before = new ArrayList<>();
     List<SnapshotVolume> unused = new ArrayList<>(snapshots);
     List<SnapshotVolume> changed = new ArrayList<>();
-    for (ResyncTarget.Tree tree : trees.subList(0, trees.size() - 1)) {
+    for (VolumeTree tree : trees.subList(0, trees.size() - 1)) {
       SnapshotVolume same = snapshot(tree.name());
       boolean isSame =
           same != null
@@ -429,7 +438,7 @@ public final class LogVolume extends IndexedVolume {
       before.add(snapshot.index().snapshot());
       snapshot.close();
     }
-    ResyncTarget.Tree live = trees.getLast();
+    VolumeTree live = trees.getLast();
     before.add(index.snapshot());
     index.replaceBy(live.index());
     live.index().clear();
@@ -615,13 +624,17 @@ public final class LogVolume extends IndexedVolume {
       return ZeroBlock.ADDRESS;
     }
     Journal journal = store.journal();
+    if (store.mends().isMending(place)) {
+      return MergeBlocks.PENDING;
+    }
     long address = journal.residentAddress(place);
     if (address == 0) {
       return store.merges().find(this, block, place);
     }
     if (!journal.isResidentGood(place, address, index.checksum(block))) {
-      store.reads().report(this, block, place, "does not match its checksum");
-      return MergeBlocks.FAILED;
+      String what = "does not match its checksum";
+      int status = store.reads().damaged(this, block, place, index.checksum(block), what);
+      return status == Status.EAGAIN ? MergeBlocks.PENDING : MergeBlocks.FAILED;
     }
     return address;
   }

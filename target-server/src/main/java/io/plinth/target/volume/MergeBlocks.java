@@ -83,6 +83,10 @@ final class MergeBlocks {
     for (int i = 0; i < CAPACITY; i++) {
       if (states[i] == READING && buffers[i] == buffer) {
         states[i] = status == Status.OK ? READY : BROKEN;
+        if (status == Status.EAGAIN) {
+          // Being mended: it will be at another place.
+          free(i);
+        }
         break;
       }
     }

@@ -9,7 +9,6 @@ import io.plinth.log.wire.ResyncFrame;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.security.MessageDigest;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
@@ -32,9 +31,6 @@ final class ResyncSource {
 
   private static final long PLANTED_DELAY_NS = TimeUnit.MILLISECONDS.toNanos(5);
   private static final int MAX_ASKED = 8;
-
-  /** A tree at the entry; the volume's has no name. */
-  private record Tree(String name, long sizeBytes, long createdMs, BlockIndex index) {}
 
   /** Of a question for blocks. */
   private enum Stage {
@@ -60,7 +56,7 @@ final class ResyncSource {
   private final long session;
   private final long term;
   private final long beganNs;
-  private final List<Tree> trees = new ArrayList<>();
+  private final List<VolumeTree> trees;
   private final GroupState state;
   private final BlockGather gather;
   private final MessageDigest sha = Resyncs.sha256();
@@ -95,16 +91,7 @@ final class ResyncSource {
     for (int i = 0; i < MAX_ASKED; i++) {
       asked[i] = new Asked();
     }
-    LogVolume volume = group.volume();
-    for (SnapshotVolume snapshot : volume.snapshots()) {
-      trees.add(
-          new Tree(
-              snapshot.snapshotName(),
-              snapshot.sizeBytes(),
-              snapshot.createdMs(),
-              snapshot.index().snapshot()));
-    }
-    trees.add(new Tree("", volume.sizeBytes(), 0, volume.index().snapshot()));
+    trees = VolumeTree.freeze(group.volume());
     state = stateNow();
   }
 
@@ -222,18 +209,18 @@ final class ResyncSource {
   }
 
   private boolean sendTree(int number) {
-    Tree tree = trees.get(number);
+    VolumeTree tree = trees.get(number);
     byte[] bytes =
-        tree.name.isEmpty()
+        tree.name().isEmpty()
             ? new byte[0]
-            : VolumeCommand.snapshot(tree.name, tree.createdMs).encode();
+            : VolumeCommand.snapshot(tree.name(), tree.createdMs()).encode();
     ResyncFrame out = resyncs.begin(ResyncStep.TREE_IS, session);
     out.body().putBytes(0, bytes);
-    return send(out.bytes(bytes.length).tree(number).a(tree.sizeBytes).b(tree.index.blocks()));
+    return send(out.bytes(bytes.length).tree(number).a(tree.sizeBytes()).b(tree.index().blocks()));
   }
 
   private boolean sendLeaves(int number, long from) {
-    BlockIndex index = trees.get(number).index;
+    BlockIndex index = trees.get(number).index();
     ResyncFrame out = resyncs.begin(ResyncStep.LEAVES_ARE, session);
     int found = 0;
     long at = from * LEAF_BLOCKS;
@@ -271,7 +258,7 @@ final class ResyncSource {
   }
 
   private boolean sendMap(int number, long leaf) {
-    BlockIndex index = trees.get(number).index;
+    BlockIndex index = trees.get(number).index();
     int page = leafPage(index, leaf);
     int status = page == 0 ? Status.EIO : store.space().bring(page);
     if (status == Status.EAGAIN) {
@@ -295,7 +282,7 @@ final class ResyncSource {
 
   /** Begins to read the blocks of the question at the front; a part of them, from one on. */
   private int gather(Asked question, int from) {
-    BlockIndex index = trees.get(question.tree).index;
+    BlockIndex index = trees.get(question.tree).index();
     int page = leafPage(index, question.leaf);
     int status = page == 0 ? Status.EIO : store.space().bring(page);
     if (status != Status.OK) {
@@ -305,8 +292,7 @@ final class ResyncSource {
     gather.begin();
     if (question.kind == ResyncStep.GET) {
       for (int i = 0; i + 1 < question.bytes && i < 2 * ResyncStep.MOST_BLOCKS; i += 2) {
-        int offset = (question.body[i] & 0xFF) | (question.body[i + 1] & 0xFF) << 8;
-        if (!add(address, offset)) {
+        if (!add(address, offset(question, i / 2))) {
           gather.abandon();
           return Status.EINVAL;
         }
@@ -323,6 +309,11 @@ final class ResyncSource {
     }
     checkedTo = offset;
     return Status.OK;
+  }
+
+  /** Returns which block of the leaf a question for blocks names. */
+  private static int offset(Asked question, int i) {
+    return (question.body[2 * i] & 0xFF) | (question.body[2 * i + 1] & 0xFF) << 8;
   }
 
   private boolean add(long leafAddress, int offset) {
@@ -352,7 +343,8 @@ final class ResyncSource {
       if (gather.isGood(i)) {
         good |= 1L << i;
       } else if (stage == Stage.READ) {
-        resyncs.reportDamaged(group, gather.place(i));
+        long damaged = question.leaf * LEAF_BLOCKS + offset(question, i);
+        resyncs.reportDamaged(group, damaged, gather.place(i), gather.checksum(i));
       }
     }
     // Reported once, however often it has to wait for room on its way.
@@ -405,7 +397,7 @@ final class ResyncSource {
 
   /** Gives the trees up. */
   void close() {
-    trees.forEach(tree -> tree.index.clear());
+    trees.forEach(tree -> tree.index().clear());
     gather.close();
   }
 }

@@ -22,6 +22,23 @@ package io.plinth.target.volume;
  * 13 BLOCKS       leader      which     which        bitmap of good number       each: 4096
  * 14 END          either                                                         why, for a person
  * </pre>
+ *
+ * <p>When replicas are compared the leader asks, and members answer; the session is the index of
+ * the entry at which all of them have frozen what they have. A position is a leaf and a tree.
+ *
+ * <pre>
+ * 15 HASH         leader      position  position
+ * 16 HASHES       member      position  position     to leaf, -1   to tree       {@link VerifyHash}
+ * 17 UNFROZEN     member      position  position     1 not yet                   that the entry is not applied, or is over
+ * 18 VERIFIED     leader                                                         that nothing more is asked
+ * </pre>
+ *
+ * <p>Who has a damaged block asks any other member; the session is the place where it is.
+ *
+ * <pre>
+ * 19 MEND         any                   block        CRC32C
+ * 20 MEND_IS      member                block        1 has it     CRC32C         the block, if it has it
+ * </pre>
  */
 final class ResyncStep {
   static final int NEEDED = 1;
@@ -38,6 +55,12 @@ final class ResyncStep {
   static final int GET = 12;
   static final int BLOCKS = 13;
   static final int END = 14;
+  static final int HASH = 15;
+  static final int HASHES = 16;
+  static final int UNFROZEN = 17;
+  static final int VERIFIED = 18;
+  static final int MEND = 19;
+  static final int MEND_IS = 20;
 
   /** Flags of BEGIN. */
   static final int STOPPED = 1;

@@ -55,7 +55,7 @@ final class ResyncTarget {
    * Stamp of a leaf that this session has changed and not compared: it is as of no entry, and no
    * stamp of the leader may be taken for the same.
    */
-  private static final long NO_ENTRY = 0;
+  static final long NO_ENTRY = 0;
 
   private enum Phase {
     PAUSE,
@@ -73,16 +73,16 @@ final class ResyncTarget {
     OVER
   }
 
-  /** A tree that is complete, or the one that is being made; the volume's has no name. */
-  record Tree(String name, long sizeBytes, long createdMs, BlockIndex index) {}
-
   private final Resyncs resyncs;
   private final VolumeStore store;
   private final VolumeGroup group;
   private final LogVolume volume;
   private final int asked;
   private final LeafCopy copy;
-  private final List<Tree> trees = new ArrayList<>();
+
+  /** Those that are complete, and the one that is being made. */
+  private final List<VolumeTree> trees = new ArrayList<>();
+
   private final long[] leaves = new long[ResyncStep.MOST_LEAVES];
   private final long[] stamps = new long[ResyncStep.MOST_LEAVES];
   private Phase phase = Phase.ASK;
@@ -95,6 +95,9 @@ final class ResyncTarget {
   private int treeCount;
   private long treeBlocks;
   private boolean sharesNew;
+
+  /** What was had of an earlier session, or null; taken from as trees are begun. */
+  private ResyncParts parts;
 
   /** Leaves of the tree before this one are as the leader has them. */
   private long leaf;
@@ -202,6 +205,10 @@ final class ResyncTarget {
     stopped = replica.isStopped();
     // Where entries were lost by the group, the same number names different ones.
     trustsStamps = !stopped && replica.epoch() == state.epoch();
+    parts = resyncs.takeParts(group);
+    if (parts != null) {
+      trustsStamps &= parts.trustsStamps() && parts.epoch() == state.epoch();
+    }
     if (!isAsBegun() || treeCount < 1) {
       fail("the lead has changed");
       return;
@@ -254,12 +261,17 @@ final class ResyncTarget {
       fail("a tree of the leader makes no sense");
       return;
     }
-    trees.add(new Tree(name, frame.a(), createdMs, base(name)));
+    trees.add(new VolumeTree(name, frame.a(), createdMs, base(name)));
     next(Phase.SIZE);
   }
 
   /** Returns a copy of the tree of this node that has most in common with one of the leader. */
   private BlockIndex base(String name) {
+    BlockIndex part = parts == null ? null : parts.take(name);
+    if (part != null) {
+      sharesNew |= !name.isEmpty() && volume.snapshot(name) == null;
+      return part;
+    }
     SnapshotVolume same = name.isEmpty() ? null : volume.snapshot(name);
     if (same != null) {
       return same.index().snapshot();
@@ -502,6 +514,7 @@ final class ResyncTarget {
         replica.resyncedTo(state.index(), state.entryTerm(), state.epoch(), state.membership());
     List<BlockIndex> before = volume.replaceContent(List.copyOf(trees), state.index());
     trees.clear();
+    dropParts();
     group.restart(begins);
     resyncs.countSwitching(1);
     if (store.isPlanted(PlantedBug.RESYNC_BEGINS_EARLY)) {
@@ -562,22 +575,39 @@ final class ResyncTarget {
     }
     problem = why;
     leader = ANYBODY;
-    dropTrees();
+    keepTrees();
     phaseNs = store.core().clock().nowNs();
     next(Phase.PAUSE);
   }
 
-  private void dropTrees() {
-    trees.forEach(tree -> tree.index().clear());
-    trees.clear();
+  /** Keeps what was made, for the next session to go on with. */
+  private void keepTrees() {
+    if (!trees.isEmpty()) {
+      parts = parts == null ? new ResyncParts() : parts;
+      parts.keep(trees, trustsStamps, state.epoch());
+      trees.clear();
+    }
+    if (parts != null) {
+      resyncs.keepParts(group, parts);
+      parts = null;
+    }
     copy.abandon();
     sharesNew = false;
+  }
+
+  private void dropParts() {
+    if (parts != null) {
+      parts.close();
+      parts = null;
+    }
   }
 
   /** Gives up what was made. */
   void close() {
     closed = true;
-    dropTrees();
+    trees.forEach(tree -> tree.index().clear());
+    trees.clear();
+    dropParts();
     copy.close();
   }
 }

@@ -21,11 +21,17 @@ public final class Resyncs {
   /** How often a member is told that it lacks entries. */
   private static final long TELL_NS = TimeUnit.MILLISECONDS.toNanos(200);
 
+  /** For so long an interrupted session can be gone on with. */
+  private static final long KEEP_NS = TimeUnit.MINUTES.toNanos(10);
+
   /** So many members are served at a time, and so many own replicas brought up to date. */
   private static final int MOST_SESSIONS = 4;
 
   /** A member that a volume's leader can't bring up to date from its log. */
   private record Lagging(VolumeGroup group, int node) {}
+
+  /** What an interrupted session leaves to the next one of the same replica. */
+  private record Kept(VolumeGroup group, ResyncParts parts) {}
 
   /**
    * A replica that is being brought up to date, for a person.
@@ -40,6 +46,7 @@ public final class Resyncs {
   private final List<Lagging> lagging = new ArrayList<>();
   private final List<ResyncSource> sources = new ArrayList<>();
   private final List<ResyncTarget> targets = new ArrayList<>();
+  private final List<Kept> kept = new ArrayList<>();
   private volatile List<Progress> progress = List.of();
   private ResyncFrame out;
   private long toldNs;
@@ -140,8 +147,39 @@ public final class Resyncs {
     }
   }
 
+  /** A session has ended before its time. */
+  void keepParts(VolumeGroup group, ResyncParts parts) {
+    parts.keptNs(store.core().clock().nowNs());
+    kept.add(new Kept(group, parts));
+  }
+
+  /** Returns what an earlier session has left, which is the caller's from now on, or null. */
+  ResyncParts takeParts(VolumeGroup group) {
+    for (int i = 0; i < kept.size(); i++) {
+      if (kept.get(i).group.equals(group)) {
+        return kept.remove(i).parts;
+      }
+    }
+    return null;
+  }
+
+  /** What nobody goes on with for long is given up, and all of it when the log needs the room. */
+  private void dropParts(long nowNs) {
+    for (int i = kept.size() - 1; i >= 0; i--) {
+      ResyncParts parts = kept.get(i).parts;
+      if (nowNs - parts.keptNs() > KEEP_NS || store.judgeRoom(1) != Status.OK) {
+        kept.remove(i);
+        parts.close();
+      }
+    }
+  }
+
   /** A group is gone, with all that concerns it. */
   void onGone(VolumeGroup group) {
+    ResyncParts parts = takeParts(group);
+    if (parts != null) {
+      parts.close();
+    }
     lagging.removeIf(member -> member.group.equals(group));
     for (int i = targets.size() - 1; i >= 0; i--) {
       if (targets.get(i).group().equals(group)) {
@@ -160,6 +198,14 @@ public final class Resyncs {
   }
 
   void onFrame(VolumeGroup group, int node, ResyncFrame frame) {
+    if (frame.kind() >= ResyncStep.MEND) {
+      store.mends().onFrame(group, node, frame);
+      return;
+    }
+    if (frame.kind() >= ResyncStep.HASH) {
+      store.verifies().onFrame(group, node, frame);
+      return;
+    }
     receivedBytes += frame.bytes();
     long nowNs = store.core().clock().nowNs();
     switch (frame.kind()) {
@@ -223,7 +269,7 @@ public final class Resyncs {
 
   /** Tells a bounded part of what is to be told; returns how much was done. */
   int doWork(long nowNs, boolean busy) {
-    boolean none = lagging.isEmpty() && sources.isEmpty() && targets.isEmpty();
+    boolean none = lagging.isEmpty() && sources.isEmpty() && targets.isEmpty() && kept.isEmpty();
     if (none && progress.isEmpty()) {
       return 0;
     }
@@ -232,6 +278,7 @@ public final class Resyncs {
       toldNs = nowNs;
       tell();
       describe();
+      dropParts(nowNs);
     }
     for (int i = sources.size() - 1; i >= 0; i--) {
       ResyncSource source = sources.get(i);
@@ -291,19 +338,25 @@ public final class Resyncs {
     boolean _ = send(group, node, frame.bytes(length));
   }
 
-  /** A block can't be told to a member, because the disk holds something else. */
-  void reportDamaged(VolumeGroup group, long place) {
-    LOG.error(
-        "volume {} (group {}): {} does not match its checksum, and a member that lacks it waits for"
-            + " it",
-        group.volume().name(),
-        group.id(),
-        store.journal().describe(place));
+  /**
+   * A block can't be told to a member, because the disk holds something else: it is mended from
+   * another one, if that is possible.
+   */
+  void reportDamaged(VolumeGroup group, long block, long place, int checksum) {
+    if (!store.mends().mend(group, block, place, checksum, false)) {
+      LOG.error(
+          "volume {} (group {}): {} does not match its checksum, and a member that lacks it waits"
+              + " for it",
+          group.volume().name(),
+          group.id(),
+          store.journal().describe(place));
+    }
   }
 
   void close() {
     sources.forEach(ResyncSource::close);
     targets.forEach(ResyncTarget::close);
+    kept.forEach(one -> one.parts.close());
     sources.clear();
     targets.clear();
     if (out != null) {

@@ -199,6 +199,12 @@ public final class Scrubber {
     damage.moved(family, block, from, life(from), to, life(to));
   }
 
+  /** What a scrub has found damaged, nobody else has either. */
+  void notMended(int family, long block, long place) {
+    boolean _ =
+        damage.add(DamageList.Kind.DATA, place, life(place), family, block, DamageList.MISMATCH);
+  }
+
   /** Returns the sequence of the segment that a place is in, which tells its lives apart. */
   long life(long place) {
     Segment segment = store.journal().segment((int) (place / store.blocksPerSegment()));
@@ -326,6 +332,10 @@ public final class Scrubber {
       }
       segmentsDone++;
       bytesDone += segment.usedBytes();
+    }
+    if (store.mends().isBusy()) {
+      // What can't be mended is damaged.
+      return 0;
     }
     end(true);
     return 1;

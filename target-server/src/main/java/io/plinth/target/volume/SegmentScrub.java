@@ -429,6 +429,12 @@ final class SegmentScrub implements Completion {
             ? record.checksum(i)
             : IndexSpace.checksum(space.leafAddress(leaf), (int) (block % IndexSpace.LEAF_BLOCKS));
     String what = judge(offset, expected);
+    LogVolume volume = what == null ? null : store.volume(family);
+    if (volume != null
+        && leaf != 0
+        && store.mends().mend(volume.group(), block, place, expected, true)) {
+      return;
+    }
     if (what != null && damage.add(Kind.DATA, place, segment.sequence(), family, block, what)) {
       LOG.error(
           "{} {} on the disk; it is lost unless it is written again",

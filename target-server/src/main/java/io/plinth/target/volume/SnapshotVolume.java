@@ -40,6 +40,11 @@ public final class SnapshotVolume extends IndexedVolume {
     return origin;
   }
 
+  @Override
+  VolumeGroup owner() {
+    return origin.group();
+  }
+
   /** Returns the name within the volume; any thread. */
   public String snapshotName() {
     return snapshot;

@@ -15,6 +15,7 @@ import java.nio.charset.StandardCharsets;
  *  delete:    u8 4, name of the snapshot
  *  roll back: u8 5, name of the snapshot
  *  resize:    u8 6, u64 sizeBytes
+ *  verify:    u8 7: every member freezes what it has, to be compared; changes nothing
  * </pre>
  *
  * A name is a u16 length and UTF-8.
@@ -35,7 +36,8 @@ record VolumeCommand(
     SNAPSHOT(3),
     DELETE_SNAPSHOT(4),
     ROLLBACK(5),
-    RESIZE(6);
+    RESIZE(6),
+    VERIFY(7);
 
     private final int code;
 
@@ -68,6 +70,10 @@ record VolumeCommand(
     return new VolumeCommand(Kind.RESIZE, sizeBytes, FlushPolicy.FLUSH, "", "");
   }
 
+  static VolumeCommand verify() {
+    return new VolumeCommand(Kind.VERIFY, 0, FlushPolicy.FLUSH, "", "");
+  }
+
   byte[] encode() {
     byte[] first = name.getBytes(StandardCharsets.UTF_8);
     byte[] second = snapshot.getBytes(StandardCharsets.UTF_8);
@@ -81,6 +87,7 @@ record VolumeCommand(
       case SNAPSHOT -> putName(buffer.putLong(number), first);
       case DELETE_SNAPSHOT, ROLLBACK -> putName(buffer, first);
       case RESIZE -> buffer.putLong(number);
+      case VERIFY -> {}
     }
     byte[] bytes = new byte[buffer.position()];
     buffer.get(0, bytes);
@@ -115,6 +122,7 @@ record VolumeCommand(
         case 4 -> deleteSnapshot(name(buffer));
         case 5 -> rollback(name(buffer));
         case 6 -> resize(buffer.getLong());
+        case 7 -> verify();
         default -> throw new IllegalArgumentException("unknown volume command " + code);
       };
     } catch (BufferUnderflowException e) {

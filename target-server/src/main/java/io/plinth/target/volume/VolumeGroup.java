@@ -97,7 +97,7 @@ public final class VolumeGroup implements ReplicaListener, GroupWork {
   }
 
   /** Returns whether this node is the only member. */
-  boolean isAlone() {
+  public boolean isAlone() {
     return applier == null;
   }
 

@@ -80,6 +80,8 @@ public final class VolumeStore implements JournalListener, CycleTask {
   private final WritePace pace;
   private final Scrubber scrubber;
   private final Resyncs resyncs;
+  private final Verifies verifies;
+  private final Mends mends;
 
   private final ColdLeaves coldLeaves;
 
@@ -134,6 +136,8 @@ public final class VolumeStore implements JournalListener, CycleTask {
     this.pace = new WritePace(core, cleaner::roomWanted, this::notifyReady);
     this.scrubber = new Scrubber(this, segmentBytes);
     this.resyncs = new Resyncs(this);
+    this.verifies = new Verifies(this);
+    this.mends = new Mends(this);
   }
 
   /**
@@ -386,6 +390,16 @@ public final class VolumeStore implements JournalListener, CycleTask {
     return resyncs;
   }
 
+  /** Returns what compares the replicas of volumes. */
+  public Verifies verifies() {
+    return verifies;
+  }
+
+  /** Returns what mends damaged blocks from other nodes. */
+  public Mends mends() {
+    return mends;
+  }
+
   /** Returns how often a member was found to lack entries that are kept no more. */
   public long resyncsNeeded() {
     return resyncs.needed();
@@ -534,6 +548,11 @@ public final class VolumeStore implements JournalListener, CycleTask {
     run(volume, VolumeCommand.resize(sizeBytes), allowed, done);
   }
 
+  /** Lets all members freeze what they have at one entry. */
+  void freeze(LogVolume volume, IntConsumer done) {
+    run(volume, VolumeCommand.verify(), () -> true, done);
+  }
+
   private void run(
       LogVolume volume, VolumeCommand command, BooleanSupplier allowed, IntConsumer done) {
     new CommandRequest(this, volume, command, allowed, done).submit();
@@ -546,6 +565,8 @@ public final class VolumeStore implements JournalListener, CycleTask {
     groups.settle();
     volumes.remove(volume.group().id());
     resyncs.onGone(volume.group());
+    verifies.onGone(volume.group());
+    mends.onGone(volume.group());
     volume.close();
     groups.leave(volume.group());
   }
@@ -621,6 +642,7 @@ public final class VolumeStore implements JournalListener, CycleTask {
     work += checkpointer.doWork() + cleaner.doWork(nowNs);
     boolean busy = completedInCycle > BUSY_REQUESTS;
     work += scrubber.doWork(nowNs, busy) + resyncs.doWork(nowNs, busy);
+    work += verifies.doWork(nowNs, busy) + mends.doWork(nowNs);
     completedInCycle = 0;
     work += groups.applySome();
     work += offerAgain(nowNs);
@@ -767,6 +789,8 @@ public final class VolumeStore implements JournalListener, CycleTask {
 
   /** Frees memory; the log is closed and nothing is in flight. */
   public void close() {
+    verifies.close();
+    mends.close();
     resyncs.close();
     coldLeaves.close();
     space.close();

@@ -148,6 +148,18 @@ public abstract class MemoryNode implements NodeControl {
   }
 
   @Override
+  public synchronized CompletableFuture<VerifyInfo> startVerify(String volume) {
+    return volumes.containsKey(volume)
+        ? fail(ControlException.Kind.INVALID, "volume " + volume + " has one replica")
+        : notFound(volume);
+  }
+
+  @Override
+  public synchronized CompletableFuture<VerifyInfo> verifyInfo(String volume) {
+    return notFound(volume);
+  }
+
+  @Override
   public final synchronized CompletableFuture<VolumeInfo> moveLead(String volume, int node) {
     VolumeInfo info = volumes.get(volume);
     return info == null

@@ -94,6 +94,8 @@ final class FakeNodeControl extends MemoryNode {
         new ScrubInfo(
             state,
             List.of(new ScrubInfo.LogScrub(0, state, 1 << 20, 3600, true, null, null, null)),
+            List.of(),
+            0,
             List.of()));
   }
 

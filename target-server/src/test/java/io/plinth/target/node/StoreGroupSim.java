@@ -10,8 +10,12 @@ import io.plinth.log.replication.Replica;
 import io.plinth.target.forward.ForwardingBug;
 import io.plinth.target.volume.LogVolume;
 import io.plinth.target.volume.Operation;
+import io.plinth.target.volume.Scrubber;
 import io.plinth.target.volume.SnapshotVolume;
+import io.plinth.target.volume.Verifies;
+import io.plinth.target.volume.VerifyReport;
 import io.plinth.target.volume.Volume;
+import io.plinth.target.volume.VolumePlaces;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -41,6 +45,8 @@ final class StoreGroupSim {
   private static final long MS = 1_000_000;
   private static final int MAX_REQUESTS = 12;
   private static final int MAX_SNAPSHOTS = 3;
+  private static final int ROTTEN = 4;
+  private static final long BLOCKS = StoreNode.VOLUME_BYTES / Volume.BLOCK_BYTES;
 
   /** A run has found something that may not be. */
   static final class Violation extends AssertionError {
@@ -91,6 +97,9 @@ final class StoreGroupSim {
   long cleaned;
   long resyncs;
   int wipes;
+  int verifies;
+  int rotten;
+  long mended;
 
   StoreGroupSim(long seed, Set<PlantedBug> bugs) {
     this(seed, bugs, false, Set.of());
@@ -259,6 +268,9 @@ final class StoreGroupSim {
     }
     if (random.oneIn(400)) {
       snapshot(group);
+    }
+    if (seed % 2 == 0 && network.nowNs() / STEP_NS % 300 == 0) {
+      verifySome(group);
     }
     if (random.oneIn(500)) {
       StoreNode node = nodes.get(random.nextInt(nodes.size()));
@@ -576,6 +588,7 @@ final class StoreGroupSim {
     awaitEqual();
     checkContent();
     compare("in the end");
+    rot();
     nodes.forEach(this::kill);
     nodes.forEach(this::start);
     awaitEqual();
@@ -592,6 +605,72 @@ final class StoreGroupSim {
     awaitEqual();
     checkContent();
     compare("after all have lost their power");
+  }
+
+  /**
+   * Blocks of one node rot while clients write: no read fails, and in the end nothing is damaged.
+   */
+  private void rot() {
+    StoreNode victim = random.oneIn(2) ? leader(1) : nodes.get(random.nextInt(nodes.size()));
+    // What is replayed or kept for others is not read through the index.
+    checkpoint(victim);
+    for (int group = 1; group <= volumes; group++) {
+      for (int i = 0; i < ROTTEN; i++) {
+        rot(victim, victim.volume(group), random.nextInt((int) BLOCKS));
+      }
+    }
+    long end = network.nowNs() + 50 * MS;
+    while (network.nowNs() < end) {
+      step();
+      int group = 1 + random.nextInt(volumes);
+      if (random.oneIn(3)) {
+        request(group);
+      }
+    }
+    awaitEqual();
+    checkContent();
+    for (StoreNode node : nodes) {
+      node.store().scrubber().configure(new Scrubber.Settings(1 << 30, 0));
+      if (!node.store().scrubber().start()
+          || !runUntil(() -> !node.store().scrubber().progress().running(), 20_000 * MS)) {
+        throw violation("a scrub does not end");
+      }
+      Scrubber.Pass pass = node.store().scrubber().progress().last();
+      if (!pass.complete() || pass.damagedBlocks() > 0) {
+        throw violation("node " + node.number + " is damaged still: " + pass);
+      }
+      mended += node.store().mends().mendedBlocks();
+      corruptReads(node);
+    }
+    compare("after rot");
+    checkpoint(victim);
+  }
+
+  private void corruptReads(StoreNode node) {
+    for (int group = 1; group <= volumes; group++) {
+      if (node.volume(group).corruptReads() > 0) {
+        throw violation("G5: a read has failed on node " + node.number);
+      }
+    }
+  }
+
+  private void checkpoint(StoreNode node) {
+    int[] result = {1};
+    node.store().checkpointer().request(status -> result[0] = status);
+    if (!runUntil(() -> result[0] != 1, 10_000 * MS) || result[0] != Status.OK) {
+      throw violation("no checkpoint can be made: " + result[0] + describe());
+    }
+  }
+
+  private void rot(StoreNode node, LogVolume volume, int block) {
+    long place = VolumePlaces.place(volume, block);
+    int perSegment = StoreNode.SEGMENT_BYTES / Volume.BLOCK_BYTES;
+    int slot = (int) (place / perSegment);
+    int offset = (int) (place % perSegment) * Volume.BLOCK_BYTES;
+    if (place > 0 && node.disk.isSettled(slot, offset)) {
+      node.disk.rotBit(slot, offset + random.nextInt(Volume.BLOCK_BYTES), random.nextInt(8));
+      rotten++;
+    }
   }
 
   private void awaitEqual() {
@@ -640,8 +719,76 @@ final class StoreGroupSim {
     }
   }
 
-  /** Lets every node tell what it has, through a snapshot, which any of them may be asked for. */
+  // Comparisons by the nodes themselves.
+
+  /** Looks at a comparison that is under way while clients write, or begins one. */
+  private void verifySome(int group) {
+    StoreNode leader = leader(group);
+    if (leader == null || leader.isPaused()) {
+      return;
+    }
+    VerifyReport report = leader.store().verifies().report(leader.volume(group));
+    if (report != null && report.state() == VerifyReport.State.DIFFERENT && !fragile) {
+      throw violation("verify of volume " + group + " while clients write: " + report);
+    }
+    if (report == null || report.state() != VerifyReport.State.RUNNING) {
+      verifies += report != null && report.state() == VerifyReport.State.EQUAL ? 1 : 0;
+      leader.store().verifies().start(leader.volume(group));
+    }
+  }
+
+  /** Lets the nodes compare their replicas themselves, and asks whether they have it right. */
   private void compare(String when) {
+    StringBuilder said = new StringBuilder();
+    for (int group = 1; group <= volumes; group++) {
+      VerifyReport report = verify(group);
+      if (report.state() == VerifyReport.State.EQUAL) {
+        verifies++;
+      } else {
+        said.append("volume ").append(group).append(": ").append(report);
+      }
+    }
+    try {
+      compareContent(when);
+    } catch (Violation e) {
+      throw new Violation(
+          e.getMessage()
+              + (said.isEmpty() ? "; but verify said: equal" : "; verify said: " + said));
+    }
+    if (!said.isEmpty()) {
+      throw violation("verify said " + when + ", although all is equal: " + said);
+    }
+  }
+
+  private VerifyReport verify(int group) {
+    VerifyReport[] report = new VerifyReport[1];
+    // One that is at work, or has ended with the lead, says nothing of now.
+    for (int attempt = 0; attempt < 20; attempt++) {
+      StoreNode leader = leader(group);
+      Verifies verify = leader.store().verifies();
+      verify.start(leader.volume(group));
+      boolean ended =
+          runUntil(
+              () -> {
+                report[0] = verify.report(leader.volume(group));
+                return report[0].state() != VerifyReport.State.RUNNING;
+              },
+              60_000 * MS);
+      if (!ended) {
+        throw violation("a verify does not end: " + report[0] + describe());
+      }
+      if (attempt > 0
+          && report[0].state() != VerifyReport.State.FAILED
+          && report[0].state() != VerifyReport.State.INCOMPLETE) {
+        break;
+      }
+    }
+    awaitEqual();
+    return report[0];
+  }
+
+  /** Lets every node tell what it has, through a snapshot, which any of them may be asked for. */
+  private void compareContent(String when) {
     for (int group = 1; group <= volumes; group++) {
       StoreNode leader = leader(group);
       String name = "end" + nextSnapshot++;

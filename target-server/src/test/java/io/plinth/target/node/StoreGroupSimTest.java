@@ -40,6 +40,9 @@ class StoreGroupSimTest {
     long snapshots = 0;
     long resyncs = 0;
     long wipes = 0;
+    long verifies = 0;
+    long rotten = 0;
+    long mended = 0;
     for (int seed = first; seed < first + count; seed++) {
       StoreGroupSim sim = run(seed, Set.of());
       acknowledged += sim.acknowledged;
@@ -53,11 +56,15 @@ class StoreGroupSimTest {
       snapshots += sim.snapshots;
       resyncs += sim.resyncs;
       wipes += sim.wipes;
+      verifies += sim.verifies;
+      rotten += sim.rotten;
+      mended += sim.mended;
     }
     System.out.printf(
         "%d seeds: %d changes acknowledged, %d reads, %d refused, %d of unknown outcome, %d flushes,"
             + " %d snapshots, %d power cuts, %d checkpoints, %d segments cleaned, %d nodes brought up to"
-            + " date, %d wiped%n",
+            + " date, %d wiped, %d times all replicas of a volume compared,"
+            + " %d blocks rotten, %d mended%n",
         count,
         acknowledged,
         reads,
@@ -69,7 +76,10 @@ class StoreGroupSimTest {
         checkpoints,
         cleaned,
         resyncs,
-        wipes);
+        wipes,
+        verifies,
+        rotten,
+        mended);
     if (count >= SEEDS) {
       assertThat(acknowledged).isGreaterThan(count * 100L);
       assertThat(reads).isGreaterThan(count * 50L);
@@ -82,6 +92,8 @@ class StoreGroupSimTest {
       assertThat(snapshots).isGreaterThan(count);
       assertThat(resyncs).isGreaterThan(count / 2);
       assertThat(wipes).isGreaterThan(count / 10);
+      assertThat(verifies).isGreaterThan(count * 3L);
+      assertThat(mended).isGreaterThan(count);
     }
   }
 
@@ -147,7 +159,10 @@ class StoreGroupSimTest {
         "CHECKPOINT_DROPS_KEPT",
         "RESYNC_MISSES_LEAF",
         "RESYNC_BASE_TOO_NEW",
-        "RESYNC_BEGINS_EARLY"
+        "RESYNC_BEGINS_EARLY",
+        "RESYNC_STAMPS_EARLY",
+        "VERIFY_FREEZES_LATE",
+        "MEND_TRUSTS_PEER"
       })
   void mistakesAreFound(PlantedBug bug) {
     for (int seed = 1; seed <= MAX_SEEDS; seed++) {

@@ -12,6 +12,7 @@ import io.plinth.log.replication.Replica;
 import io.plinth.log.wire.EntryBody;
 import io.plinth.target.volume.Operation;
 import io.plinth.target.volume.SnapshotVolume;
+import io.plinth.target.volume.VerifyReport;
 import io.plinth.target.volume.Volume;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -325,6 +326,108 @@ class StoreGroupTest {
         cells(second, second.volume(1).snapshot("s")), cells(third, third.volume(1).snapshot("s")));
   }
 
+  /** How a resync is disturbed when half of it has come. */
+  private enum Interruption {
+    NONE,
+    CONNECTION,
+    LEAD
+  }
+
+  /** What has come before the connection or the lead is lost does not come again. */
+  @Test
+  void anInterruptedResyncGoesOnWithWhatItHas() throws RecoveryException {
+    long whole = bytesOfResync(Interruption.NONE, Set.of());
+    assertThat(whole).isGreaterThan(384 * Volume.BLOCK_BYTES);
+    for (Interruption interruption : List.of(Interruption.CONNECTION, Interruption.LEAD)) {
+      long bytes = bytesOfResync(interruption, Set.of());
+      System.out.printf("%s: %d bytes, %d without%n", interruption, bytes, whole);
+      assertThat(bytes).as("%s", interruption).isBetween(whole, whole * 11 / 10);
+    }
+    // That a leaf has only a part of what it will have is not forgotten meanwhile.
+    assertThat(bytesOfResync(Interruption.CONNECTION, Set.of(PlantedBug.RESYNC_STAMPS_EARLY)))
+        .isEqualTo(DIFFERENT);
+  }
+
+  private static final long DIFFERENT = -1;
+
+  /** Returns how many bytes have come until the member has what the leader has. */
+  private long bytesOfResync(Interruption interruption, Set<PlantedBug> bugs)
+      throws RecoveryException {
+    mostKept = 20;
+    begin(32, bugs);
+    for (int i = 0; i < 6; i++) {
+      assertThat(run(leader, Operation.WRITE, i * CELLS_PER_WRITE, CELLS_PER_WRITE))
+          .isEqualTo(Status.OK);
+    }
+    nodes.forEach(this::awaitApplied);
+    StoreNode away = follower();
+    assertThat(command(done -> away.store().checkpointer().request(done))).isEqualTo(Status.OK);
+    away.kill();
+    for (int i = 0; i < 60; i++) {
+      assertThat(run(leader, Operation.WRITE, i % 6 * CELLS_PER_WRITE, CELLS_PER_WRITE))
+          .isEqualTo(Status.OK);
+    }
+    StoreNode third =
+        nodes.stream().filter(node -> node != away && node != leader).findFirst().orElseThrow();
+    forgetOld(leader);
+    awaitApplied(third);
+    assertThat(command(done -> third.store().checkpointer().request(done))).isEqualTo(Status.OK);
+    away.start();
+    if (interruption != Interruption.NONE) {
+      await(
+          () -> away.isOpen() && away.store().resyncs().receivedBytes() > 192 * Volume.BLOCK_BYTES);
+      assertThat(away.store().resyncs().completed()).isZero();
+    }
+    if (interruption == Interruption.CONNECTION) {
+      nodes.forEach(node -> {
+        network.block(node.number, away.number);
+        network.block(away.number, node.number);
+      });
+      await(() -> away.store().resyncs().progress().getFirst().text().contains("the last attempt"));
+      network.heal();
+    } else if (interruption == Interruption.LEAD) {
+      assertThat(replica(leader).transferLeadership(third.number)).isTrue();
+      await(() -> third.volume(1).group().leads() && run(third, Operation.READ, 0, 1) == Status.OK);
+      leader = third;
+    }
+    await(() -> away.isOpen() && away.store().resyncs().completed() == 1);
+    long bytes = away.store().resyncs().receivedBytes();
+    leader.store().verifies().start(leader.volume(1));
+    await(() -> verified().state() != VerifyReport.State.RUNNING);
+    boolean isEqual = verified().state() == VerifyReport.State.EQUAL;
+    return isEqual ? bytes : DIFFERENT;
+  }
+
+  private VerifyReport verified() {
+    return leader.store().verifies().report(leader.volume(1));
+  }
+
+  /** Who can't be reached is named, and the others are compared. */
+  @Test
+  void aVerifyNamesWhoDoesNotAnswer() {
+    assertThat(run(leader, Operation.WRITE, 0, 10)).isEqualTo(Status.OK);
+    StoreNode away = follower();
+    away.kill();
+    leader.store().verifies().start(leader.volume(1));
+    await(() -> verified().state() != VerifyReport.State.RUNNING);
+    assertThat(verified().state()).isEqualTo(VerifyReport.State.INCOMPLETE);
+    assertThat(verified().members())
+        .containsExactlyInAnyOrderElementsOf(
+            nodes.stream()
+                .map(node ->
+                    node == away
+                        ? new VerifyReport.Member(node.number, false, "it does not answer")
+                        : new VerifyReport.Member(node.number, true, ""))
+                .toList());
+    assertThat(verified().readBytes()).isEqualTo(5 * Volume.BLOCK_BYTES);
+    // And nothing is left of it.
+    await(() -> nodes.stream().filter(StoreNode::isOpen).allMatch(this::hasNothingFrozen));
+  }
+
+  private boolean hasNothingFrozen(StoreNode node) {
+    return node.store().verifies().frozen() == 0;
+  }
+
   /** Lets a leader forget all but the newest entries. */
   private void forgetOld(StoreNode node) {
     assertThat(run(node, Operation.FLUSH, 0, 0)).isEqualTo(Status.OK);
@@ -507,7 +610,7 @@ class StoreGroupTest {
   }
 
   @Test
-  void payloadThatRotsBeforeItIsAppliedFailsReads() throws RecoveryException {
+  void payloadThatRotsIsMendedFromAPeerAndFailsReadsWithoutOne() throws RecoveryException {
     StoreNode victim = restartApart();
     EntryBody body = coldEntry(victim);
     disk(victim, body.place * Volume.BLOCK_BYTES + 99);
@@ -520,8 +623,22 @@ class StoreGroupTest {
     SnapshotVolume snapshot = victim.volume(1).snapshot("s");
     int cell = (int) body.firstBlock * 2;
     int other = (cell + 2 * CELLS_PER_WRITE) % (6 * CELLS_PER_WRITE);
+    isolate(victim);
     assertThat(run(victim, snapshot, Operation.READ, cell, 1)).isEqualTo(Status.EIO);
     assertThat(run(victim, snapshot, Operation.READ, other, 1)).isEqualTo(Status.OK);
+    assertThat(victim.store().mends().mended()).isEmpty();
+    network.heal();
+    await(() -> run(victim, snapshot, Operation.READ, cell, 1) == Status.OK);
+    assertThat(victim.store().mends().mended())
+        .singleElement()
+        .satisfies(mended -> {
+          assertThat(mended.block()).isEqualTo(body.firstBlock);
+          assertThat(mended.node()).isNotEqualTo(victim.number);
+        });
+    assertThat(cells(victim, snapshot)).isEqualTo(cells(leader, leader.volume(1).snapshot("s")));
+    // Whoever reads it again finds it where the log is now.
+    assertThat(run(victim, snapshot, Operation.READ, cell, 1)).isEqualTo(Status.OK);
+    assertThat(victim.store().mends().mendedBlocks()).isEqualTo(1);
   }
 
   /**

@@ -65,6 +65,7 @@ final class PlinthCommand implements Runnable {
             .addSubcommand(new VolumeResizeCommand())
             .addSubcommand(snapshot)
             .addSubcommand(new VolumeDiffCommand())
+            .addSubcommand(new VolumeVerifyCommand())
             .addSubcommand(new VolumeRollbackCommand())
             .addSubcommand(new VolumeMoveLeaderCommand())
             .addSubcommand(new VolumeDeleteCommand());

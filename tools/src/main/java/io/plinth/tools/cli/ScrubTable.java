@@ -36,6 +36,24 @@ final class ScrubTable {
     } else if (info.logs().stream().anyMatch(ScrubTable::hasFound)) {
       out.println("what was found damaged has been overwritten, deleted or mended since");
     }
+    if (info.mendedBlocks() > 0) {
+      out.println();
+      mended(info, out);
+    }
+  }
+
+  private static void mended(ScrubInfo info, PrintWriter out) {
+    out.println("mended since the server started, blocks: " + info.mendedBlocks());
+    Table table = new Table("lrrll", "LOG", "SEGMENT", "OFFSET", "MENDED", "WHERE");
+    for (ScrubInfo.Mended mended : info.mended()) {
+      table.row(
+          "log-" + mended.log(),
+          Integer.toString(mended.segment()),
+          Long.toString(mended.offset()),
+          "mended from node " + mended.node(),
+          mended.volume() + " block " + mended.block());
+    }
+    table.print(out);
   }
 
   private static boolean hasFound(ScrubInfo.LogScrub log) {

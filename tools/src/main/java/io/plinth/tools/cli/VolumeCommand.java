@@ -25,6 +25,6 @@ final class VolumeCommand implements Runnable {
   public void run() {
     throw new ParameterException(
         spec.commandLine(),
-        "a command is missing: create, clone, list, show, set, resize, snapshot, diff, rollback or delete");
+        "a command is missing: create, clone, list, show, set, resize, snapshot, diff, verify, rollback or delete");
   }
 }

@@ -8,6 +8,7 @@ import io.plinth.target.admin.AdminOptions;
 import io.plinth.target.admin.AdminServer;
 import io.plinth.target.admin.HistoryInfo;
 import io.plinth.target.admin.ScrubInfo;
+import io.plinth.target.admin.VerifyInfo;
 import io.plinth.target.admin.VolumeInfo;
 import io.plinth.target.volume.FlushPolicy;
 import io.plinth.target.volume.TlsMode;
@@ -459,7 +460,102 @@ class ClientCommandsTest {
     ScrubInfo.Damage page =
         new ScrubInfo.Damage(0, 12, 4096, 1, "can't be read", List.of(), "index page 7");
     List<ScrubInfo.Damage> all = List.of(block, page);
-    return new ScrubInfo(state, List.of(log), all.subList(0, (int) Math.min(2, damagedBlocks)));
+    return new ScrubInfo(
+        state, List.of(log), all.subList(0, (int) Math.min(2, damagedBlocks)), 0, List.of());
+  }
+
+  private static VerifyInfo verify(
+      VerifyInfo.State state, VerifyInfo.Replica third, VerifyInfo.Difference... differences) {
+    List<VerifyInfo.Damage> damages =
+        differences.length == 0 ? List.of() : List.of(new VerifyInfo.Damage(2, null, 40_960, 1));
+    return new VerifyInfo(
+        "demo",
+        state,
+        4711L,
+        null,
+        1L << 29,
+        1L << 30,
+        29,
+        50L << 20,
+        1_250,
+        List.of(
+            new VerifyInfo.Replica(1, true, null), new VerifyInfo.Replica(2, true, null), third),
+        differences.length,
+        List.of(differences),
+        damages.size(),
+        damages);
+  }
+
+  @Test
+  void replicasThatAreEqualEndWithZeroAndAllElseWithOne() {
+    VerifyInfo.Replica good = new VerifyInfo.Replica(3, true, null);
+    node.answerVerifyWith(
+        verify(VerifyInfo.State.RUNNING, good), verify(VerifyInfo.State.EQUAL, good));
+    assertThat(run("volume", "verify", "demo"))
+        .isEqualTo(
+            new Run(
+                0,
+                """
+                50%, 50 MiB read on each node
+                equal: nodes 1, 2, 3; 29 ranges, 50 MiB, 1.3 s, as of entry 4711
+                """,
+                ""));
+    node.answerVerifyWith(
+        verify(
+            VerifyInfo.State.DIFFERENT,
+            good,
+            new VerifyInfo.Difference("monday", 0, 1_835_008, List.of(3)),
+            new VerifyInfo.Difference(null, 3_670_016, 1_835_008, List.of(1, 3))));
+    assertThat(run("volume", "verify", "demo"))
+        .isEqualTo(
+            new Run(
+                1,
+                """
+                different: 2 ranges, damaged blocks: 1; 29 ranges, 50 MiB, 1.3 s, as of entry 4711
+                differs on node 3: demo@monday offset 0 length 1835008
+                differs on node 1, 3: demo offset 3670016 length 1835008
+                damaged on node 2: demo offset 40960, blocks: 1
+                """,
+                ""));
+    node.answerVerifyWith(
+        verify(
+            VerifyInfo.State.INCOMPLETE, new VerifyInfo.Replica(3, false, "it does not answer")));
+    assertThat(run("volume", "verify", "demo"))
+        .isEqualTo(
+            new Run(
+                1,
+                """
+                not verified: 29 ranges, 50 MiB, 1.3 s, as of entry 4711; nodes that are equal: 1, 2
+                node 3 is not verified: it does not answer
+                """,
+                ""));
+    assertThat(Json.parse(run("volume", "verify", "demo", "--json").out()).get("nodes")).hasSize(3);
+  }
+
+  @Test
+  void aVolumeWithOneReplicaIsNotCompared() {
+    assertThat(run("volume", "verify", "demo"))
+        .isEqualTo(new Run(1, "", "plinth: volume demo has one replica\n"));
+  }
+
+  @Test
+  void whatWasMendedIsShown() {
+    ScrubInfo scrub = scrub(100, 0, true);
+    node.answerScrubWith(
+        new ScrubInfo(
+            scrub.state(),
+            scrub.logs(),
+            List.of(),
+            1,
+            List.of(new ScrubInfo.Mended(0, 3, 40_960, "demo", 17, 2))));
+    assertThat(run("scrub", "status").out())
+        .endsWith(
+            """
+
+            mended since the server started, blocks: 1
+            LOG    SEGMENT  OFFSET  MENDED              WHERE
+            log-0        3   40960  mended from node 2  demo block 17
+            """);
   }
 
   @Test

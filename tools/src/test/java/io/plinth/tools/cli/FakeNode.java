@@ -5,6 +5,7 @@ import io.plinth.target.admin.MemoryNode;
 import io.plinth.target.admin.NodeInfo;
 import io.plinth.target.admin.OperationStats;
 import io.plinth.target.admin.ScrubInfo;
+import io.plinth.target.admin.VerifyInfo;
 import io.plinth.target.admin.VolumeInfo;
 import io.plinth.target.admin.VolumeStats;
 import java.util.ArrayDeque;
@@ -15,6 +16,7 @@ import java.util.concurrent.CompletableFuture;
 /** A node without disks behind a real admin API. */
 final class FakeNode extends MemoryNode {
   private final ArrayDeque<ScrubInfo> scrubs = new ArrayDeque<>();
+  private final ArrayDeque<VerifyInfo> verifies = new ArrayDeque<>();
 
   FakeNode() {
     super(Long.MAX_VALUE);
@@ -68,6 +70,23 @@ final class FakeNode extends MemoryNode {
                   new OperationStats("write", 0, 0, 0, 0, 0, 0, 0, 0))));
     }
     return CompletableFuture.completedFuture(result);
+  }
+
+  /** What is answered about comparisons of replicas, the last one again and again. */
+  synchronized void answerVerifyWith(VerifyInfo... answers) {
+    verifies.clear();
+    verifies.addAll(List.of(answers));
+  }
+
+  @Override
+  public synchronized CompletableFuture<VerifyInfo> startVerify(String volume) {
+    return verifies.isEmpty() ? super.startVerify(volume) : verifyInfo(volume);
+  }
+
+  @Override
+  public synchronized CompletableFuture<VerifyInfo> verifyInfo(String volume) {
+    return CompletableFuture.completedFuture(
+        verifies.size() > 1 ? verifies.poll() : verifies.peek());
   }
 
   /** What is answered about scrubs, the last one again and again. */
