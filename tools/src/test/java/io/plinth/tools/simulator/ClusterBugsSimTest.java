@@ -50,7 +50,6 @@ class ClusterBugsSimTest {
         "CATALOGUE_NOT_DURABLE",
         "COMMAND_ANSWERED_EARLY",
         "ACK_BEFORE_SYNC",
-        "STATE_NOT_SYNCED",
         "IGNORE_BOOT_ID",
         "ACK_FUA_EARLY",
         "RULES_COMMIT_BEYOND_MATCH",
