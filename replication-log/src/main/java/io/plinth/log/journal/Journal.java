@@ -283,7 +283,8 @@ public final class Journal implements CycleTask, Completion, Releasable {
     if (active == null || storage.populateStatus() != Status.OK) {
       return false;
     }
-    int enough = (int) Math.min(segmentBytes, (long) position + POPULATE_AHEAD_BYTES / 4);
+    int ahead = Math.min(POPULATE_AHEAD_BYTES / 4, segmentBytes / 8);
+    int enough = (int) Math.min(segmentBytes, (long) position + ahead);
     boolean isShort = active.file().writableBytes() < enough;
     if (isShort) {
       active.file().populateTo(enough);

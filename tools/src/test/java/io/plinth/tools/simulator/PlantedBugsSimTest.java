@@ -31,7 +31,9 @@ class PlantedBugsSimTest {
         "READ_AS_DEPOSED",
         "REPLAY_SKIPS_KEPT",
         "CHECKPOINT_DROPS_KEPT",
-        "RESYNC_.*"
+        "RESYNC_.*",
+        "MEND_TRUSTS_PEER",
+        "VERIFY_FREEZES_LATE"
       })
   void everyPlantedBugIsCaught(PlantedBug bug) {
     for (long seed = 1; seed <= SEEDS; seed++) {
