@@ -43,9 +43,8 @@ public final class SegmentDirectory implements LogStorage {
   private static final int ZERO_STEP = 64 << 10;
 
   /**
-   * Bytes of a segment that a helper hands to the kernel at a time, before it offers its processor
-   * to others. The kernel does not interrupt itself for a thread that has just become able to run:
-   * without that a core or a client waits up to a tick, 4 ms, behind a helper.
+   * Bytes of a segment that a helper hands to the kernel at a time. A kernel that does not preempt
+   * itself lets nobody else run on that processor before it is done.
    */
   private static final int QUANTUM = 256 << 10;
 
@@ -401,7 +400,6 @@ public final class SegmentDirectory implements LogStorage {
   private static void beginWriteback(SegmentFile file, int from, int to) {
     for (int at = from; at < to; at += QUANTUM) {
       int _ = Posix.beginWriteback(file.descriptor(), at, Math.min(QUANTUM, to - at));
-      Posix.offerProcessor();
     }
   }
 
@@ -504,7 +502,6 @@ public final class SegmentDirectory implements LogStorage {
         return count;
       }
       done += Math.max(0, count);
-      Posix.offerProcessor();
     }
     return Status.OK;
   }
@@ -513,7 +510,6 @@ public final class SegmentDirectory implements LogStorage {
     int result = Status.OK;
     for (int at = from; at < to && result == Status.OK; at += QUANTUM) {
       result = memory.populateForWrite(at, Math.min(QUANTUM, to - at));
-      Posix.offerProcessor();
     }
     return result;
   }
@@ -522,7 +518,6 @@ public final class SegmentDirectory implements LogStorage {
     int result = Status.OK;
     for (int at = 0; at < to && result == Status.OK; at += QUANTUM) {
       result = memory.populateForRead(at, Math.min(QUANTUM, to - at));
-      Posix.offerProcessor();
     }
     return result;
   }
@@ -530,7 +525,6 @@ public final class SegmentDirectory implements LogStorage {
   private void dropCache(SegmentFile file) {
     for (int at = 0; at < segmentBytes; at += QUANTUM) {
       int _ = Posix.dropCache(file.descriptor(), at, QUANTUM);
-      Posix.offerProcessor();
     }
   }
 
@@ -541,7 +535,6 @@ public final class SegmentDirectory implements LogStorage {
     int result = 0;
     for (int at = 0; at < length && result == 0; at += QUANTUM) {
       result = memory.lock(at, Math.min(QUANTUM, length - at));
-      Posix.offerProcessor();
     }
     if (result < 0) {
       lockRefused = true;

@@ -101,10 +101,6 @@ public final class Posix {
   private static final MethodHandle SETAFFINITY =
       function("sched_setaffinity", FunctionDescriptor.of(INT, INT, LONG, ValueLayout.ADDRESS));
 
-  private static final MethodHandle YIELD =
-      LINKER.downcallHandle(
-          LINKER.defaultLookup().find("sched_yield").orElseThrow(), FunctionDescriptor.of(INT));
-
   /** Bytes of a processor mask: enough for 8,192 processors. */
   private static final int MASK_BYTES = 1024;
 
@@ -136,15 +132,6 @@ public final class Posix {
       return result(state, (int) SETAFFINITY.invokeExact(state, 0, (long) MASK_BYTES, mask));
     } catch (Throwable e) {
       throw unexpected("sched_setaffinity", e);
-    }
-  }
-
-  /** Lets others run on the calling thread's processor first, if there are any. */
-  public static void offerProcessor() {
-    try {
-      int _ = (int) YIELD.invokeExact();
-    } catch (Throwable e) {
-      throw unexpected("sched_yield", e);
     }
   }
 
