@@ -4,14 +4,10 @@ import io.plinth.target.admin.ScrubInfo;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.locks.LockSupport;
 import tools.jackson.databind.JsonNode;
 
 /** Waits for the end of a scrub. */
 final class ScrubWait {
-  private static final long ASK_NS = TimeUnit.MILLISECONDS.toNanos(200);
-
   private ScrubWait() {}
 
   /**
@@ -36,7 +32,7 @@ final class ScrubWait {
         options.out().flush();
         shown = percents;
       }
-      pause();
+      Progress.pause();
       answer = options.client().get("/v1/scrub");
       info = ScrubTable.read(answer);
     }
@@ -51,12 +47,5 @@ final class ScrubWait {
     return passes.stream().anyMatch(pass -> pass.damagedBlocks() > 0)
         ? ExitCodes.FAILED
         : ExitCodes.OK;
-  }
-
-  private static void pause() {
-    LockSupport.parkNanos(ASK_NS);
-    if (Thread.currentThread().isInterrupted()) {
-      throw new CliException(ExitCodes.FAILED, "interrupted", "interrupted while waiting", null);
-    }
   }
 }

@@ -5,8 +5,6 @@ import io.plinth.target.admin.VerifyInfo;
 import java.io.PrintWriter;
 import java.util.Locale;
 import java.util.concurrent.Callable;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.locks.LockSupport;
 import java.util.stream.Collectors;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -24,8 +22,6 @@ import tools.jackson.databind.JsonNode;
     },
     footer = {"", "Examples:", "  plinth volume verify demo", "  plinth volume verify demo --json"})
 final class VolumeVerifyCommand implements Callable<Integer> {
-  private static final long ASK_NS = TimeUnit.MILLISECONDS.toNanos(200);
-
   @Mixin private ClientOptions options;
 
   @Parameters(index = "0", paramLabel = "VOLUME", description = "The volume.")
@@ -49,7 +45,7 @@ final class VolumeVerifyCommand implements Callable<Integer> {
                     : percent + "%, " + Sizes.format(info.readBytes()) + " read on each node");
         options.out().flush();
       }
-      pause();
+      Progress.pause();
       answer = options.client().get(path);
       info = Json.convert(answer, VerifyInfo.class);
     }
@@ -124,12 +120,5 @@ final class VolumeVerifyCommand implements Callable<Integer> {
 
   private static String name(VerifyInfo info, String snapshot) {
     return snapshot == null ? info.volume() : info.volume() + "@" + snapshot;
-  }
-
-  private static void pause() {
-    LockSupport.parkNanos(ASK_NS);
-    if (Thread.currentThread().isInterrupted()) {
-      throw new CliException(ExitCodes.FAILED, "interrupted", "interrupted while waiting", null);
-    }
   }
 }
