@@ -184,6 +184,11 @@ public final class Replica {
     return core == null ? promises.isRecovering() : core.isRecovering();
   }
 
+  /** Returns up to which entry it may have acknowledged what it has lost: see {@link RaftCore}. */
+  public long recoveredTo() {
+    return core == null ? Long.MAX_VALUE : core.recoveredTo();
+  }
+
   /** Returns the present members. */
   public Membership membership() {
     return core == null ? start.recovered().membership() : core.membership();

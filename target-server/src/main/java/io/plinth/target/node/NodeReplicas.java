@@ -41,7 +41,7 @@ final class NodeReplicas implements NodeCatalogue.Effects {
   void showRecovered() {
     for (Catalogue.Entry entry : catalogue.entries()) {
       if (volumes.find(entry.group()) == null) {
-        onCreated(entry);
+        onCreated(entry, false);
       }
     }
   }
@@ -86,14 +86,14 @@ final class NodeReplicas implements NodeCatalogue.Effects {
   }
 
   @Override
-  public void onCreated(Catalogue.Entry entry) {
+  public void onCreated(Catalogue.Entry entry, boolean isYoung) {
     CompletableFuture<ShownVolume> arrival = begin(entry.group());
-    boolean isNew = membership.isNew() && !bugs.has(CatalogueBug.NEW_NODE_COUNTS);
+    boolean mayBeLost = membership.isNew() && !isYoung && !bugs.has(CatalogueBug.NEW_NODE_COUNTS);
     onCoreOf(
         entry,
         () -> {
           if (membership.isMember(entry) || bugs.has(CatalogueBug.REPLICA_EVERYWHERE)) {
-            join(entry, isNew, arrival);
+            join(entry, mayBeLost, arrival);
           } else {
             show(entry, null, arrival);
           }
