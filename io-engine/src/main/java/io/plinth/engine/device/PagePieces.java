@@ -46,10 +46,9 @@ final class PagePieces {
     return ZERO_STEP;
   }
 
-  /** From here on there is no rest, if somebody waits for what is done. */
-  PagePieces urgent(boolean isUrgent) {
+  /** Whether somebody waits, or is about to, for what is done from here on: then without rests. */
+  void urgent(boolean isUrgent) {
     urgent = isUrgent;
-    return this;
   }
 
   /** Writes zeroes; returns 0 or a negated errno. */

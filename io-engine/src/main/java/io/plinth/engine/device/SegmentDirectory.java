@@ -52,7 +52,7 @@ public final class SegmentDirectory implements LogStorage {
   private final int superblock;
   private final NativeMemory zeroes = NativeMemory.reserve(PagePieces.zeroBytes());
   private final NativeMemory probe = NativeMemory.reserve(NativeMemory.PAGE_BYTES);
-  private final PagePieces startPages = new PagePieces(zeroes).urgent(true);
+  private final PagePieces startPages = new PagePieces(zeroes);
   private final PagePieces helperPages = new PagePieces(zeroes);
   private final PagePieces populatorPages = new PagePieces(zeroes);
   private final Thread helper;
@@ -107,6 +107,7 @@ public final class SegmentDirectory implements LogStorage {
             default -> "can't allocate " + path + ": " + Status.name(allocated);
           });
     }
+    startPages.urgent(true);
     helper = new Thread(this::runHelper, "plinth-segments-" + folder.getFileName());
     helper.setDaemon(true);
     helper.start();
@@ -437,9 +438,9 @@ public final class SegmentDirectory implements LogStorage {
     if (from >= file.populateTarget()) {
       return false;
     }
-    boolean isShort = file.populateTarget() - from > HURRY_BYTES;
-    PagePieces pages = populatorPages.urgent(isShort);
-    return populate(file, Math.min(file.sizeBytes(), from + POPULATE_STEP), pages) == Status.OK;
+    populatorPages.urgent(file.populateTarget() - from > HURRY_BYTES);
+    int to = Math.min(file.sizeBytes(), from + POPULATE_STEP);
+    return populate(file, to, populatorPages) == Status.OK;
   }
 
   private int populate(SegmentFile file, int to, PagePieces pages) {
