@@ -71,6 +71,12 @@ public interface LogStorage {
    */
   int populateStatus();
 
+  /**
+   * The log is being cleaned from now on, or no more: there is more to do, and what helps the log
+   * along leaves processors to those whom clients wait for as long as nobody waits for it.
+   */
+  default void gently(boolean isGentle) {}
+
   /** Returns whether sealed segments can be kept in memory for certain. */
   boolean canPin();
 

@@ -5,17 +5,20 @@ import io.plinth.engine.memory.NativeMemory;
 import io.plinth.engine.memory.Posix;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.BooleanSupplier;
 
 /**
- * What a helper thread has the kernel do with many pages: in pieces, because a kernel that does not
- * preempt itself lets nobody else run on that processor before a call is done, and with a rest now
- * and then, because a scheduler that lets a thread run on until its slice is over lets nobody else
- * run there either. A rest is a sleep: sched_yield(2) would give up the whole slice, and with it
- * the thread's share of busy processors.
+ * What a helper thread has the kernel do with many pages. Gently that is in small pieces, because a
+ * kernel that does not preempt itself lets nobody else run on that processor before a call is done,
+ * and with a rest now and then, because a scheduler that lets a thread run on until its slice is
+ * over lets nobody else run there either. A rest is a sleep: sched_yield(2) would give up the whole
+ * slice, and with it the thread's share of busy processors.
  */
 final class PagePieces {
-  /** Bytes that the kernel is asked for at a time. */
-  static final int PIECE = 256 << 10;
+  /** Bytes that the kernel is asked for at a time, gently and else. */
+  private static final int SMALL_PIECE = 256 << 10;
+
+  private static final int LARGE_PIECE = 8 << 20;
 
   /**
    * Bytes that are zeroed with one write(2). The page cache keeps what one call wrote in a page of
@@ -30,25 +33,22 @@ final class PagePieces {
   private static final long REST_NS = TimeUnit.MICROSECONDS.toNanos(1);
 
   private final NativeMemory zeroes;
+  private final BooleanSupplier isGentle;
   private long restedNs;
-  private boolean urgent;
 
   /**
    * Makes those of one thread.
    *
    * @param zeroes at least {@link #zeroBytes} of them
+   * @param isGentle whether others need the processor more than what waits for this thread
    */
-  PagePieces(NativeMemory zeroes) {
+  PagePieces(NativeMemory zeroes, BooleanSupplier isGentle) {
     this.zeroes = zeroes;
+    this.isGentle = isGentle;
   }
 
   static int zeroBytes() {
     return ZERO_STEP;
-  }
-
-  /** Whether somebody waits, or is about to, for what is done from here on: then without rests. */
-  void urgent(boolean isUrgent) {
-    urgent = isUrgent;
   }
 
   /** Writes zeroes; returns 0 or a negated errno. */
@@ -70,8 +70,9 @@ final class PagePieces {
   /** Makes pages present and writable; returns 0 or a negated errno. */
   int populateForWrite(NativeMemory memory, int from, int to) {
     int result = Status.OK;
-    for (int at = from; at < to && result == Status.OK; at += PIECE) {
-      result = memory.populateForWrite(at, Math.min(PIECE, to - at));
+    int piece = piece();
+    for (int at = from; at < to && result == Status.OK; at += piece) {
+      result = memory.populateForWrite(at, Math.min(piece, to - at));
       rest();
     }
     return result;
@@ -80,8 +81,9 @@ final class PagePieces {
   /** Makes pages present; returns 0 or a negated errno. */
   int populateForRead(NativeMemory memory, int to) {
     int result = Status.OK;
-    for (int at = 0; at < to && result == Status.OK; at += PIECE) {
-      result = memory.populateForRead(at, Math.min(PIECE, to - at));
+    int piece = piece();
+    for (int at = 0; at < to && result == Status.OK; at += piece) {
+      result = memory.populateForRead(at, Math.min(piece, to - at));
       rest();
     }
     return result;
@@ -90,29 +92,36 @@ final class PagePieces {
   /** Pins pages that are present; returns 0 or a negated errno. */
   int lock(NativeMemory memory, int to) {
     int result = Status.OK;
-    for (int at = 0; at < to && result == Status.OK; at += PIECE) {
-      result = memory.lock(at, Math.min(PIECE, to - at));
+    int piece = piece();
+    for (int at = 0; at < to && result == Status.OK; at += piece) {
+      result = memory.lock(at, Math.min(piece, to - at));
       rest();
     }
     return result;
   }
 
   void dropCache(int descriptor, int to) {
-    for (int at = 0; at < to; at += PIECE) {
-      int _ = Posix.dropCache(descriptor, at, Math.min(PIECE, to - at));
+    int piece = piece();
+    for (int at = 0; at < to; at += piece) {
+      int _ = Posix.dropCache(descriptor, at, Math.min(piece, to - at));
       rest();
     }
   }
 
   void beginWriteback(int descriptor, int to) {
-    for (int at = 0; at < to; at += PIECE) {
-      int _ = Posix.beginWriteback(descriptor, at, Math.min(PIECE, to - at));
+    int piece = piece();
+    for (int at = 0; at < to; at += piece) {
+      int _ = Posix.beginWriteback(descriptor, at, Math.min(piece, to - at));
       rest();
     }
   }
 
+  private int piece() {
+    return isGentle.getAsBoolean() ? SMALL_PIECE : LARGE_PIECE;
+  }
+
   private void rest() {
-    if (!urgent && System.nanoTime() - restedNs > WORK_NS) {
+    if (isGentle.getAsBoolean() && System.nanoTime() - restedNs > WORK_NS) {
       LockSupport.parkNanos(this, REST_NS);
       restedNs = System.nanoTime();
     }

@@ -35,8 +35,8 @@ public final class SegmentDirectory implements LogStorage {
   private static final String PREFIX = "segment-";
   private static final int POPULATE_STEP = 1 << 20;
 
-  /** Where so much is to be populated, somebody is about to wait for it: there is no rest. */
-  private static final int HURRY_BYTES = 24 << 20;
+  /** With so much still to be populated, somebody is about to wait for it. */
+  private static final int SHORT_BYTES = 24 << 20;
 
   /** What a segment's header lies in. */
   private static final int FIRST_BYTES = 4096;
@@ -52,9 +52,9 @@ public final class SegmentDirectory implements LogStorage {
   private final int superblock;
   private final NativeMemory zeroes = NativeMemory.reserve(PagePieces.zeroBytes());
   private final NativeMemory probe = NativeMemory.reserve(NativeMemory.PAGE_BYTES);
-  private final PagePieces startPages = new PagePieces(zeroes);
-  private final PagePieces helperPages = new PagePieces(zeroes);
-  private final PagePieces populatorPages = new PagePieces(zeroes);
+  private final PagePieces startPages = new PagePieces(zeroes, () -> false);
+  private final PagePieces helperPages = new PagePieces(zeroes, this::helpsGently);
+  private final PagePieces populatorPages = new PagePieces(zeroes, this::populatesGently);
   private final Thread helper;
   private final Thread populator;
   private final MpscVarHandleArrayQueue<Runnable> commands = new MpscVarHandleArrayQueue<>(1024);
@@ -67,6 +67,8 @@ public final class SegmentDirectory implements LogStorage {
 
   private volatile SegmentFile populating;
   private volatile SegmentFile prepared;
+  private volatile boolean preparing;
+  private volatile boolean gentle;
   private volatile int prepareStatus;
   private volatile int populateStatus;
   private volatile boolean stopping;
@@ -107,7 +109,6 @@ public final class SegmentDirectory implements LogStorage {
             default -> "can't allocate " + path + ": " + Status.name(allocated);
           });
     }
-    startPages.urgent(true);
     helper = new Thread(this::runHelper, "plinth-segments-" + folder.getFileName());
     helper.setDaemon(true);
     helper.start();
@@ -231,7 +232,11 @@ public final class SegmentDirectory implements LogStorage {
     prepareStatus = Status.OK;
     boolean isKept = kept.get(slot);
     kept.clear(slot);
-    submit(() -> createSegment(slot, isKept));
+    preparing = true;
+    submit(() -> {
+      createSegment(slot, isKept);
+      preparing = false;
+    });
   }
 
   @Override
@@ -252,6 +257,11 @@ public final class SegmentDirectory implements LogStorage {
   @Override
   public int populateStatus() {
     return populateStatus;
+  }
+
+  @Override
+  public void gently(boolean isGentle) {
+    gentle = isGentle;
   }
 
   @Override
@@ -438,9 +448,22 @@ public final class SegmentDirectory implements LogStorage {
     if (from >= file.populateTarget()) {
       return false;
     }
-    populatorPages.urgent(file.populateTarget() - from > HURRY_BYTES);
     int to = Math.min(file.sizeBytes(), from + POPULATE_STEP);
     return populate(file, to, populatorPages) == Status.OK;
+  }
+
+  /** Not when somebody is about to wait for what is populated. */
+  private boolean populatesGently() {
+    SegmentFile file = populating;
+    return gentle && file != null && file.populateTarget() - file.writableBytes() <= SHORT_BYTES;
+  }
+
+  /** Not when the next segment is not ready, and the end of the one that is written in sight. */
+  private boolean helpsGently() {
+    SegmentFile file = populating;
+    boolean isEnding =
+        file != null && !file.isSealed() && file.populateTarget() == file.sizeBytes();
+    return gentle && !(preparing && isEnding);
   }
 
   private int populate(SegmentFile file, int to, PagePieces pages) {

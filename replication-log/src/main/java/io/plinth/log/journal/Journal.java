@@ -292,6 +292,11 @@ public final class Journal implements CycleTask, Completion, Releasable {
     return isShort;
   }
 
+  /** See {@link LogStorage#gently}. */
+  public void gently(boolean isGentle) {
+    storage.gently(isGentle);
+  }
+
   /** Returns how many segments hold records. */
   public int segmentsInUse() {
     return segmentCount - spareSegments();

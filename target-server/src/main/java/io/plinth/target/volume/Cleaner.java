@@ -73,6 +73,9 @@ public final class Cleaner {
   /** The same when space is scarce. */
   private static final int CHECKPOINT_WORTH_NOW = 3;
 
+  /** As long after the last segment the next one is taken to be about to be cleaned. */
+  private static final long CLEANING_NS = TimeUnit.SECONDS.toNanos(1);
+
   private static final long LOOK_NS = TimeUnit.MILLISECONDS.toNanos(1);
   private static final long LOOK_NS_PER_SLOT = 1000;
 
@@ -87,6 +90,8 @@ public final class Cleaner {
   /** Segments that need nothing but the next checkpoint. */
   private final BitSet cleaned = new BitSet();
 
+  private long cleaningUntilNs;
+  private boolean isCleaning;
   private long checkpointsSeen;
   private long lastLookNs;
   private long garbageBlocks;
@@ -173,11 +178,23 @@ public final class Cleaner {
         work += decide(idle);
       }
     }
+    tellStorage(nowNs);
     Journal journal = store.journal();
     boolean waits =
         (leisurely && !idle && journal.availableSegments() >= lowSegments())
             || journal.isPopulationShort();
     return records.isActive() && !waits ? work + clean() : work;
+  }
+
+  private void tellStorage(long nowNs) {
+    if (records.isActive()) {
+      cleaningUntilNs = nowNs + CLEANING_NS;
+    }
+    boolean before = isCleaning;
+    isCleaning = records.isActive() || (before && nowNs < cleaningUntilNs);
+    if (isCleaning != before) {
+      store.journal().gently(isCleaning);
+    }
   }
 
   /** Returns how many segments clients could fill before they had to wait. */
