@@ -196,6 +196,17 @@ public final class RaftCore {
     return peer == null || !peer.member ? -1 : log.lastIndex() - peer.appended;
   }
 
+  /** Returns whether this leader has sent an entry to all other voters, as far as it knows. */
+  public boolean hasSent(long index) {
+    for (int i = 0; i < peers.size(); i++) {
+      Peer peer = peers.get(i);
+      if (peer.voter && peer.nextIndex <= index) {
+        return false;
+      }
+    }
+    return true;
+  }
+
   /** Returns the members as of entry {@code index}, from the base of the log to the last. */
   public Membership membershipAt(long index) {
     int newest = memberships.size() - 1;

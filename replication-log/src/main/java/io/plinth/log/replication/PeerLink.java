@@ -154,10 +154,11 @@ final class PeerLink implements Connector {
     }
   }
 
-  void sendSync(Replica replica, long index) {
-    if (isOpen()) {
-      dropped += channel.sendSync(replica.group(), index) ? 0 : 1;
-    }
+  /** Returns whether that was sent, behind all that was to be sent of the replica before. */
+  boolean sendSync(Replica replica, long index) {
+    boolean sent = isOpen() && channel.sendSync(replica.group(), index);
+    dropped += sent || !isOpen() ? 0 : 1;
+    return sent && count == 0 && !catchUp.has(replica);
   }
 
   boolean sendResync(Replica replica, ResyncFrame frame) {
@@ -199,16 +200,20 @@ final class PeerLink implements Connector {
 
   /** Sends what waits, as far as there is room; once per duty cycle. */
   void flush() {
-    if (!isOpen()) {
-      return;
+    sendWaiting();
+    if (isOpen()) {
+      channel.flush();
     }
-    while (count > 0 && sendFirst()) {
+  }
+
+  /** Gives the connection what waits, as far as there is room; {@link #flush} lets it go. */
+  void sendWaiting() {
+    while (isOpen() && count > 0 && sendFirst()) {
       waitingFor[first] = null;
       first = (first + 1) % MAX_WAITING;
       count--;
       sentOfFirst = 0;
     }
-    channel.flush();
   }
 
   /** Returns whether the first message that waits is done with. */

@@ -65,6 +65,7 @@ public final class Replica {
   boolean isScheduled;
   boolean awaitsAppend;
   boolean awaitsSync;
+  boolean asksSync;
   boolean isListed;
 
   /** Up to which tick of the replicator this replica has been given its time. */
@@ -79,6 +80,9 @@ public final class Replica {
   private long applied;
   private long flushed;
   private long flushWanted;
+
+  /** Up to which entry the other voters were asked to make durable what they had been sent. */
+  private long syncAsked;
 
   Replica(int group, Replicator replicator, ReplicaStart start, ReplicaListener listener) {
     this.group = group;
@@ -396,10 +400,21 @@ public final class Replica {
     if (!isRunning() || index > flushed) {
       flushWanted = Math.max(flushWanted, index);
       journal.requestSync();
-      replicator.sendSync(this, flushWanted);
+      if (index > syncAsked) {
+        replicator.askSync(this);
+      }
       return false;
     }
     return true;
+  }
+
+  /** Asks the other voters to make durable what they have been sent. */
+  void sendSync() {
+    asksSync = false;
+    if (isRunning() && flushWanted > flushed) {
+      boolean isAsked = replicator.sendSync(this, flushWanted) && core.hasSent(flushWanted);
+      syncAsked = isAsked ? flushWanted : syncAsked;
+    }
   }
 
   /** Forgets entries up to {@code index}, which are committed, durable and applied. */
@@ -550,7 +565,7 @@ public final class Replica {
     drain();
     if (flushWanted > flushed && core.role() == Role.LEADER) {
       // What asked for it may have been lost.
-      replicator.sendSync(this, flushWanted);
+      replicator.askSync(this);
     }
   }
 
@@ -736,6 +751,7 @@ public final class Replica {
       case ROLE -> {
         flushed = 0;
         flushWanted = 0;
+        syncAsked = 0;
         listener.onRole(this, action.role() == Role.LEADER, action.term(), action.node());
       }
       case READ_GRANTED -> listener.onReadGranted(this, action.id(), action.index());

@@ -60,6 +60,8 @@ public final class Replicator implements PeerListener {
   // Replicas that wait for the end of a batch, and for its way to the device.
   private final ArrayList<Replica> unappended = new ArrayList<>();
   private final ArrayList<Replica> unsynced = new ArrayList<>();
+  // Replicas whose other voters are to be asked for a sync, behind what they are sent.
+  private final ArrayList<Replica> asking = new ArrayList<>();
   // Replicas that time has to pass for.
   private final AwakeReplicas awake;
   private int mostKept;
@@ -390,6 +392,13 @@ public final class Replicator implements PeerListener {
 
   private void flushPeers() {
     for (int i = 0; i < peers.size(); i++) {
+      peers.get(i).sendWaiting();
+    }
+    for (int i = 0; i < asking.size(); i++) {
+      asking.get(i).sendSync();
+    }
+    asking.clear();
+    for (int i = 0; i < peers.size(); i++) {
       peers.get(i).flush();
     }
   }
@@ -485,14 +494,25 @@ public final class Replicator implements PeerListener {
     }
   }
 
-  void sendSync(Replica replica, long index) {
+  /** At the end of the cycle the other voters are asked to make durable what they were sent. */
+  void askSync(Replica replica) {
+    if (!replica.asksSync) {
+      replica.asksSync = true;
+      asking.add(replica);
+    }
+  }
+
+  /** Returns whether all were asked, behind what was to be sent to them before. */
+  boolean sendSync(Replica replica, long index) {
+    boolean all = true;
     Membership members = replica.membership();
     for (int i = 0; i < members.voterCount(); i++) {
       PeerLink link = link(members.voter(i));
       if (link != null) {
-        link.sendSync(replica, index);
+        all &= link.sendSync(replica, index);
       }
     }
+    return all;
   }
 
   boolean sendResync(Replica replica, int node, ResyncFrame frame) {

@@ -238,9 +238,17 @@ public final class VolumeGroup implements ReplicaListener, GroupWork {
     request.applied = false;
     begun.add(request);
     countBegun(1);
+    if (!isAlone() && isToBeDurable(request)) {
+      // The sync need not wait for the commit.
+      boolean _ = replica.flush(index);
+    }
     if (acksBeforeAppend && !request.fua && volume.flushPolicy() == FlushPolicy.FLUSH) {
       store.complete(request, Status.OK);
     }
+  }
+
+  private boolean isToBeDurable(VolumeRequest request) {
+    return request.fua || volume.flushPolicy() == FlushPolicy.ALWAYS;
   }
 
   private void countBegun(int change) {
@@ -338,7 +346,7 @@ public final class VolumeGroup implements ReplicaListener, GroupWork {
 
   private void complete(VolumeRequest request) {
     request.applied = true;
-    if ((request.fua || volume.flushPolicy() == FlushPolicy.ALWAYS) && !acksFuaEarly) {
+    if (isToBeDurable(request) && !acksFuaEarly) {
       awaitDurable(request, request.groupIndex, 0);
     } else if (!acksBeforeAppend) {
       store.complete(request, Status.OK);

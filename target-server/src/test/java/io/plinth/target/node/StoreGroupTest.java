@@ -101,6 +101,27 @@ class StoreGroupTest {
         node, 1, operation, first, cells, change, 0, memory, (done, result) -> {});
   }
 
+  /** How long a write takes on the leader, in simulated time. */
+  private long writeNs(boolean fua) {
+    StoreRequest request = request(leader, Operation.WRITE, 0, 8);
+    request.fua = fua;
+    long beginNs = network.nowNs();
+    boolean _ = leader.core.execute(() -> request.submitTo(leader.volume(1)));
+    await(() -> request.done);
+    return network.nowNs() - beginNs;
+  }
+
+  @Test
+  void whatIsToBeDurableIsSyncedWhileItIsCommitted() {
+    int delayNs = 5_000_000;
+    network.delay(delayNs, delayNs);
+    long committed = writeNs(false);
+    long durable = writeNs(true);
+    assertThat(committed).isGreaterThanOrEqualTo(2L * delayNs);
+    // Not a way there and back for each.
+    assertThat(durable).isLessThan(committed + delayNs);
+  }
+
   /** Sends a request and waits; returns its status. */
   private int run(StoreNode node, Operation operation, int first, int cells) {
     return run(node, node.volume(1), operation, first, cells);
