@@ -404,7 +404,8 @@ public final class Catalogue {
         }
         case PLACED -> {
           Entry entry = entries.get(buffer.getInt());
-          boolean isNewest = entry != null && buffer.getInt() == entry.moves && entry.isMoving();
+          int number = buffer.getInt();
+          boolean isNewest = entry != null && number == entry.moves && entry.isMoving();
           yield isNewest
               ? new Applied(Change.SET, put(entry.on(entry.target).moving(entry.moves, List.of())))
               : null;

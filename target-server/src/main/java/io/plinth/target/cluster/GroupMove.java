@@ -81,10 +81,9 @@ public final class GroupMove {
       }
       return isSafe(with(voters, learner), upToDate) ? new Step(Kind.PROMOTE, learner) : WAIT;
     }
-    for (int node : wanted) {
-      if (!voters.contains(node)) {
-        return new Step(Kind.ADD, node);
-      }
+    List<Integer> missing = wanted.stream().filter(node -> !voters.contains(node)).toList();
+    if (!missing.isEmpty() && voters.size() <= wanted.size()) {
+      return new Step(Kind.ADD, missing.getFirst());
     }
     if (going.isEmpty()) {
       return new Step(Kind.DONE, 0);
@@ -92,7 +91,7 @@ public final class GroupMove {
     int next = lost.isEmpty() ? going.getFirst() : lost.getFirst();
     if (next == self) {
       return wanted.stream()
-          .filter(node -> reachable.test(node) && upToDate.test(node))
+          .filter(node -> voters.contains(node) && reachable.test(node) && upToDate.test(node))
           .findFirst()
           .map(node -> new Step(Kind.HAND_OVER, node))
           .orElse(WAIT);

@@ -68,6 +68,7 @@ final class NodeCatalogue implements ReplicaListener, GroupWork {
 
   private long recoveredTerm;
   private boolean isCurrent;
+  private boolean isShown;
 
   /** Up to here all entries are applied; nothing is before the logs are open. */
   private long applied;
@@ -175,6 +176,11 @@ final class NodeCatalogue implements ReplicaListener, GroupWork {
     if (isBehind()) {
       logs.first().store().behind(this);
     }
+  }
+
+  /** What recovery has found is shown: from here on {@link Effects#onCurrent} may be told. */
+  void watch() {
+    isShown = true;
     look();
   }
 
@@ -425,7 +431,7 @@ final class NodeCatalogue implements ReplicaListener, GroupWork {
 
   /** Finds out whether the catalogue is current; that it is not any more can't be. */
   private void look() {
-    if (isCurrent || effects == null || replica.isStopped() || replica.isRecovering()) {
+    if (isCurrent || !isShown || replica.isStopped() || replica.isRecovering()) {
       return;
     }
     boolean caughtUp = applied >= recoveredLast;

@@ -121,6 +121,7 @@ public final class StorageNode implements VolumeDirectory {
     catalogue.lead(replicas);
     replicas.showRecovered();
     replicas.onRoles();
+    catalogue.watch();
     keeper.start();
   }
 
