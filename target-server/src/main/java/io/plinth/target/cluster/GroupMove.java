@@ -3,6 +3,7 @@ package io.plinth.target.cluster;
 import io.plinth.raft.core.Membership;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.IntPredicate;
 import java.util.stream.IntStream;
 
@@ -65,14 +66,18 @@ public final class GroupMove {
         IntStream.range(0, members.voterCount()).mapToObj(members::voter).toList();
     List<Integer> learners =
         IntStream.range(0, members.learnerCount()).mapToObj(members::learner).toList();
-    for (int learner : learners) {
-      if (!wanted.contains(learner)) {
-        return new Step(Kind.REMOVE, learner);
-      }
+    // Where a voter is missing, what was meant for its place is kept until there is another one.
+    Optional<Integer> unwanted =
+        learners.stream().filter(node -> !wanted.contains(node)).findFirst();
+    if (unwanted.isPresent() && voters.size() >= wanted.size()) {
+      return new Step(Kind.REMOVE, unwanted.get());
     }
     List<Integer> going = voters.stream().filter(node -> !wanted.contains(node)).toList();
     List<Integer> lost = going.stream().filter(node -> !reachable.test(node)).toList();
     for (int learner : learners) {
+      if (!wanted.contains(learner)) {
+        continue;
+      }
       if (!upToDate.test(learner)) {
         return WAIT;
       }

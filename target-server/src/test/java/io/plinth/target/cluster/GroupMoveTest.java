@@ -76,6 +76,14 @@ class GroupMoveTest {
   }
 
   @Test
+  void whoWasToComeStaysWhileAVoterIsMissing() {
+    Membership members = learning(4, 1, 2);
+    assertThat(next(members, List.of(1, 2, 3), ALL, ALL)).isEqualTo(new Step(Kind.ADD, 3));
+    Membership both = Membership.of(new int[] {1, 2}, new int[] {3, 4});
+    assertThat(next(both, List.of(1, 2, 3), ALL, ALL)).isEqualTo(new Step(Kind.PROMOTE, 3));
+  }
+
+  @Test
   void aLeaderThatGoesLetsAnotherOneLead() {
     assertThat(next(members(1, 2, 3, 4), List.of(2, 3, 4), ALL, Set.of(1, 3, 4)))
         .isEqualTo(new Step(Kind.HAND_OVER, 3));

@@ -1,5 +1,6 @@
 package io.plinth.tools.simulator.cluster;
 
+import io.plinth.log.replication.Replica;
 import io.plinth.raft.core.Membership;
 import io.plinth.target.cluster.Catalogue;
 import io.plinth.target.cluster.ClusterMap;
@@ -28,6 +29,9 @@ final class ClusterCheck {
   private final List<ClusterNode> nodes;
   private final ClusterCommands commands;
   private final List<ClusterMap.Member> members;
+
+  /** Which replicas there were when that was looked at last, and in which life of their nodes. */
+  private final Map<String, Integer> had = new TreeMap<>();
 
   /** What a node tells of a volume. */
   private record Told(
@@ -113,6 +117,86 @@ final class ClusterCheck {
       String different = difference(entry.getKey(), entry.getValue().members);
       if (different != null) {
         return different;
+      }
+    }
+    return null;
+  }
+
+  /**
+   * Makes sure that no voter has dropped its replica, and that a group which has lost a voter to a
+   * move has somebody to take its place. Of nodes that all run the newest log is one that has all
+   * that is committed.
+   */
+  void requireVoters() {
+    Map<String, Integer> before = new TreeMap<>(had);
+    had.clear();
+    for (ClusterNode node : nodes) {
+      if (node.isOpen()) {
+        node.node()
+            .store(0)
+            .volumes()
+            .forEach(volume -> had.put(key(volume.name(), node.number), node.life()));
+      }
+    }
+    if (!nodes.stream().allMatch(node -> node.isOpen() && !node.isPaused())) {
+      return;
+    }
+    for (ClusterVolume volume : commands.usable()) {
+      Replica newest = newest(volume.name);
+      if (newest == null) {
+        continue;
+      }
+      Membership members = newest.membership();
+      if (members.voterCount() < volume.replicas && members.learnerCount() == 0) {
+        throw new Violation(
+            Guarantee.REPLICAS, "the group of " + volume.name + " has only " + members);
+      }
+      for (int i = 0; i < members.voterCount(); i++) {
+        int voter = members.voter(i);
+        String key = key(volume.name, voter);
+        int life = nodes.get(voter - 1).life();
+        if (!had.containsKey(key) && before.getOrDefault(key, -1) == life) {
+          throw new Violation(
+              Guarantee.REPLICAS,
+              "node " + voter + " has dropped its replica of " + volume.name + ", and votes");
+        }
+      }
+    }
+  }
+
+  private static String key(String volume, int node) {
+    return volume + " on " + node;
+  }
+
+  /** Returns the replica with the newest log; null if not all have begun. */
+  private Replica newest(String name) {
+    Replica newest = null;
+    for (ClusterNode node : nodes) {
+      LogVolume volume = inStore(node.number, name);
+      Replica replica = volume == null ? null : volume.group().replica();
+      if (replica == null || replica.awaitsState()) {
+        continue;
+      }
+      if (!replica.hasBegun() || replica.isStopped()) {
+        return null;
+      }
+      if (newest == null || isNewer(replica, newest)) {
+        newest = replica;
+      }
+    }
+    return newest;
+  }
+
+  private static boolean isNewer(Replica replica, Replica other) {
+    long term = replica.entryTerm(replica.lastIndex());
+    long otherTerm = other.entryTerm(other.lastIndex());
+    return term > otherTerm || (term == otherTerm && replica.lastIndex() > other.lastIndex());
+  }
+
+  private LogVolume inStore(int number, String name) {
+    for (LogVolume volume : nodes.get(number - 1).node().store(0).volumes()) {
+      if (volume.name().equals(name)) {
+        return volume;
       }
     }
     return null;

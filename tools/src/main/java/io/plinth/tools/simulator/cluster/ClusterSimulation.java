@@ -50,6 +50,9 @@ public final class ClusterSimulation {
 
   private static final long LOOK_NS = 5 * MS;
 
+  /** Between two looks at the voters of all groups. */
+  private static final int CYCLES_PER_CHECK = 8;
+
   /** So many times is a snapshot asked for that is to be compared. */
   private static final int MAX_TRIES = 20;
 
@@ -236,6 +239,9 @@ public final class ClusterSimulation {
       }
     }
     clients.check();
+    if (moves && cycles % CYCLES_PER_CHECK == 0 && !faults.isFragile()) {
+      check.requireVoters();
+    }
     commands.forgetLost();
     commands.check();
     for (ClusterNode node : nodes) {
