@@ -155,7 +155,7 @@ class NodesIT {
         JsonNode replicas = cluster.node(next).volume("demo").get("replicas");
         if (replicas != null && replicas.has("leader") && replicas.get("leader").isInt()) {
           List<Integer> members = new ArrayList<>();
-          replicas.get("members").forEach(member -> members.add(member.intValue()));
+          replicas.get("nodes").forEach(member -> members.add(member.intValue()));
           return members;
         }
       }
