@@ -30,11 +30,5 @@ public enum CatalogueBug {
   /** A new replica votes before it has what the others have. */
   PROMOTED_BEFORE_CAUGHT_UP,
   /** A replica is dropped as soon as the catalogue wants it elsewhere. */
-  DROPPED_WITHOUT_LEAVE,
-  /** A replica that comes begins as if it had been a member from the first entry on. */
-  NEWCOMER_BEGINS_AS_MEMBER,
-  /** A node begins replicas by a catalogue that is older than what it did before its start. */
-  BEGUN_BY_OLD_CATALOGUE,
-  /** A move is taken for ended when it has begun. */
-  MOVE_ENDED_EARLY
+  DROPPED_WITHOUT_LEAVE
 }

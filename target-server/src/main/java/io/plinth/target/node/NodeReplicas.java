@@ -129,7 +129,7 @@ final class NodeReplicas implements NodeCatalogue.Effects {
    */
   private void join(Catalogue.Entry entry, boolean recovering, Consumer<LogVolume> then) {
     NodeLog log = logs.get(entry.log());
-    boolean original = entry.moves() == 0 || bugs.has(CatalogueBug.NEWCOMER_BEGINS_AS_MEMBER);
+    boolean original = entry.moves() == 0;
     int[] members =
         entry.members().stream()
             .filter(node -> original || node != membership.cluster().self())

@@ -223,11 +223,7 @@ final class ReplicaMoves {
           placed.accept(entry.group(), entry.moves());
         }
       }
-      case WAIT -> {
-        if (bugs.has(CatalogueBug.MOVE_ENDED_EARLY) && entry.isMoving()) {
-          placed.accept(entry.group(), entry.moves());
-        }
-      }
+      case WAIT -> {}
     }
   }
 

@@ -38,7 +38,8 @@ class ClusterBugsSimTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"RACKS_IGNORED"})
+  @ValueSource(
+      strings = {"RACKS_IGNORED", "OLD_REPLICA_REMOVED_FIRST", "PROMOTED_BEFORE_CAUGHT_UP"})
   void aMistakeOfFiveNodesIsCaughtSoon(String name) {
     catchBug(5, name, 25);
   }
@@ -61,6 +62,13 @@ class ClusterBugsSimTest {
       })
   void aMistakeIsCaughtWithinFiveHundredSeeds(String name) {
     catchBug(3, name, 500);
+  }
+
+  @ParameterizedTest
+  @Tag("long")
+  @ValueSource(strings = {"DROPPED_WITHOUT_LEAVE"})
+  void aMistakeOfFiveNodesIsCaughtWithinFiveHundredSeeds(String name) {
+    catchBug(5, name, 500);
   }
 
   private static void catchBug(int nodes, String name, long seeds) {
