@@ -103,6 +103,8 @@ public final class Replica {
             replicator.bootId(),
             lostTail,
             replicator.has(ReplicationBug.STATE_NOT_SYNCED));
+    // Whoever has nothing takes no part: it asks for everything, as one that has stopped.
+    this.stopped = recovered.awaitsState();
     this.kept = new KeptEntries(this, records, journal, recovered, replicator.bootId());
   }
 
@@ -184,6 +186,19 @@ public final class Replica {
     return core == null ? promises.isRecovering() : core.isRecovering();
   }
 
+  /**
+   * Returns whether a member counts and has all entries up to an index durably, as far as this
+   * leader has heard.
+   */
+  public boolean hasDurably(int node, long index) {
+    return leads() && core.hasDurably(node, index);
+  }
+
+  /** Returns whether it has nothing yet, and needs all of it from a leader: see the recovered. */
+  public boolean awaitsState() {
+    return stopped && core == null && start.recovered().awaitsState();
+  }
+
   /** Returns the present members. */
   public Membership membership() {
     return core == null ? start.recovered().membership() : core.membership();
@@ -197,6 +212,11 @@ public final class Replica {
       nodes[i] = members.voter(i);
     }
     return nodes;
+  }
+
+  /** Returns the numbers of all other nodes. */
+  public int[] peers() {
+    return replicator.peerNodes();
   }
 
   /**
@@ -290,6 +310,19 @@ public final class Replica {
   /** Returns whether a member lacks such entries, as far as this leader knows. */
   public boolean needsResync(int node) {
     return isRunning() && core.needsResync(node);
+  }
+
+  /** Returns whether the replica has ever taken part since it is here. */
+  public boolean hasBegun() {
+    return core != null;
+  }
+
+  /**
+   * Returns up to which entry all is durable on a majority, as this leader knows it in its term; 0
+   * as long as nothing is.
+   */
+  public long flushedIndex() {
+    return flushed;
   }
 
   /** Returns the oldest entry after which all are kept. */
@@ -430,6 +463,11 @@ public final class Replica {
   /** Returns which entries are kept, and what a checkpoint says of this group. */
   public KeptEntries kept() {
     return kept;
+  }
+
+  /** Returns the number of this node. */
+  int self() {
+    return replicator.self().node();
   }
 
   /** Returns how many replicas share the log, this one among them. */

@@ -202,6 +202,33 @@ public final class Replicator implements PeerListener {
     return false;
   }
 
+  int[] peerNodes() {
+    return peers.stream().mapToInt(PeerLink::node).toArray();
+  }
+
+  /**
+   * Returns for how long a node's log has not been heard, in nanoseconds; since the start of this
+   * one if never.
+   */
+  public long silentNs(int node) {
+    for (int i = 0; i < peers.size(); i++) {
+      if (peers.get(i).node() == node) {
+        return peers.get(i).pulse().silentNs();
+      }
+    }
+    return 0;
+  }
+
+  /** Returns whether a node's log is heard. */
+  public boolean isReachable(int node) {
+    for (int i = 0; i < peers.size(); i++) {
+      if (peers.get(i).node() == node) {
+        return peers.get(i).pulse().isReachable() && peers.get(i).isOpen();
+      }
+    }
+    return false;
+  }
+
   /** Returns for how many replicas time has to pass: the others are quiet, and cost nothing. */
   public int awakeCount() {
     return awake.size();
@@ -488,10 +515,17 @@ public final class Replicator implements PeerListener {
   void sendSync(Replica replica, long index) {
     Membership members = replica.membership();
     for (int i = 0; i < members.voterCount(); i++) {
-      PeerLink link = link(members.voter(i));
-      if (link != null) {
-        link.sendSync(replica, index);
-      }
+      sendSync(replica, members.voter(i), index);
+    }
+    for (int i = 0; i < members.learnerCount(); i++) {
+      sendSync(replica, members.learner(i), index);
+    }
+  }
+
+  private void sendSync(Replica replica, int node, long index) {
+    PeerLink link = link(node);
+    if (link != null) {
+      link.sendSync(replica, index);
     }
   }
 

@@ -24,5 +24,11 @@ public enum CatalogueBug {
   /** That a lead was moved is answered when that has begun. */
   LEAD_MOVE_ANSWERED_EARLY,
   /** Changed settings of a volume are not shown until the next start. */
-  SETTINGS_NOT_SHOWN
+  SETTINGS_NOT_SHOWN,
+  /** A replica that is to move goes before the new one has anything. */
+  OLD_REPLICA_REMOVED_FIRST,
+  /** A new replica votes before it has what the others have. */
+  PROMOTED_BEFORE_CAUGHT_UP,
+  /** A replica is dropped as soon as the catalogue wants it elsewhere. */
+  DROPPED_WITHOUT_LEAVE
 }

@@ -38,7 +38,7 @@ class ClusterBugsSimTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"RACKS_IGNORED"})
+  @ValueSource(strings = {"RACKS_IGNORED", "OLD_REPLICA_REMOVED_FIRST"})
   void aMistakeOfFiveNodesIsCaughtSoon(String name) {
     catchBug(5, name, 25);
   }
@@ -47,7 +47,6 @@ class ClusterBugsSimTest {
   @Tag("long")
   @ValueSource(
       strings = {
-        "CATALOGUE_NOT_DURABLE",
         "COMMAND_ANSWERED_EARLY",
         "ACK_BEFORE_SYNC",
         "IGNORE_BOOT_ID",
@@ -60,6 +59,14 @@ class ClusterBugsSimTest {
       })
   void aMistakeIsCaughtWithinFiveHundredSeeds(String name) {
     catchBug(3, name, 500);
+  }
+
+  @ParameterizedTest
+  @Tag("long")
+  @ValueSource(
+      strings = {"DROPPED_WITHOUT_LEAVE", "PROMOTED_BEFORE_CAUGHT_UP", "CATALOGUE_NOT_DURABLE"})
+  void aMistakeOfFiveNodesIsCaughtWithinFiveHundredSeeds(String name) {
+    catchBug(5, name, 500);
   }
 
   private static void catchBug(int nodes, String name, long seeds) {

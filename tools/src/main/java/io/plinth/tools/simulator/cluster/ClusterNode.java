@@ -11,6 +11,7 @@ import io.plinth.target.node.ClusterStatus;
 import io.plinth.target.node.LogResources;
 import io.plinth.target.node.NodePeers;
 import io.plinth.target.node.NodeSettings;
+import io.plinth.target.node.NodesStatus;
 import io.plinth.target.node.StorageNode;
 import io.plinth.target.volume.LogVolume;
 import io.plinth.target.volume.Scrubber;
@@ -65,12 +66,15 @@ final class ClusterNode {
   private CompletableFuture<Void> step;
   private CompletableFuture<ClusterStatus> looking;
   private ClusterStatus status;
+  private CompletableFuture<NodesStatus> lookingAtNodes;
+  private NodesStatus nodesStatus;
   private int cycles;
   private int startsOfDisk;
   private int lastCycles;
   private long epochMs = FIRST_MS;
   private long pausedNs;
   private long sleptNs;
+  private long absentUntilNs;
 
   /** As the file {@code cluster} in its data directory says. */
   private boolean isNew = true;
@@ -117,11 +121,14 @@ final class ClusterNode {
                 Optional.empty(),
                 cluster,
                 settings.bugs(),
-                settings.clusterBugs()),
+                settings.clusterBugs(),
+                settings.keeper()),
             settings.random(),
             List.of(new LogResources("log-0", core, storage, peers)));
     status = null;
     looking = null;
+    nodesStatus = null;
+    lookingAtNodes = null;
     try {
       step = node.openLog(0);
       life = Life.STARTING;
@@ -209,6 +216,34 @@ final class ClusterNode {
     if (looking == null && cycles++ % CYCLES_PER_LOOK == 0) {
       looking = node.clusterStatus();
     }
+    if (lookingAtNodes != null && lookingAtNodes.isDone()) {
+      boolean knows = !lookingAtNodes.isCompletedExceptionally();
+      nodesStatus = knows ? lookingAtNodes.resultNow() : null;
+      lookingAtNodes = null;
+    }
+    if (lookingAtNodes == null && settings.moves() && cycles % CYCLES_PER_LOOK == 1) {
+      lookingAtNodes = node.nodesStatus();
+    }
+  }
+
+  /** Returns how it sees all nodes if it leads the catalogue, as it said last; else null. */
+  NodesStatus nodesStatus() {
+    return isOpen() ? nodesStatus : null;
+  }
+
+  /** Returns whether nodes of this cluster are drained and given up. */
+  boolean hasMoves() {
+    return settings.moves();
+  }
+
+  /** Nobody starts it before that moment. */
+  void absentUntil(long nowNs) {
+    absentUntilNs = nowNs;
+  }
+
+  /** Returns whether nobody starts it now. */
+  boolean isAbsent() {
+    return settings.network().nowNs() < absentUntilNs;
   }
 
   // How it is.

@@ -4,6 +4,7 @@ import io.plinth.engine.sim.SimNetwork;
 import io.plinth.engine.sim.SimRandom;
 import io.plinth.log.journal.PlantedBug;
 import io.plinth.target.cluster.ClusterMap;
+import io.plinth.target.cluster.KeeperSettings;
 import io.plinth.target.node.ClusterBugs;
 import java.util.List;
 import java.util.Set;
@@ -15,6 +16,8 @@ import java.util.Set;
  * @param segments how many segments each node's log may have
  * @param bugs mistakes of a node
  * @param clusterBugs mistakes that only nodes with others can make
+ * @param keeper when nodes that are not heard are given up
+ * @param moves whether nodes are drained, removed and replaced
  */
 record ClusterSettings(
     SimNetwork network,
@@ -22,4 +25,6 @@ record ClusterSettings(
     List<ClusterMap.Member> members,
     int segments,
     Set<PlantedBug> bugs,
-    ClusterBugs clusterBugs) {}
+    ClusterBugs clusterBugs,
+    KeeperSettings keeper,
+    boolean moves) {}

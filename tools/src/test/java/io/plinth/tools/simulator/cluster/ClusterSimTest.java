@@ -19,6 +19,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 class ClusterSimTest {
   private static final int SEEDS = 30;
   private static final int SEEDS_OF_FIVE = 6;
+  private static final int SEEDS_OF_MOVES = 15;
   private static final int STEPS = 1000;
 
   @Test
@@ -46,6 +47,17 @@ class ClusterSimTest {
     assertThat(met).as("faults that were met").containsAll(all);
     assertThat(commands).isGreaterThan(SEEDS * 5L);
     assertThat(joins).as("more than those of new clusters").isGreaterThan(SEEDS * 3L);
+  }
+
+  /** Nodes are drained, removed, replaced, taken back, and left alone until they are given up. */
+  @ParameterizedTest
+  @ValueSource(ints = {4, 5})
+  void replicasMoveThroughFaults(int nodes) {
+    long moved = 0;
+    for (long seed = 101; seed <= 100 + SEEDS_OF_MOVES; seed++) {
+      moved += run(nodes, seed).moved();
+    }
+    assertThat(moved).as("moves of replicas").isGreaterThan(SEEDS_OF_MOVES);
   }
 
   /** Nodes that were away for longer than what is kept. */

@@ -1,0 +1,139 @@
+package io.plinth.target.cluster;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.plinth.raft.core.Membership;
+import io.plinth.target.cluster.GroupMove.Kind;
+import io.plinth.target.cluster.GroupMove.Step;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+import java.util.TreeSet;
+import org.junit.jupiter.api.Test;
+
+class GroupMoveTest {
+  private static final Set<Integer> ALL = Set.of(1, 2, 3, 4, 5);
+
+  private static Membership members(int... voters) {
+    return Membership.of(voters);
+  }
+
+  private static Membership learning(int learner, int... voters) {
+    return Membership.of(voters, new int[] {learner});
+  }
+
+  private static Step next(
+      Membership members, List<Integer> wanted, Set<Integer> reachable, Set<Integer> upToDate) {
+    return GroupMove.next(members, wanted, 1, reachable::contains, upToDate::contains);
+  }
+
+  @Test
+  void whoComesLearnsFirst() {
+    assertThat(next(members(1, 2, 3), List.of(1, 2, 4), ALL, Set.of(1, 2, 3)))
+        .isEqualTo(new Step(Kind.ADD, 4));
+  }
+
+  @Test
+  void whoLearnsVotesOnlyWhenItHasEverything() {
+    Membership members = learning(4, 1, 2, 3);
+    assertThat(next(members, List.of(1, 2, 4), ALL, Set.of(1, 2, 3)).kind()).isEqualTo(Kind.WAIT);
+    assertThat(next(members, List.of(1, 2, 4), ALL, Set.of(1, 2, 3, 4)))
+        .isEqualTo(new Step(Kind.PROMOTE, 4));
+  }
+
+  @Test
+  void whoGoesVotesUntilTheOtherDoes() {
+    assertThat(next(members(1, 2, 3, 4), List.of(1, 2, 4), ALL, ALL))
+        .isEqualTo(new Step(Kind.REMOVE, 3));
+    assertThat(next(members(1, 2, 4), List.of(1, 2, 4), ALL, ALL).kind()).isEqualTo(Kind.DONE);
+  }
+
+  @Test
+  void whoIsLostGoesJustBeforeTheOtherVotes() {
+    Membership members = learning(4, 1, 2, 3);
+    Set<Integer> alive = Set.of(1, 2, 4);
+    assertThat(next(members, List.of(1, 2, 4), alive, Set.of(1, 2)).kind()).isEqualTo(Kind.WAIT);
+    assertThat(next(members, List.of(1, 2, 4), alive, alive)).isEqualTo(new Step(Kind.REMOVE, 3));
+    assertThat(next(learning(4, 1, 2), List.of(1, 2, 4), alive, alive))
+        .isEqualTo(new Step(Kind.PROMOTE, 4));
+  }
+
+  @Test
+  void noStepLeavesLessThanAMajorityOfThoseThatHaveEverything() {
+    assertThat(next(members(1, 2, 3, 4), List.of(1, 2, 4), ALL, Set.of(1, 3)).kind())
+        .isEqualTo(Kind.WAIT);
+    assertThat(next(learning(4, 1, 2, 3), List.of(1, 2, 4), ALL, Set.of(1, 4)).kind())
+        .isEqualTo(Kind.WAIT);
+  }
+
+  @Test
+  void aMoveIsTurnedBackByWantingWhatWas() {
+    assertThat(next(learning(4, 1, 2, 3), List.of(1, 2, 3), ALL, ALL))
+        .isEqualTo(new Step(Kind.REMOVE, 4));
+    assertThat(next(members(1, 2, 3, 4), List.of(1, 2, 3), ALL, ALL))
+        .isEqualTo(new Step(Kind.REMOVE, 4));
+    assertThat(next(members(1, 2, 4), List.of(1, 2, 3), ALL, ALL)).isEqualTo(new Step(Kind.ADD, 3));
+  }
+
+  @Test
+  void whoWasToComeStaysWhileAVoterIsMissing() {
+    Membership members = learning(4, 1, 2);
+    assertThat(next(members, List.of(1, 2, 3), ALL, ALL)).isEqualTo(new Step(Kind.ADD, 3));
+    Membership both = Membership.of(new int[] {1, 2}, new int[] {3, 4});
+    assertThat(next(both, List.of(1, 2, 3), ALL, ALL)).isEqualTo(new Step(Kind.PROMOTE, 3));
+  }
+
+  @Test
+  void aLeaderThatGoesLetsAnotherOneLead() {
+    assertThat(next(members(1, 2, 3, 4), List.of(2, 3, 4), ALL, Set.of(1, 3, 4)))
+        .isEqualTo(new Step(Kind.HAND_OVER, 3));
+    assertThat(next(members(1, 2, 3, 4), List.of(2, 3, 4), Set.of(1), ALL).kind())
+        .isEqualTo(Kind.WAIT);
+  }
+
+  /**
+   * From whatever members, with whoever is away, each step keeps a majority that has everything.
+   */
+  @Test
+  void everyMoveOfLivingNodesEndsWhereItIsWanted() {
+    List<List<Integer>> wanted = List.of(List.of(1, 2, 3), List.of(1, 2, 4), List.of(3, 4, 5));
+    for (List<Integer> target : wanted) {
+      for (List<Integer> from : wanted) {
+        int self = from.get(0);
+        Membership members = Membership.of(from.stream().mapToInt(i -> i).toArray());
+        Set<Kind> kinds = new TreeSet<>();
+        for (int steps = 0; steps < 30; steps++) {
+          Step step = GroupMove.next(members, target, self, ALL::contains, ALL::contains);
+          boolean _ = kinds.add(step.kind());
+          switch (step.kind()) {
+            case ADD -> members = change(members, step.node(), 1);
+            case PROMOTE -> members = change(members, step.node(), 2);
+            case REMOVE -> members = change(members, step.node(), 0);
+            case HAND_OVER -> self = step.node();
+            case WAIT, DONE -> {}
+          }
+          assertThat(members.voterCount()).isBetween(3, 4);
+        }
+        assertThat(members.toString())
+            .isEqualTo(Membership.of(target.stream().mapToInt(i -> i).toArray()).toString());
+        assertThat(kinds).contains(Kind.DONE);
+      }
+    }
+  }
+
+  private static Membership change(Membership before, int node, int to) {
+    List<Integer> voters = new ArrayList<>();
+    List<Integer> learners = new ArrayList<>();
+    for (int other = 1; other <= 5; other++) {
+      boolean votes = other == node ? to == 2 : before.isVoter(other);
+      boolean learns = other == node ? to == 1 : before.isLearner(other);
+      if (votes) {
+        voters.add(other);
+      } else if (learns) {
+        learners.add(other);
+      }
+    }
+    return Membership.of(
+        voters.stream().mapToInt(i -> i).toArray(), learners.stream().mapToInt(i -> i).toArray());
+  }
+}
