@@ -199,9 +199,13 @@ public final class Replica {
     return stopped && core == null && start.recovered().awaitsState();
   }
 
-  /** Returns the present members. */
-  public Membership membership() {
+  Membership membership() {
     return core == null ? start.recovered().membership() : core.membership();
+  }
+
+  /** Returns the present members: those of the newest entry, whether that is committed or not. */
+  public Members members() {
+    return Members.of(membership());
   }
 
   /** Returns the numbers of the nodes that vote at present; any thread, approximately. */
@@ -274,19 +278,33 @@ public final class Replica {
   }
 
   /**
-   * Proposes to change the membership by one node.
+   * Proposes that a node which is no member learns.
    *
-   * @return its index, {@link #NOT_RUNNING}, or a constant of {@link RaftCore}
+   * @return whether that is an entry of the log now: if not, it may be asked for again later
    */
-  public long proposeChange(EntryKind change, int node) {
+  public boolean addLearner(int node) {
+    return proposeChange(EntryKind.ADD_LEARNER, node);
+  }
+
+  /** Proposes that a learner votes; returns as {@link #addLearner} does. */
+  public boolean promote(int node) {
+    return proposeChange(EntryKind.PROMOTE, node);
+  }
+
+  /** Proposes that a member is none any more; returns as {@link #addLearner} does. */
+  public boolean remove(int node) {
+    return proposeChange(EntryKind.REMOVE, node);
+  }
+
+  private boolean proposeChange(EntryKind change, int node) {
     if (!isRunning()) {
-      return NOT_RUNNING;
+      return false;
     }
     passTime();
     drain();
-    long index = hasUnwritten() ? RaftCore.BUSY : core.proposeChange(change, node);
+    boolean done = !hasUnwritten() && core.proposeChange(change, node) > 0;
     drain();
-    return index;
+    return done;
   }
 
   /**
@@ -335,9 +353,14 @@ public final class Replica {
     return core.log().epoch(index);
   }
 
-  /** Returns the members as of such an entry. */
+  /** Returns the members as of such an entry: what a {@link GroupState} of it has. */
   public Membership membershipAt(long index) {
     return core.membershipAt(index);
+  }
+
+  /** Returns whether a node voted or learned as of such an entry. */
+  public boolean isMemberAt(int node, long index) {
+    return Members.of(membershipAt(index)).contains(node);
   }
 
   /**

@@ -1,11 +1,10 @@
 package io.plinth.target.cluster;
 
-import io.plinth.raft.core.Membership;
+import io.plinth.log.replication.Members;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.IntPredicate;
-import java.util.stream.IntStream;
 
 /**
  * How a group gets from the members that it has to those that are wanted: the next step, which its
@@ -57,15 +56,13 @@ public final class GroupMove {
    * @param upToDate which members have everything
    */
   public static Step next(
-      Membership members,
+      Members members,
       List<Integer> wanted,
       int self,
       IntPredicate reachable,
       IntPredicate upToDate) {
-    List<Integer> voters =
-        IntStream.range(0, members.voterCount()).mapToObj(members::voter).toList();
-    List<Integer> learners =
-        IntStream.range(0, members.learnerCount()).mapToObj(members::learner).toList();
+    List<Integer> voters = members.voters();
+    List<Integer> learners = members.learners();
     // Where a voter is missing, what was meant for its place is kept until there is another one.
     Optional<Integer> unwanted =
         learners.stream().filter(node -> !wanted.contains(node)).findFirst();

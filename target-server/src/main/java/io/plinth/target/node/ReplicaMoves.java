@@ -2,9 +2,8 @@ package io.plinth.target.node;
 
 import io.plinth.engine.api.Core;
 import io.plinth.engine.api.Timers;
+import io.plinth.log.replication.Members;
 import io.plinth.log.replication.Replica;
-import io.plinth.raft.core.EntryKind;
-import io.plinth.raft.core.Membership;
 import io.plinth.target.cluster.Catalogue;
 import io.plinth.target.cluster.CatalogueBug;
 import io.plinth.target.cluster.GroupMove;
@@ -50,7 +49,7 @@ final class ReplicaMoves {
     private Runnable whenFree;
 
     /** The members, and the term, as they were when the step before was seen. */
-    private Membership seen;
+    private Members seen;
 
     private long seenTerm;
 
@@ -173,8 +172,8 @@ final class ReplicaMoves {
       watch.seen = null;
       return;
     }
-    Membership members = replica.membership();
-    if (watch.seen != members || watch.seenTerm != replica.term()) {
+    Members members = replica.members();
+    if (!members.equals(watch.seen) || watch.seenTerm != replica.term()) {
       watch.seen = members;
       watch.seenTerm = replica.term();
       watch.barrier = replica.lastIndex();
@@ -204,16 +203,13 @@ final class ReplicaMoves {
       case ADD -> {
         boolean early = bugs.has(CatalogueBug.OLD_REPLICA_REMOVED_FIRST);
         int going = early ? going(replica, entry) : 0;
-        long _ =
-            going > 0
-                ? replica.proposeChange(EntryKind.REMOVE, going)
-                : replica.proposeChange(EntryKind.ADD_LEARNER, next.node());
+        boolean _ = going > 0 ? replica.remove(going) : replica.addLearner(next.node());
       }
       case PROMOTE -> {
-        long _ = replica.proposeChange(EntryKind.PROMOTE, next.node());
+        boolean _ = replica.promote(next.node());
       }
       case REMOVE -> {
-        long _ = replica.proposeChange(EntryKind.REMOVE, next.node());
+        boolean _ = replica.remove(next.node());
       }
       case HAND_OVER -> {
         boolean _ = replica.transferLeadership(next.node());

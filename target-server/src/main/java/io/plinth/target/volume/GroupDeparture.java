@@ -2,7 +2,6 @@ package io.plinth.target.volume;
 
 import io.plinth.log.replication.Replica;
 import io.plinth.log.wire.ResyncFrame;
-import io.plinth.raft.core.Membership;
 import java.util.List;
 
 /**
@@ -70,15 +69,11 @@ final class GroupDeparture {
     if (index <= 0 || index < replica.baseIndex()) {
       return;
     }
-    if (isIn(replica.membership(), node) || isIn(replica.membershipAt(index), node)) {
+    if (replica.members().contains(node) || replica.isMemberAt(node, index)) {
       return;
     }
     ResyncFrame frame = store.resyncs().begin(GO, group.id()).bytes(0).leaf(index);
     boolean _ = replica.sendResync(node, frame.a(replica.term()));
-  }
-
-  private static boolean isIn(Membership members, int node) {
-    return members.isVoter(node) || members.isLearner(node);
   }
 
   private void onGo(long index, long term) {

@@ -2,7 +2,7 @@ package io.plinth.target.cluster;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.plinth.raft.core.Membership;
+import io.plinth.log.replication.Members;
 import io.plinth.target.cluster.GroupMove.Kind;
 import io.plinth.target.cluster.GroupMove.Step;
 import java.util.ArrayList;
@@ -14,16 +14,16 @@ import org.junit.jupiter.api.Test;
 class GroupMoveTest {
   private static final Set<Integer> ALL = Set.of(1, 2, 3, 4, 5);
 
-  private static Membership members(int... voters) {
-    return Membership.of(voters);
+  private static Members members(Integer... voters) {
+    return new Members(List.of(voters), List.of());
   }
 
-  private static Membership learning(int learner, int... voters) {
-    return Membership.of(voters, new int[] {learner});
+  private static Members learning(int learner, Integer... voters) {
+    return new Members(List.of(voters), List.of(learner));
   }
 
   private static Step next(
-      Membership members, List<Integer> wanted, Set<Integer> reachable, Set<Integer> upToDate) {
+      Members members, List<Integer> wanted, Set<Integer> reachable, Set<Integer> upToDate) {
     return GroupMove.next(members, wanted, 1, reachable::contains, upToDate::contains);
   }
 
@@ -35,7 +35,7 @@ class GroupMoveTest {
 
   @Test
   void whoLearnsVotesOnlyWhenItHasEverything() {
-    Membership members = learning(4, 1, 2, 3);
+    Members members = learning(4, 1, 2, 3);
     assertThat(next(members, List.of(1, 2, 4), ALL, Set.of(1, 2, 3)).kind()).isEqualTo(Kind.WAIT);
     assertThat(next(members, List.of(1, 2, 4), ALL, Set.of(1, 2, 3, 4)))
         .isEqualTo(new Step(Kind.PROMOTE, 4));
@@ -50,7 +50,7 @@ class GroupMoveTest {
 
   @Test
   void whoIsLostGoesJustBeforeTheOtherVotes() {
-    Membership members = learning(4, 1, 2, 3);
+    Members members = learning(4, 1, 2, 3);
     Set<Integer> alive = Set.of(1, 2, 4);
     assertThat(next(members, List.of(1, 2, 4), alive, Set.of(1, 2)).kind()).isEqualTo(Kind.WAIT);
     assertThat(next(members, List.of(1, 2, 4), alive, alive)).isEqualTo(new Step(Kind.REMOVE, 3));
@@ -77,9 +77,9 @@ class GroupMoveTest {
 
   @Test
   void whoWasToComeStaysWhileAVoterIsMissing() {
-    Membership members = learning(4, 1, 2);
+    Members members = learning(4, 1, 2);
     assertThat(next(members, List.of(1, 2, 3), ALL, ALL)).isEqualTo(new Step(Kind.ADD, 3));
-    Membership both = Membership.of(new int[] {1, 2}, new int[] {3, 4});
+    Members both = new Members(List.of(1, 2), List.of(3, 4));
     assertThat(next(both, List.of(1, 2, 3), ALL, ALL)).isEqualTo(new Step(Kind.PROMOTE, 3));
   }
 
@@ -100,7 +100,7 @@ class GroupMoveTest {
     for (List<Integer> target : wanted) {
       for (List<Integer> from : wanted) {
         int self = from.get(0);
-        Membership members = Membership.of(from.stream().mapToInt(i -> i).toArray());
+        Members members = new Members(from, List.of());
         Set<Kind> kinds = new TreeSet<>();
         for (int steps = 0; steps < 30; steps++) {
           Step step = GroupMove.next(members, target, self, ALL::contains, ALL::contains);
@@ -112,28 +112,26 @@ class GroupMoveTest {
             case HAND_OVER -> self = step.node();
             case WAIT, DONE -> {}
           }
-          assertThat(members.voterCount()).isBetween(3, 4);
+          assertThat(members.voters()).hasSizeBetween(3, 4);
         }
-        assertThat(members.toString())
-            .isEqualTo(Membership.of(target.stream().mapToInt(i -> i).toArray()).toString());
+        assertThat(members).isEqualTo(new Members(target, List.of()));
         assertThat(kinds).contains(Kind.DONE);
       }
     }
   }
 
-  private static Membership change(Membership before, int node, int to) {
+  private static Members change(Members before, int node, int to) {
     List<Integer> voters = new ArrayList<>();
     List<Integer> learners = new ArrayList<>();
     for (int other = 1; other <= 5; other++) {
-      boolean votes = other == node ? to == 2 : before.isVoter(other);
-      boolean learns = other == node ? to == 1 : before.isLearner(other);
+      boolean votes = other == node ? to == 2 : before.voters().contains(other);
+      boolean learns = other == node ? to == 1 : before.learners().contains(other);
       if (votes) {
         voters.add(other);
       } else if (learns) {
         learners.add(other);
       }
     }
-    return Membership.of(
-        voters.stream().mapToInt(i -> i).toArray(), learners.stream().mapToInt(i -> i).toArray());
+    return new Members(voters, learners);
   }
 }

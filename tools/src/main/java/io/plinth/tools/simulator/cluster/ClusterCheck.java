@@ -1,7 +1,7 @@
 package io.plinth.tools.simulator.cluster;
 
+import io.plinth.log.replication.Members;
 import io.plinth.log.replication.Replica;
-import io.plinth.raft.core.Membership;
 import io.plinth.target.cluster.Catalogue;
 import io.plinth.target.cluster.ClusterMap;
 import io.plinth.target.cluster.NodeCondition;
@@ -146,13 +146,12 @@ final class ClusterCheck {
       if (newest == null) {
         continue;
       }
-      Membership members = newest.membership();
-      if (members.voterCount() < volume.replicas && members.learnerCount() == 0) {
+      Members members = newest.members();
+      if (members.voters().size() < volume.replicas && members.learners().isEmpty()) {
         throw new Violation(
             Guarantee.REPLICAS, "the group of " + volume.name + " has only " + members);
       }
-      for (int i = 0; i < members.voterCount(); i++) {
-        int voter = members.voter(i);
+      for (int voter : members.voters()) {
         String key = key(volume.name, voter);
         int life = nodes.get(voter - 1).life();
         if (!had.containsKey(key) && before.getOrDefault(key, -1) == life) {
@@ -206,13 +205,9 @@ final class ClusterCheck {
   private String astray() {
     for (ClusterNode node : nodes) {
       for (LogVolume volume : node.node().volumes()) {
-        Membership members = volume.group().replica().membership();
-        List<Integer> voters = new ArrayList<>();
-        for (int i = 0; i < members.voterCount(); i++) {
-          voters.add(members.voter(i));
-        }
+        Members members = volume.group().replica().members();
         List<Integer> told = catalogue(node.node()).get(volume.name()).members;
-        if (!voters.equals(told) || members.learnerCount() > 0) {
+        if (!members.voters().equals(told) || !members.learners().isEmpty()) {
           return "the group of " + volume.name() + " has " + members + ", not " + told;
         }
       }
