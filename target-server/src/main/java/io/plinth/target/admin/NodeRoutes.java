@@ -9,8 +9,6 @@ import java.util.concurrent.CompletableFuture;
 
 /** What is below {@code /v1/nodes}: the nodes of a cluster, and what is decided about them. */
 final class NodeRoutes {
-  private static final int MAXIMUM_NODE = 65_535;
-
   private final NodeControl control;
 
   NodeRoutes(NodeControl control) {
@@ -59,7 +57,7 @@ final class NodeRoutes {
     }
     Query _ = Query.of(uri);
     RequestBody body = body(request, "{\"replacement\": 4}", "replacement", "dryRun");
-    int replacement = body.has("replacement") ? node(Long.toString(body.size("replacement"))) : 0;
+    int replacement = body.has("replacement") ? body.node("replacement") : 0;
     return control
         .drainNode(node, replacement, body.flag("dryRun"))
         .thenApply(outcome -> Reply.of(200, outcome));
@@ -82,9 +80,10 @@ final class NodeRoutes {
   private static int node(String text) {
     boolean isNumber = text.matches("[0-9]{1,5}");
     int node = isNumber ? Integer.parseInt(text) : 0;
-    if (node < 1 || node > MAXIMUM_NODE) {
+    if (node < 1 || node > RequestBody.MAXIMUM_NODE) {
       throw new ControlException(
-          ControlException.Kind.INVALID, "bad node " + text + ": expected 1 to " + MAXIMUM_NODE);
+          ControlException.Kind.INVALID,
+          "bad node " + text + ": expected 1 to " + RequestBody.MAXIMUM_NODE);
     }
     return node;
   }

@@ -30,5 +30,9 @@ public enum CatalogueBug {
   /** A new replica votes before it has what the others have. */
   PROMOTED_BEFORE_CAUGHT_UP,
   /** A replica is dropped as soon as the catalogue wants it elsewhere. */
-  DROPPED_WITHOUT_LEAVE
+  DROPPED_WITHOUT_LEAVE,
+  /** A replica that comes begins as one of those that are to be members, and takes part at once. */
+  NEWCOMER_BEGINS_AS_MEMBER,
+  /** After a start replicas are begun by whatever the catalogue was when that was written. */
+  BEGUN_BY_OLD_CATALOGUE
 }

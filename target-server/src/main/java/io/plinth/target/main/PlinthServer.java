@@ -267,7 +267,6 @@ public final class PlinthServer {
     settleInCluster(clusterFile);
   }
 
-  /** A core can't look names up. */
   private KeeperSettings keeper() {
     return config
         .cluster()
@@ -278,6 +277,7 @@ public final class PlinthServer {
         .orElse(KeeperSettings.DEFAULT);
   }
 
+  /** A core can't look names up. */
   private static ClusterMap resolved(ClusterMap named) throws StartupException {
     List<ClusterMap.Member> members = new ArrayList<>();
     for (ClusterMap.Member member : named.members()) {

@@ -139,7 +139,7 @@ final class NodeCatalogue implements ReplicaListener, GroupWork {
     reader = replicator.reader();
     // Of a group of one recovery has applied everything.
     applied = recovered.appliedIndex();
-    isCurrent = recovered.isAlone();
+    isCurrent = recovered.isAlone() || bugs.has(CatalogueBug.BEGUN_BY_OLD_CATALOGUE);
     recoveredLast = recovered.lastIndex();
     recoveredTerm = recovered.lastTerm();
     if (!recovered.isAlone()) {

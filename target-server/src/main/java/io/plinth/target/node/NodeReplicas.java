@@ -129,12 +129,14 @@ final class NodeReplicas implements NodeCatalogue.Effects {
    */
   private void join(Catalogue.Entry entry, boolean recovering, Consumer<LogVolume> then) {
     NodeLog log = logs.get(entry.log());
-    boolean original = entry.moves() == 0;
+    boolean early = bugs.has(CatalogueBug.NEWCOMER_BEGINS_AS_MEMBER);
+    boolean original = entry.moves() == 0 || early;
     int[] members =
-        entry.members().stream()
-            .filter(node -> original || node != membership.cluster().self())
-            .mapToInt(Integer::intValue)
-            .toArray();
+        (early ? entry.nodes() : entry.members())
+            .stream()
+                .filter(node -> original || node != membership.cluster().self())
+                .mapToInt(Integer::intValue)
+                .toArray();
     boolean here =
         log.store()
             .join(

@@ -169,13 +169,12 @@ public abstract class MemoryNode implements NodeControl {
   }
 
   @Override
-  public final CompletableFuture<NodesInfo> nodesInfo() {
+  public CompletableFuture<NodesInfo> nodesInfo() {
     return fail(ControlException.Kind.NOT_FOUND, "this node is in no cluster");
   }
 
   @Override
-  public final CompletableFuture<NodesInfo.Outcome> drainNode(
-      int node, int replacement, boolean dryRun) {
+  public CompletableFuture<NodesInfo.Outcome> drainNode(int node, int replacement, boolean dryRun) {
     return fail(ControlException.Kind.NOT_FOUND, "this node is in no cluster");
   }
 

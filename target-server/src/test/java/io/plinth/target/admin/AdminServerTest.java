@@ -388,6 +388,10 @@ class AdminServerTest {
     "GET, /v1/nodes/3/draining, 404, unknown_route",
     "GET, /v1/nodes/3/drain, 405, wrong_method",
     "GET, /v1/nodes/0/undrain, 400, invalid",
+    "POST, /v1/nodes/x/drain, 400, invalid",
+    "POST, /v1/nodes/65536/remove, 400, invalid",
+    "POST, /v1/nodes/3/drain?dryRun=true, 400, invalid",
+    "POST, /v1/nodes/3/drain, 404, not_found",
     "PUT, /v1/nodes, 405, wrong_method",
     "GET, /v1/node/x, 404, unknown_route",
     "GET, /v1/volumes/a/b, 404, unknown_route",
@@ -488,6 +492,13 @@ class AdminServerTest {
         "/v1/volumes/a/rollback | {\"force\":true} | field 'snapshot' is missing",
         "/v1/volumes/a/rollback | {\"snapshot\":\"s\",\"force\":\"yes\"} | field 'force' must be true or false",
         "/v1/volumes/a/resize | {\"size\":100} | bad volume size 100",
+        "/v1/volumes/a/leader | {\"node\":\"2G\"} | field 'node' must be the number of a node, 1 to 65535",
+        "/v1/nodes/3/drain | {\"replacement\":0} | field 'replacement' must be the number of a node",
+        "/v1/nodes/3/drain | {\"replacement\":\"4\"} | field 'replacement' must be the number of a node",
+        "/v1/nodes/3/drain | {\"dryRun\":1} | field 'dryRun' must be true or false",
+        "/v1/nodes/3/drain | {\"lost\":true} | unknown field 'lost': expected replacement, dryRun",
+        "/v1/nodes/3/undrain | {\"node\":3} | unknown field 'node': there are none here",
+        "/v1/nodes/3/remove | {\"lost\":\"yes\"} | field 'lost' must be true or false",
         "/v1/volumes/a/resize | [] | expected a JSON object such as {\"size\": \"2G\"}"
       })
   void aBadBodyOfAnyOtherRequestIsRefusedToo(String path, String body, String message)

@@ -3,17 +3,13 @@ package io.plinth.tools.cli;
 import io.plinth.target.admin.NodesInfo;
 import java.io.PrintWriter;
 import java.util.Optional;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.locks.LockSupport;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /** What the commands about nodes have in common. */
 final class Nodes {
-  private static final long ASK_NS = TimeUnit.MILLISECONDS.toNanos(300);
-
   /** So many times in a row may nobody know how the nodes are: another one begins to lead. */
-  private static final int MOST_FAILURES = 40;
+  private static final int MOST_FAILURES = 60;
 
   private Nodes() {}
 
@@ -99,10 +95,7 @@ final class Nodes {
           throw e;
         }
       }
-      LockSupport.parkNanos(ASK_NS);
-      if (Thread.currentThread().isInterrupted()) {
-        throw new CliException(ExitCodes.FAILED, "interrupted", "interrupted while waiting", null);
-      }
+      Progress.pause();
     }
   }
 }

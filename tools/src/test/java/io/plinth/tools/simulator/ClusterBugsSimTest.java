@@ -31,14 +31,19 @@ class ClusterBugsSimTest {
         "RULES_VOTE_FOR_SHORTER_LOG",
         "RULES_CONFLICT_KEPT",
         "RULES_VOTE_TWICE",
-        "SKIP_FDATASYNC"
+        "RULES_COMMIT_BEYOND_MATCH",
+        "SKIP_FDATASYNC",
+        "CATALOGUE_NOT_DURABLE",
+        "ACK_BEFORE_SYNC",
+        "ACK_FUA_EARLY",
+        "READ_AS_DEPOSED"
       })
   void aMistakeIsCaughtSoon(String name) {
     catchBug(3, name, 25);
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"RACKS_IGNORED", "OLD_REPLICA_REMOVED_FIRST"})
+  @ValueSource(strings = {"RACKS_IGNORED", "OLD_REPLICA_REMOVED_FIRST", "PROMOTED_BEFORE_CAUGHT_UP"})
   void aMistakeOfFiveNodesIsCaughtSoon(String name) {
     catchBug(5, name, 25);
   }
@@ -48,12 +53,8 @@ class ClusterBugsSimTest {
   @ValueSource(
       strings = {
         "COMMAND_ANSWERED_EARLY",
-        "ACK_BEFORE_SYNC",
         "IGNORE_BOOT_ID",
-        "ACK_FUA_EARLY",
-        "RULES_COMMIT_BEYOND_MATCH",
         "RESEND_UNKNOWN_WRITE",
-        "READ_AS_DEPOSED",
         "MEMBER_BEFORE_BEGUN",
         "NEW_NODE_COUNTS"
       })
@@ -63,8 +64,7 @@ class ClusterBugsSimTest {
 
   @ParameterizedTest
   @Tag("long")
-  @ValueSource(
-      strings = {"DROPPED_WITHOUT_LEAVE", "PROMOTED_BEFORE_CAUGHT_UP", "CATALOGUE_NOT_DURABLE"})
+  @ValueSource(strings = {"DROPPED_WITHOUT_LEAVE"})
   void aMistakeOfFiveNodesIsCaughtWithinFiveHundredSeeds(String name) {
     catchBug(5, name, 500);
   }

@@ -101,7 +101,7 @@ final class ClusterCheck {
           .filter(volume -> volume.members.contains(node.number))
           .forEach(volume -> due.add(volume.group));
       Set<Integer> there = new TreeSet<>();
-      node.node().store(0).volumes().forEach(volume -> there.add(volume.group().id()));
+      node.replicas().forEach(volume -> there.add(volume.group().id()));
       if (!due.equals(there)) {
         return "node " + node.number + " has replicas of the groups " + there + ", not of " + due;
       }
@@ -132,10 +132,7 @@ final class ClusterCheck {
     had.clear();
     for (ClusterNode node : nodes) {
       if (node.isOpen()) {
-        node.node()
-            .store(0)
-            .volumes()
-            .forEach(volume -> had.put(key(volume.name(), node.number), node.life()));
+        node.replicas().forEach(volume -> had.put(key(volume.name(), node.number), node.life()));
       }
     }
     if (!nodes.stream().allMatch(node -> node.isOpen() && !node.isPaused())) {
@@ -193,7 +190,7 @@ final class ClusterCheck {
   }
 
   private LogVolume inStore(int number, String name) {
-    for (LogVolume volume : nodes.get(number - 1).node().store(0).volumes()) {
+    for (LogVolume volume : nodes.get(number - 1).replicas()) {
       if (volume.name().equals(name)) {
         return volume;
       }

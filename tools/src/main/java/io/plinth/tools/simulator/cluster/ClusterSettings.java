@@ -13,6 +13,7 @@ import java.util.Set;
  * What all nodes of a simulated cluster have in common.
  *
  * @param members who they are
+ * @param logs how many logs each node has
  * @param segments how many segments each node's log may have
  * @param bugs mistakes of a node
  * @param clusterBugs mistakes that only nodes with others can make
@@ -23,6 +24,7 @@ record ClusterSettings(
     SimNetwork network,
     SimRandom random,
     List<ClusterMap.Member> members,
+    int logs,
     int segments,
     Set<PlantedBug> bugs,
     ClusterBugs clusterBugs,

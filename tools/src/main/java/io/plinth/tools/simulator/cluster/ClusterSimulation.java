@@ -96,8 +96,8 @@ public final class ClusterSimulation {
   /**
    * Creates a run.
    *
-   * @param nodeCount how many nodes there are, 3 to 5; with more than three, and if no disks are
-   *     replaced, nodes are drained and given up
+   * @param nodeCount how many nodes there are, 3 to 5: four have two logs each, the others one.
+   *     With more than three, and if no disks are replaced, nodes are drained and given up
    * @param trace is told what happens, a line for each event; null for silence
    * @param stepCount counts the steps as they are done
    */
@@ -122,7 +122,7 @@ public final class ClusterSimulation {
         moves ? new KeeperSettings(REBUILD_NS / 2, rebuildNs, LOOK_NS) : KeeperSettings.DEFAULT;
     ClusterSettings settings =
         new ClusterSettings(
-            network, random, members, wipes ? 400 : few, bugs, clusterBugs, keeper, moves);
+            network, random, members, nodeCount == 4 ? 2 : 1, wipes ? 400 : few, bugs, clusterBugs, keeper, moves);
     for (int number = 1; number <= nodeCount; number++) {
       ClusterNode node = new ClusterNode(number, settings);
       node.residentBytes = random.oneIn(2) ? 2L * ClusterNode.SEGMENT_BYTES : 1 << 30;
