@@ -72,6 +72,7 @@ public final class RaftCore {
   private long echoRound;
   private long echoTick;
   private long recoverTo;
+  private long recoveredTo = Long.MAX_VALUE;
 
   private long lastTicket;
   // Completions of appends before this one do not tell of what was written since a truncation.
@@ -165,6 +166,15 @@ public final class RaftCore {
    */
   public boolean isRecovering() {
     return recovering;
+  }
+
+  /**
+   * Returns up to which entry this replica may have acknowledged what it has lost: entries after it
+   * were appended when it was known to be recovering. {@link Long#MAX_VALUE} before it has
+   * recovered, and where it had nothing to recover from.
+   */
+  public long recoveredTo() {
+    return recoveredTo;
   }
 
   /** Returns the present members: a change counts as soon as it is in the log. */
@@ -685,6 +695,7 @@ public final class RaftCore {
   private void checkRecovered() {
     if (recovering && recoverTo > 0 && Math.min(appended, matched) >= recoverTo) {
       recovering = false;
+      recoveredTo = recoverTo;
       outbox.persist();
     }
   }
@@ -846,6 +857,7 @@ public final class RaftCore {
     if (recovering) {
       // What it has is the truth of the new epoch, or of a group of one.
       recovering = false;
+      recoveredTo = log.lastIndex();
       outbox.persist();
     }
     if (alone) {

@@ -186,6 +186,11 @@ public final class Replica {
     return core == null ? promises.isRecovering() : core.isRecovering();
   }
 
+  /** Returns up to which entry it may have acknowledged what it has lost: see {@link RaftCore}. */
+  public long recoveredTo() {
+    return core == null ? Long.MAX_VALUE : core.recoveredTo();
+  }
+
   /**
    * Returns whether a member counts and has all entries up to an index durably, as far as this
    * leader has heard.

@@ -89,7 +89,12 @@ final class NodeCatalogue implements ReplicaListener, GroupWork {
 
   /** Told what the commands have done, before whoever proposed them. */
   interface Effects {
-    void onCreated(Catalogue.Entry entry);
+    /**
+     * A volume is to be.
+     *
+     * @param isYoung whether it was created when this node was known to have come anew, if it has
+     */
+    void onCreated(Catalogue.Entry entry, boolean isYoung);
 
     void onDeleted(Catalogue.Entry entry);
 
@@ -463,7 +468,7 @@ final class NodeCatalogue implements ReplicaListener, GroupWork {
       return;
     }
     switch (done.change()) {
-      case CREATED -> effects.onCreated(done.entry());
+      case CREATED -> effects.onCreated(done.entry(), applied + 1 > replica.recoveredTo());
       case DELETED -> effects.onDeleted(done.entry());
       case SET -> effects.onSet(done.entry());
       case NODE -> effects.onRoles();
@@ -590,7 +595,7 @@ final class NodeCatalogue implements ReplicaListener, GroupWork {
         .forEach(effects::onDeleted);
     for (Catalogue.Entry entry : List.copyOf(catalogue.entries())) {
       if (!before.containsKey(entry.group())) {
-        effects.onCreated(entry);
+        effects.onCreated(entry, false);
       } else if (!entry.equals(before.get(entry.group()))) {
         effects.onSet(entry);
       }

@@ -49,7 +49,7 @@ final class NodeReplicas implements NodeCatalogue.Effects {
   void showRecovered() {
     for (Catalogue.Entry entry : catalogue.entries()) {
       if (volumes.find(entry.group()) == null) {
-        onCreated(entry);
+        onCreated(entry, false);
       }
     }
   }
@@ -95,16 +95,16 @@ final class NodeReplicas implements NodeCatalogue.Effects {
   }
 
   @Override
-  public void onCreated(Catalogue.Entry entry) {
+  public void onCreated(Catalogue.Entry entry, boolean isYoung) {
     CompletableFuture<ShownVolume> arrival = begin(entry.group());
     boolean mayBegin = catalogue.isCurrent();
-    boolean isNew = membership.isNew() && !bugs.has(CatalogueBug.NEW_NODE_COUNTS);
+    boolean mayBeLost = membership.isNew() && !isYoung && !bugs.has(CatalogueBug.NEW_NODE_COUNTS);
     onCoreOf(
         entry,
         () -> {
           LogVolume local = logs.get(entry.log()).store().volume(entry.group());
           if (local == null && mayBegin && isDue(entry)) {
-            join(entry, isNew, volume -> show(entry, volume, arrival));
+            join(entry, mayBeLost, volume -> show(entry, volume, arrival));
           } else {
             show(entry, local, arrival);
           }
