@@ -92,13 +92,23 @@ public final class GroupMove {
     }
     int next = lost.isEmpty() ? going.getFirst() : lost.getFirst();
     if (next == self) {
-      return wanted.stream()
-          .filter(node -> voters.contains(node) && reachable.test(node) && upToDate.test(node))
-          .findFirst()
+      List<Integer> staying = wanted.stream().filter(voters::contains).toList();
+      return successor(staying, reachable, upToDate)
           .map(node -> new Step(Kind.HAND_OVER, node))
           .orElse(WAIT);
     }
     return isSafe(without(voters, next), upToDate) ? new Step(Kind.REMOVE, next) : WAIT;
+  }
+
+  /**
+   * Returns the first of some voters that can lead at once: while one that lags is waited for,
+   * clients are refused.
+   */
+  public static Optional<Integer> successor(
+      List<Integer> candidates, IntPredicate reachable, IntPredicate upToDate) {
+    return candidates.stream()
+        .filter(node -> reachable.test(node) && upToDate.test(node))
+        .findFirst();
   }
 
   private static boolean isSafe(List<Integer> voters, IntPredicate upToDate) {

@@ -145,12 +145,10 @@ final class ReplicaMoves {
 
   private void handOver(Replica replica) {
     if (replica.leads() && !replica.isAlone()) {
-      for (int voter : replica.voters()) {
-        boolean able = !leaving.contains(voter) && isReachable(voter);
-        if (able && replica.transferLeadership(voter)) {
-          return;
-        }
-      }
+      List<Integer> staying =
+          replica.members().voters().stream().filter(node -> !leaving.contains(node)).toList();
+      GroupMove.successor(staying, this::isReachable, node -> isUpToDate(replica, node, 0))
+          .ifPresent(replica::transferLeadership);
     }
   }
 

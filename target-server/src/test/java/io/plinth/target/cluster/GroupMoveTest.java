@@ -91,6 +91,14 @@ class GroupMoveTest {
         .isEqualTo(Kind.WAIT);
   }
 
+  @Test
+  void whoLagsOrIsSilentIsNotGivenTheLead() {
+    List<Integer> staying = List.of(2, 3, 4);
+    assertThat(GroupMove.successor(staying, Set.of(2, 4)::contains, Set.of(1, 3, 4)::contains))
+        .contains(4);
+    assertThat(GroupMove.successor(staying, ALL::contains, Set.of(1)::contains)).isEmpty();
+  }
+
   /**
    * From whatever members, with whoever is away, each step keeps a majority that has everything.
    */

@@ -43,7 +43,8 @@ class ClusterBugsSimTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"RACKS_IGNORED", "OLD_REPLICA_REMOVED_FIRST", "PROMOTED_BEFORE_CAUGHT_UP"})
+  @ValueSource(
+      strings = {"RACKS_IGNORED", "OLD_REPLICA_REMOVED_FIRST", "PROMOTED_BEFORE_CAUGHT_UP"})
   void aMistakeOfFiveNodesIsCaughtSoon(String name) {
     catchBug(5, name, 25);
   }

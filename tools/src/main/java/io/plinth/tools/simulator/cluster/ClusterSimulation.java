@@ -122,7 +122,15 @@ public final class ClusterSimulation {
         moves ? new KeeperSettings(REBUILD_NS / 2, rebuildNs, LOOK_NS) : KeeperSettings.DEFAULT;
     ClusterSettings settings =
         new ClusterSettings(
-            network, random, members, nodeCount == 4 ? 2 : 1, wipes ? 400 : few, bugs, clusterBugs, keeper, moves);
+            network,
+            random,
+            members,
+            nodeCount == 4 ? 2 : 1,
+            wipes ? 400 : few,
+            bugs,
+            clusterBugs,
+            keeper,
+            moves);
     for (int number = 1; number <= nodeCount; number++) {
       ClusterNode node = new ClusterNode(number, settings);
       node.residentBytes = random.oneIn(2) ? 2L * ClusterNode.SEGMENT_BYTES : 1 << 30;
