@@ -35,18 +35,8 @@ public final class SegmentDirectory implements LogStorage {
   private static final String PREFIX = "segment-";
   private static final int POPULATE_STEP = 1 << 20;
 
-  /**
-   * Bytes that are zeroed with one write(2). The page cache keeps what one call wrote in a page of
-   * up to that size, and a store into the mapping makes all of it dirty: so much is written to the
-   * disk for the smallest durable record.
-   */
-  private static final int ZERO_STEP = 64 << 10;
-
-  /**
-   * Bytes of a segment that a helper hands to the kernel at a time. A kernel that does not preempt
-   * itself lets nobody else run on that processor before it is done.
-   */
-  private static final int QUANTUM = 256 << 10;
+  /** Where so much is to be populated, somebody is about to wait for it: there is no rest. */
+  private static final int HURRY_BYTES = 24 << 20;
 
   /** What a segment's header lies in. */
   private static final int FIRST_BYTES = 4096;
@@ -60,8 +50,11 @@ public final class SegmentDirectory implements LogStorage {
   private final int maxSegments;
   private final int initialPopulateBytes;
   private final int superblock;
-  private final NativeMemory zeroes = NativeMemory.reserve(ZERO_STEP);
+  private final NativeMemory zeroes = NativeMemory.reserve(PagePieces.zeroBytes());
   private final NativeMemory probe = NativeMemory.reserve(NativeMemory.PAGE_BYTES);
+  private final PagePieces startPages = new PagePieces(zeroes);
+  private final PagePieces helperPages = new PagePieces(zeroes);
+  private final PagePieces populatorPages = new PagePieces(zeroes);
   private final Thread helper;
   private final Thread populator;
   private final MpscVarHandleArrayQueue<Runnable> commands = new MpscVarHandleArrayQueue<>(1024);
@@ -114,6 +107,7 @@ public final class SegmentDirectory implements LogStorage {
             default -> "can't allocate " + path + ": " + Status.name(allocated);
           });
     }
+    startPages.urgent(true);
     helper = new Thread(this::runHelper, "plinth-segments-" + folder.getFileName());
     helper.setDaemon(true);
     helper.start();
@@ -204,7 +198,8 @@ public final class SegmentDirectory implements LogStorage {
     file.setWritableBytes(from);
     file.setPopulateTarget(from);
     file.populateTo(from + initialPopulateBytes);
-    submit(() -> file.setResident(from == 0 || populateForRead(memory, from) == Status.OK));
+    submit(() ->
+        file.setResident(from == 0 || helperPages.populateForRead(memory, from) == Status.OK));
     return file;
   }
 
@@ -216,7 +211,7 @@ public final class SegmentDirectory implements LogStorage {
       result = Posix.truncate(descriptor, from);
       result = result == Status.OK ? Posix.allocate(descriptor, 0, segmentBytes) : result;
     } else {
-      result = writeZeroes(descriptor, from, to - from);
+      result = startPages.writeZeroes(descriptor, from, to - from);
     }
     return result == Status.OK ? Posix.sync(descriptor) : result;
   }
@@ -279,7 +274,7 @@ public final class SegmentDirectory implements LogStorage {
       unmap(segment);
       // The cache for log data is ours to bound: pages that leave it are used again for the
       // segments to come.
-      dropCache(segment);
+      helperPages.dropCache(segment.descriptor(), segmentBytes);
     });
   }
 
@@ -397,12 +392,6 @@ public final class SegmentDirectory implements LogStorage {
     LockSupport.unpark(populator);
   }
 
-  private static void beginWriteback(SegmentFile file, int from, int to) {
-    for (int at = from; at < to; at += QUANTUM) {
-      int _ = Posix.beginWriteback(file.descriptor(), at, Math.min(QUANTUM, to - at));
-    }
-  }
-
   private void submit(Runnable command) {
     if (!commands.offer(command)) {
       throw new IllegalStateException("the queue of the segment helper is full");
@@ -449,17 +438,19 @@ public final class SegmentDirectory implements LogStorage {
     if (from >= file.populateTarget()) {
       return false;
     }
-    return populate(file, Math.min(file.sizeBytes(), from + POPULATE_STEP)) == Status.OK;
+    populatorPages.urgent(file.populateTarget() - from > HURRY_BYTES);
+    int to = Math.min(file.sizeBytes(), from + POPULATE_STEP);
+    return populate(file, to, populatorPages) == Status.OK;
   }
 
-  private int populate(SegmentFile file, int to) {
+  private int populate(SegmentFile file, int to, PagePieces pages) {
     int from = file.writableBytes();
     NativeMemory memory = file.memory();
     // Zeroes first: faulting in pages that are cached already costs a quarter of faulting in pages
     // of unwritten extents.
-    int result = writeZeroes(file.descriptor(), from, to - from);
+    int result = pages.writeZeroes(file.descriptor(), from, to - from);
     if (result == Status.OK) {
-      result = populateForWrite(memory, from, to);
+      result = pages.populateForWrite(memory, from, to);
     }
     if (result == Status.EFAULT) {
       // What a store would get as SIGBUS.
@@ -492,50 +483,11 @@ public final class SegmentDirectory implements LogStorage {
     }
   }
 
-  private int writeZeroes(int descriptor, long position, int length) {
-    int done = 0;
-    while (done < length) {
-      int count =
-          Posix.write(
-              descriptor, zeroes.address(), Math.min(length - done, ZERO_STEP), position + done);
-      if (count < 0 && count != Status.EINTR) {
-        return count;
-      }
-      done += Math.max(0, count);
-    }
-    return Status.OK;
-  }
-
-  private static int populateForWrite(NativeMemory memory, int from, int to) {
-    int result = Status.OK;
-    for (int at = from; at < to && result == Status.OK; at += QUANTUM) {
-      result = memory.populateForWrite(at, Math.min(QUANTUM, to - at));
-    }
-    return result;
-  }
-
-  private static int populateForRead(NativeMemory memory, int to) {
-    int result = Status.OK;
-    for (int at = 0; at < to && result == Status.OK; at += QUANTUM) {
-      result = memory.populateForRead(at, Math.min(QUANTUM, to - at));
-    }
-    return result;
-  }
-
-  private void dropCache(SegmentFile file) {
-    for (int at = 0; at < segmentBytes; at += QUANTUM) {
-      int _ = Posix.dropCache(file.descriptor(), at, QUANTUM);
-    }
-  }
-
   private boolean lock(NativeMemory memory, int length) {
     if (lockRefused) {
       return false;
     }
-    int result = 0;
-    for (int at = 0; at < length && result == 0; at += QUANTUM) {
-      result = memory.lock(at, Math.min(QUANTUM, length - at));
-    }
+    int result = helperPages.lock(memory, length);
     if (result < 0) {
       lockRefused = true;
       LOG.warn(
@@ -561,7 +513,7 @@ public final class SegmentDirectory implements LogStorage {
     if (kept && result == Status.OK) {
       // Before anything else of it is written over: else a loss of power could leave a segment that
       // looks whole from its header.
-      result = writeZeroes(descriptor, 0, FIRST_BYTES);
+      result = helperPages.writeZeroes(descriptor, 0, FIRST_BYTES);
     }
     if (result == Status.OK) {
       // The size and the directory entry must be durable before a record in the file is called
@@ -577,7 +529,7 @@ public final class SegmentDirectory implements LogStorage {
         result = Status.ENOMEM;
       } else {
         file.setMemory(memory);
-        result = populate(file, initialPopulateBytes);
+        result = populate(file, initialPopulateBytes, helperPages);
       }
     }
     if (result < 0) {
@@ -614,9 +566,10 @@ public final class SegmentDirectory implements LogStorage {
     }
     memory.makeReadOnly(file.descriptor());
     int length = (validBytes + NativeMemory.PAGE_BYTES - 1) & -NativeMemory.PAGE_BYTES;
-    file.setResident(populateForRead(memory, length) == Status.OK && lock(memory, length));
+    boolean isHere = helperPages.populateForRead(memory, length) == Status.OK;
+    file.setResident(isHere && lock(memory, length));
     // So that the pages are clean when the segment leaves memory, and a later sync has less to do.
-    beginWriteback(file, 0, length);
+    helperPages.beginWriteback(file.descriptor(), length);
   }
 
   private static void unmap(SegmentFile file) {
