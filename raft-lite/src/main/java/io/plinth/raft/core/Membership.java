@@ -85,6 +85,11 @@ public final class Membership {
     };
   }
 
+  /** Returns the same members but one. */
+  public Membership without(int node) {
+    return with(EntryKind.REMOVE, node);
+  }
+
   Membership with(EntryKind change, int node) {
     return switch (change) {
       case ADD_LEARNER -> new Membership(voters, plus(learners, node));

@@ -207,6 +207,21 @@ public final class RaftCore {
     return true;
   }
 
+  /**
+   * Returns whether a member counts and has all entries up to {@code index} durably, as far as this
+   * leader has heard; of itself it knows.
+   */
+  public boolean hasDurably(int node, long index) {
+    if (role != Role.LEADER) {
+      return false;
+    }
+    if (node == self) {
+      return durable >= index;
+    }
+    Peer peer = peerOrNull(node);
+    return peer != null && peer.member && !peer.recovering && peer.durable >= index;
+  }
+
   /** Returns the members as of entry {@code index}, from the base of the log to the last. */
   public Membership membershipAt(long index) {
     int newest = memberships.size() - 1;

@@ -3,6 +3,7 @@ package io.plinth.log.replication;
 import io.plinth.log.format.LogFormat;
 import io.plinth.log.journal.Journal;
 import io.plinth.raft.core.EntryLog;
+import io.plinth.raft.core.Membership;
 import io.plinth.raft.core.RaftCore;
 import io.plinth.raft.core.Role;
 
@@ -129,6 +130,15 @@ public final class KeptEntries {
   }
 
   /**
+   * Of one that knows only who the members were later on, it is told who else they were: it begins
+   * as one that {@link RecoveredGroup#awaitsState}.
+   */
+  private Membership membershipOfStopped(RaftCore core) {
+    Membership members = core.baseMembership();
+    return core.log().baseIndex() == 0 ? members : members.without(replica.self());
+  }
+
+  /**
    * Returns what a checkpoint has to say of the group, beside the entries that are kept. Without
    * other members there are none, when the replica {@link Replica#isSettled}.
    */
@@ -149,7 +159,7 @@ public final class KeptEntries {
           0,
           0,
           0,
-          core.baseMembership(),
+          membershipOfStopped(core),
           core.term(),
           core.vote(),
           true,

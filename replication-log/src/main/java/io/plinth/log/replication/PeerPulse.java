@@ -22,6 +22,10 @@ final class PeerPulse {
   private long lastBeat;
   private long lastLook;
   private long lastHeardNs;
+
+  /** When it was heard last, by the clock of this core, or this side began to listen. */
+  private long listenedNs;
+
   private long silentTicks;
   private boolean reachable = true;
   // What the replicas from number `told` on are still to hear.
@@ -32,6 +36,12 @@ final class PeerPulse {
   PeerPulse(Replicator replicator, int node) {
     this.replicator = replicator;
     this.node = node;
+    this.listenedNs = replicator.nowNs();
+  }
+
+  /** For how long the peer has not been heard: since this side began to listen if never. */
+  long silentNs() {
+    return replicator.nowNs() - listenedNs;
   }
 
   boolean isReachable() {
@@ -68,6 +78,7 @@ final class PeerPulse {
     boolean open = channel != null && channel.isOpen();
     if (open && channel.lastHeardNs() != lastHeardNs) {
       lastHeardNs = channel.lastHeardNs();
+      listenedNs = replicator.nowNs();
       silentTicks = 0;
       if (!reachable) {
         reachable = true;

@@ -20,6 +20,7 @@ public final class RecoveredGroup {
       long term, EntryKind kind, int subject, int lengthBytes, long position, long payloadPlace) {}
 
   private final int group;
+  private final int self;
   private final Membership membership;
   private long baseIndex;
   private long appliedIndex;
@@ -40,6 +41,7 @@ public final class RecoveredGroup {
    * @param self this node
    */
   public RecoveredGroup(GroupState base, int self) {
+    this.self = self;
     group = base.group();
     baseIndex = base.index();
     appliedIndex = base.applied();
@@ -149,9 +151,26 @@ public final class RecoveredGroup {
     return baseIndex + entries.size();
   }
 
+  /** Returns the term of the newest entry. */
+  public long lastTerm() {
+    return entries.isEmpty() ? baseTerm : entries.get(entries.size() - 1).term;
+  }
+
   /** Returns the members as of the base. */
   public Membership membership() {
     return membership;
+  }
+
+  /**
+   * Returns whether this node has begun a replica of a group that it was no member of, and nobody
+   * has given it anything yet. It does not know who the members were before the first entry, so
+   * entries are of no use to it: it needs the state of a leader.
+   */
+  public boolean awaitsState() {
+    return baseIndex == 0
+        && entries.isEmpty()
+        && !membership.isVoter(self)
+        && !membership.isLearner(self);
   }
 
   /** Returns whether this node is the only member: then all that was found is committed. */

@@ -107,6 +107,8 @@ public final class Replica {
             replicator.bootId(),
             lostTail,
             replicator.has(ReplicationBug.STATE_NOT_SYNCED));
+    // Whoever has nothing takes no part: it asks for everything, as one that has stopped.
+    this.stopped = recovered.awaitsState();
     this.kept = new KeptEntries(this, records, journal, recovered, replicator.bootId());
   }
 
@@ -193,9 +195,26 @@ public final class Replica {
     return core == null ? Long.MAX_VALUE : core.recoveredTo();
   }
 
-  /** Returns the present members. */
-  public Membership membership() {
+  /**
+   * Returns whether a member counts and has all entries up to an index durably, as far as this
+   * leader has heard.
+   */
+  public boolean hasDurably(int node, long index) {
+    return leads() && core.hasDurably(node, index);
+  }
+
+  /** Returns whether it has nothing yet, and needs all of it from a leader: see the recovered. */
+  public boolean awaitsState() {
+    return stopped && core == null && start.recovered().awaitsState();
+  }
+
+  Membership membership() {
     return core == null ? start.recovered().membership() : core.membership();
+  }
+
+  /** Returns the present members: those of the newest entry, whether that is committed or not. */
+  public Members members() {
+    return Members.of(membership());
   }
 
   /** Returns the numbers of the nodes that vote at present; any thread, approximately. */
@@ -206,6 +225,11 @@ public final class Replica {
       nodes[i] = members.voter(i);
     }
     return nodes;
+  }
+
+  /** Returns the numbers of all other nodes. */
+  public int[] peers() {
+    return replicator.peerNodes();
   }
 
   /**
@@ -263,19 +287,33 @@ public final class Replica {
   }
 
   /**
-   * Proposes to change the membership by one node.
+   * Proposes that a node which is no member learns.
    *
-   * @return its index, {@link #NOT_RUNNING}, or a constant of {@link RaftCore}
+   * @return whether that is an entry of the log now: if not, it may be asked for again later
    */
-  public long proposeChange(EntryKind change, int node) {
+  public boolean addLearner(int node) {
+    return proposeChange(EntryKind.ADD_LEARNER, node);
+  }
+
+  /** Proposes that a learner votes; returns as {@link #addLearner} does. */
+  public boolean promote(int node) {
+    return proposeChange(EntryKind.PROMOTE, node);
+  }
+
+  /** Proposes that a member is none any more; returns as {@link #addLearner} does. */
+  public boolean remove(int node) {
+    return proposeChange(EntryKind.REMOVE, node);
+  }
+
+  private boolean proposeChange(EntryKind change, int node) {
     if (!isRunning()) {
-      return NOT_RUNNING;
+      return false;
     }
     passTime();
     drain();
-    long index = hasUnwritten() ? RaftCore.BUSY : core.proposeChange(change, node);
+    boolean done = !hasUnwritten() && core.proposeChange(change, node) > 0;
     drain();
-    return index;
+    return done;
   }
 
   /**
@@ -301,6 +339,19 @@ public final class Replica {
     return isRunning() && core.needsResync(node);
   }
 
+  /** Returns whether the replica has ever taken part since it is here. */
+  public boolean hasBegun() {
+    return core != null;
+  }
+
+  /**
+   * Returns up to which entry all is durable on a majority, as this leader knows it in its term; 0
+   * as long as nothing is.
+   */
+  public long flushedIndex() {
+    return flushed;
+  }
+
   /** Returns the oldest entry after which all are kept. */
   public long baseIndex() {
     return core == null ? start.recovered().baseIndex() : core.log().baseIndex();
@@ -311,9 +362,14 @@ public final class Replica {
     return core.log().epoch(index);
   }
 
-  /** Returns the members as of such an entry. */
+  /** Returns the members as of such an entry: what a {@link GroupState} of it has. */
   public Membership membershipAt(long index) {
     return core.membershipAt(index);
+  }
+
+  /** Returns whether a node voted or learned as of such an entry. */
+  public boolean isMemberAt(int node, long index) {
+    return Members.of(membershipAt(index)).contains(node);
   }
 
   /**
@@ -450,6 +506,11 @@ public final class Replica {
   /** Returns which entries are kept, and what a checkpoint says of this group. */
   public KeptEntries kept() {
     return kept;
+  }
+
+  /** Returns the number of this node. */
+  int self() {
+    return replicator.self().node();
   }
 
   /** Returns how many replicas share the log, this one among them. */

@@ -204,6 +204,33 @@ public final class Replicator implements PeerListener {
     return false;
   }
 
+  int[] peerNodes() {
+    return peers.stream().mapToInt(PeerLink::node).toArray();
+  }
+
+  /**
+   * Returns for how long a node's log has not been heard, in nanoseconds; since the start of this
+   * one if never.
+   */
+  public long silentNs(int node) {
+    for (int i = 0; i < peers.size(); i++) {
+      if (peers.get(i).node() == node) {
+        return peers.get(i).pulse().silentNs();
+      }
+    }
+    return 0;
+  }
+
+  /** Returns whether a node's log is heard. */
+  public boolean isReachable(int node) {
+    for (int i = 0; i < peers.size(); i++) {
+      if (peers.get(i).node() == node) {
+        return peers.get(i).pulse().isReachable() && peers.get(i).isOpen();
+      }
+    }
+    return false;
+  }
+
   /** Returns for how many replicas time has to pass: the others are quiet, and cost nothing. */
   public int awakeCount() {
     return awake.size();
@@ -494,7 +521,7 @@ public final class Replicator implements PeerListener {
     }
   }
 
-  /** At the end of the cycle the other voters are asked to make durable what they were sent. */
+  /** At the end of the cycle the other members are asked to make durable what they were sent. */
   void askSync(Replica replica) {
     if (!replica.asksSync) {
       replica.asksSync = true;
@@ -502,17 +529,22 @@ public final class Replicator implements PeerListener {
     }
   }
 
-  /** Returns whether all were asked, behind what was to be sent to them before. */
+  /** Returns whether all voters were asked, behind what was to be sent to them before. */
   boolean sendSync(Replica replica, long index) {
     boolean all = true;
     Membership members = replica.membership();
     for (int i = 0; i < members.voterCount(); i++) {
-      PeerLink link = link(members.voter(i));
-      if (link != null) {
-        all &= link.sendSync(replica, index);
-      }
+      all &= sendSync(replica, members.voter(i), index);
+    }
+    for (int i = 0; i < members.learnerCount(); i++) {
+      boolean _ = sendSync(replica, members.learner(i), index);
     }
     return all;
+  }
+
+  private boolean sendSync(Replica replica, int node, long index) {
+    PeerLink link = link(node);
+    return link == null || link.sendSync(replica, index);
   }
 
   boolean sendResync(Replica replica, int node, ResyncFrame frame) {

@@ -18,12 +18,14 @@ final class AdminRoutes {
 
   private final NodeControl control;
   private final VolumeRoutes volumes;
+  private final NodeRoutes nodes;
 
   private record Statistics(List<VolumeStats> volumes) {}
 
   AdminRoutes(NodeControl control) {
     this.control = control;
     this.volumes = new VolumeRoutes(control);
+    this.nodes = new NodeRoutes(control);
   }
 
   /**
@@ -93,6 +95,7 @@ final class AdminRoutes {
           case "stats" ->
               rest.size() > 1 ? null : stats(method, rest.isEmpty() ? null : rest.getFirst());
           case "cluster" -> rest.isEmpty() ? cluster(method) : null;
+          case "nodes" -> nodes.handle(request, uri, rest);
           case "scrub" -> rest.isEmpty() ? scrub(request, uri) : null;
           default -> null;
         };

@@ -37,6 +37,10 @@ import java.util.concurrent.TimeUnit;
  * POST   /v1/volumes/{name}/rollback       {"snapshot": "monday", "force": false}
  * POST   /v1/volumes/{name}/resize         {"size": "2G", "force": false}
  * GET    /v1/volumes/{name}/diff           ?from=monday&to=tuesday&offset=0&limit=1000
+ * GET    /v1/nodes                         {"nodes": [...], "moves": [...]}, of a cluster
+ * POST   /v1/nodes/{n}/drain               {"replacement": 4, "dryRun": false} -> {"lines": [...]}
+ * POST   /v1/nodes/{n}/undrain             {}
+ * POST   /v1/nodes/{n}/remove              {"lost": true}
  * GET    /v1/stats                         {"volumes": [...]}
  * GET    /v1/stats/{name}
  * </pre>

@@ -167,6 +167,30 @@ public interface NodeControl {
   /** Returns how the cluster is; fails with NOT_FOUND when the node is in none. */
   CompletableFuture<ClusterInfo> clusterInfo();
 
+  /**
+   * Returns how the nodes of the cluster are. This and all about nodes that follows fails with
+   * NOT_FOUND when the node is in no cluster, or there is no such node, and with ELSEWHERE.
+   */
+  CompletableFuture<NodesInfo> nodesInfo();
+
+  /**
+   * Lets the replicas of a node go to others.
+   *
+   * @param replacement the node that should get them; 0 for any
+   * @param dryRun only tells what would be done
+   */
+  CompletableFuture<NodesInfo.Outcome> drainNode(int node, int replacement, boolean dryRun);
+
+  /** Takes a node back into service. */
+  CompletableFuture<NodesInfo.Outcome> undrainNode(int node);
+
+  /**
+   * Does without a node from now on; fails with IN_USE when it has replicas.
+   *
+   * @param lost although it has
+   */
+  CompletableFuture<NodesInfo.Outcome> removeNode(int node, boolean lost);
+
   /** Returns what the node is and how it is. Must work in every state. */
   CompletableFuture<NodeInfo> nodeInfo();
 }

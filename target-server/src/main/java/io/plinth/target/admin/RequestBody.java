@@ -21,6 +21,9 @@ final class RequestBody {
           .build();
   private static final int LONGEST_ECHO = 60;
 
+  /** Nodes have numbers from 1 up to this. */
+  static final int MAXIMUM_NODE = 65_535;
+
   private final JsonNode root;
 
   private RequestBody(JsonNode root) {
@@ -95,6 +98,16 @@ final class RequestBody {
       throw invalid("field '" + field + "' must be a number of bytes or a string such as \"1G\"");
     }
     return Sizes.parse(node.stringValue());
+  }
+
+  /** Returns the number of a node, which must be there. */
+  int node(String field) {
+    JsonNode node = required(field);
+    long number = node.isIntegralNumber() && node.canConvertToLong() ? node.longValue() : 0;
+    if (number < 1 || number > MAXIMUM_NODE) {
+      throw invalid("field '" + field + "' must be the number of a node, 1 to " + MAXIMUM_NODE);
+    }
+    return (int) number;
   }
 
   /** Returns true or false; false when it is not there. */

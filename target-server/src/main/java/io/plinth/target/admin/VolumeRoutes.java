@@ -25,7 +25,6 @@ final class VolumeRoutes {
   private static final String NEW_SNAPSHOT = "{\"name\": \"monday\"}";
   private static final String ROLLBACK = "{\"snapshot\": \"monday\"}";
   private static final String LEADER = "{\"node\": 2}";
-  private static final int MAXIMUM_NODE = 65_535;
   private static final String RESTORE =
       "{\"name\": \"before\", \"time\": \"2026-11-25T14:30:00Z\"}";
   private static final String CHANGE = "{\"description\": \"mail, old server\"}";
@@ -307,12 +306,8 @@ final class VolumeRoutes {
     }
     Query _ = Query.of(uri);
     VolumeSpec.checkName(volume);
-    long node = body(request, LEADER, "node").size("node");
-    if (node < 1 || node > MAXIMUM_NODE) {
-      throw new ControlException(
-          ControlException.Kind.INVALID, "bad node " + node + ": expected 1 to " + MAXIMUM_NODE);
-    }
-    return control.moveLead(volume, (int) node).thenApply(info -> Reply.of(200, info));
+    int node = body(request, LEADER, "node").node("node");
+    return control.moveLead(volume, node).thenApply(info -> Reply.of(200, info));
   }
 
   private CompletableFuture<Reply> verify(

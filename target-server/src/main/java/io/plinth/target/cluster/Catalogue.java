@@ -13,6 +13,7 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 
 /**
  * The state machine of group 0. Commands are records of its log, little-endian:
@@ -23,6 +24,10 @@ import java.util.TreeMap;
  *  set:     u8 3, u32 group, all of the settings (see {@link VolumeSettings})
  *  create with settings: u8 4, the rest as of create, settings
  *  create with members:  u8 5, the rest as of create, u8 members, u32 node each, settings
+ *  move:    u8 6, u32 group, u32 number, u8 nodes, u32 node each
+ *  placed:  u8 7, u32 group, u32 number
+ *  node:    u8 8, u32 node, u8 what it is to be (see {@link NodeRole}), u32 replacement or 0
+ *  create with moves:    u8 9, the rest as of create with members, u32 number, u8 nodes, u32 node each
  * </pre>
  *
  * Group numbers are never used again, so that records of a deleted volume never reach another. A
@@ -30,8 +35,14 @@ import java.util.TreeMap;
  * volume that is less protected than asked for. A volume with members is not created when there is
  * one of its name: who proposes it may not know of all that is committed.
  *
- * <p>The whole state is {@code u32 next group, u32 volumes}, and for each {@code u32 length} and
- * the command that creates it.
+ * <p>A move says which nodes are to have the replicas of a volume. It is made by its group, one
+ * node at a time, and ended by {@code placed} when the group has these members and no others. Moves
+ * of a volume are numbered from 1 on: one that is not the next was proposed by somebody who did not
+ * know of another, and what is told of an earlier one is void. A move may follow one that is not
+ * ended.
+ *
+ * <p>The whole state is {@code u32 next group, u32 commands}, and for each volume {@code u32
+ * length} and the command that creates it, for each node that is not just in service the same.
  */
 public final class Catalogue {
   /** The group whose log the commands are in. */
@@ -48,10 +59,15 @@ public final class Catalogue {
   private static final byte SET = 3;
   private static final byte CREATE_WITH_SETTINGS = 4;
   private static final byte CREATE_WITH_MEMBERS = 5;
+  private static final byte MOVE = 6;
+  private static final byte PLACED = 7;
+  private static final byte NODE = 8;
+  private static final byte CREATE_WITH_MOVES = 9;
   private static final int CREATE_FIXED_BYTES = 20;
 
   private final boolean forgetsSettings;
   private final TreeMap<Integer, Entry> entries = new TreeMap<>();
+  private final TreeMap<Integer, NodeRole> roles = new TreeMap<>();
   private int nextGroup = GROUP + 1;
   private int settingsBytes;
 
@@ -62,6 +78,8 @@ public final class Catalogue {
    * @param log which log of each member it is in
    * @param sizeBytes what it began with: a change is in its own log
    * @param members the nodes that have replicas; empty for those of a node that is in no cluster
+   * @param moves the number of the newest move; 0 as long as the replicas are where they began
+   * @param target the nodes that are to have replicas; empty when no move is under way
    */
   public record Entry(
       int group,
@@ -70,20 +88,57 @@ public final class Catalogue {
       long sizeBytes,
       FlushPolicy flushPolicy,
       VolumeSettings settings,
-      List<Integer> members) {
-    /** Copies the list. */
+      List<Integer> members,
+      int moves,
+      List<Integer> target) {
+    /** Copies the lists. */
     public Entry {
       members = List.copyOf(members);
+      target = List.copyOf(target);
+    }
+
+    /** Creates a volume of which nothing was ever moved. */
+    public Entry(
+        int group,
+        int log,
+        String name,
+        long sizeBytes,
+        FlushPolicy flushPolicy,
+        VolumeSettings settings,
+        List<Integer> members) {
+      this(group, log, name, sizeBytes, flushPolicy, settings, members, 0, List.of());
     }
 
     /** Returns the same volume with other settings. */
     public Entry with(VolumeSettings changed) {
-      return new Entry(group, log, name, sizeBytes, flushPolicy, changed, members);
+      return new Entry(group, log, name, sizeBytes, flushPolicy, changed, members, moves, target);
     }
 
     /** Returns the same volume on these nodes. */
     public Entry on(List<Integer> nodes) {
-      return new Entry(group, log, name, sizeBytes, flushPolicy, settings, nodes);
+      return new Entry(group, log, name, sizeBytes, flushPolicy, settings, nodes, moves, target);
+    }
+
+    /** Returns the same volume with its newest move, or none that is under way. */
+    public Entry moving(int number, List<Integer> nodes) {
+      return new Entry(group, log, name, sizeBytes, flushPolicy, settings, members, number, nodes);
+    }
+
+    /** Returns whether its replicas are to be on other nodes than they are known to be on. */
+    public boolean isMoving() {
+      return !target.isEmpty();
+    }
+
+    /** Returns which nodes are to have its replicas, in the end. */
+    public List<Integer> wanted() {
+      return isMoving() ? target : members;
+    }
+
+    /** Returns which nodes may have replicas that are of use: those that do and those to come. */
+    public List<Integer> nodes() {
+      Set<Integer> all = new TreeSet<>(members);
+      all.addAll(target);
+      return List.copyOf(all);
     }
   }
 
@@ -91,14 +146,16 @@ public final class Catalogue {
   public enum Change {
     CREATED,
     DELETED,
-    SET
+    SET,
+    /** A node has another role; there is no entry. */
+    NODE
   }
 
   /**
    * What a command did.
    *
    * @param change what became of the entry
-   * @param entry as it is now, or was before it was deleted
+   * @param entry as it is now, or was before it was deleted; null when it is about a node
    */
   public record Applied(Change change, Entry entry) {}
 
@@ -131,6 +188,11 @@ public final class Catalogue {
     return null;
   }
 
+  /** Returns what a node is to be. */
+  public NodeRole role(int node) {
+    return roles.getOrDefault(node, NodeRole.IN_SERVICE);
+  }
+
   /** Returns how many bytes the settings of all volumes take in {@link #encode}. */
   public int settingsBytes() {
     return settingsBytes;
@@ -154,6 +216,11 @@ public final class Catalogue {
       byte[] create = encodeCreate(forgetsSettings ? entry.with(VolumeSettings.DEFAULT) : entry);
       commands.add(create);
       bytes += Integer.BYTES + create.length;
+    }
+    for (var role : roles.entrySet()) {
+      byte[] set = encodeNode(role.getKey(), role.getValue());
+      commands.add(set);
+      bytes += Integer.BYTES + set.length;
     }
     ByteBuffer buffer = ByteBuffer.allocate(bytes).order(ByteOrder.LITTLE_ENDIAN);
     buffer.putInt(nextGroup).putInt(commands.size());
@@ -190,6 +257,7 @@ public final class Catalogue {
    */
   public void replaceBy(byte[] bytes) {
     entries.clear();
+    roles.clear();
     settingsBytes = 0;
     nextGroup = GROUP + 1;
     restore(bytes);
@@ -207,20 +275,72 @@ public final class Catalogue {
     boolean isPlain = !hasMembers && entry.settings.equals(VolumeSettings.DEFAULT);
     byte[] settings = isPlain ? new byte[0] : entry.settings.encode();
     int memberBytes = hasMembers ? 1 + Integer.BYTES * entry.members.size() : 0;
+    boolean hasMoved = entry.moves > 0;
+    int moveBytes = hasMoved ? 5 + Integer.BYTES * entry.target.size() : 0;
     ByteBuffer buffer =
-        ByteBuffer.allocate(CREATE_FIXED_BYTES + name.length + memberBytes + settings.length)
+        ByteBuffer.allocate(
+                CREATE_FIXED_BYTES + name.length + memberBytes + settings.length + moveBytes)
             .order(ByteOrder.LITTLE_ENDIAN);
-    byte withSettings = hasMembers ? CREATE_WITH_MEMBERS : CREATE_WITH_SETTINGS;
+    byte withMembers = hasMoved ? CREATE_WITH_MOVES : CREATE_WITH_MEMBERS;
+    byte withSettings = hasMembers ? withMembers : CREATE_WITH_SETTINGS;
     buffer.put(isPlain ? CREATE : withSettings);
     buffer.putInt(entry.group).putInt(entry.log).putLong(entry.sizeBytes);
     buffer.put((byte) (entry.flushPolicy == FlushPolicy.ALWAYS ? 1 : 0));
     buffer.putShort((short) name.length).put(name);
     if (hasMembers) {
-      buffer.put((byte) entry.members.size());
-      entry.members.forEach(buffer::putInt);
+      putNodes(buffer, entry.members);
     }
     buffer.put(settings);
+    if (hasMoved) {
+      putNodes(buffer.putInt(entry.moves), entry.target);
+    }
     return buffer.array();
+  }
+
+  private static void putNodes(ByteBuffer buffer, List<Integer> nodes) {
+    buffer.put((byte) nodes.size());
+    nodes.forEach(buffer::putInt);
+  }
+
+  private static List<Integer> nodes(ByteBuffer buffer) {
+    List<Integer> nodes = new ArrayList<>();
+    for (int i = buffer.get(); i > 0; i--) {
+      nodes.add(buffer.getInt());
+    }
+    return nodes;
+  }
+
+  /**
+   * Encodes which nodes are to have the replicas of a volume.
+   *
+   * @param number one more than that of the move before
+   */
+  public static byte[] encodeMove(int group, int number, List<Integer> nodes) {
+    ByteBuffer buffer =
+        ByteBuffer.allocate(10 + Integer.BYTES * nodes.size()).order(ByteOrder.LITTLE_ENDIAN);
+    putNodes(buffer.put(MOVE).putInt(group).putInt(number), nodes);
+    return buffer.array();
+  }
+
+  /** Encodes that the replicas are where a move wants them. */
+  public static byte[] encodePlaced(int group, int number) {
+    return ByteBuffer.allocate(9)
+        .order(ByteOrder.LITTLE_ENDIAN)
+        .put(PLACED)
+        .putInt(group)
+        .putInt(number)
+        .array();
+  }
+
+  /** Encodes what a node is to be from now on. */
+  public static byte[] encodeNode(int node, NodeRole role) {
+    return ByteBuffer.allocate(10)
+        .order(ByteOrder.LITTLE_ENDIAN)
+        .put(NODE)
+        .putInt(node)
+        .put(role.kind().code())
+        .putInt(role.replacement())
+        .array();
   }
 
   /** Encodes the deletion of a volume. */
@@ -243,8 +363,8 @@ public final class Catalogue {
    * Applies a command.
    *
    * @return the entry that was created, deleted or set, and what became of it; null when nothing
-   *     did: a deleted one, or one to be set, was not there, or one of the name of a created one
-   *     was
+   *     did: a deleted one, or one to be set or moved, was not there, one of the name of a created
+   *     one was, or there is another move
    * @throws IllegalArgumentException when the bytes are no command
    */
   public Applied apply(byte[] command) {
@@ -257,8 +377,10 @@ public final class Catalogue {
           Entry entry = decodeCreate(buffer);
           yield created(put(entry.with(VolumeSettings.decode(buffer))));
         }
-        case CREATE_WITH_MEMBERS -> {
-          Entry entry = decodeMembers(decodeCreate(buffer), buffer);
+        case CREATE_WITH_MEMBERS, CREATE_WITH_MOVES -> {
+          Entry plain = decodeMembers(decodeCreate(buffer), buffer);
+          Entry entry =
+              type == CREATE_WITH_MOVES ? plain.moving(buffer.getInt(), nodes(buffer)) : plain;
           boolean isFree = find(entry.name) == null;
           nextGroup = Math.max(nextGroup, entry.group + 1);
           yield isFree ? created(put(entry)) : null;
@@ -271,6 +393,29 @@ public final class Catalogue {
           Entry entry = entries.get(buffer.getInt());
           VolumeSettings settings = VolumeSettings.decode(buffer);
           yield entry == null ? null : new Applied(Change.SET, put(entry.with(settings)));
+        }
+        case MOVE -> {
+          Entry entry = entries.get(buffer.getInt());
+          int number = buffer.getInt();
+          List<Integer> nodes = nodes(buffer);
+          yield entry == null || number != entry.moves + 1
+              ? null
+              : new Applied(Change.SET, put(entry.moving(number, nodes)));
+        }
+        case PLACED -> {
+          Entry entry = entries.get(buffer.getInt());
+          int number = buffer.getInt();
+          boolean isNewest = entry != null && number == entry.moves && entry.isMoving();
+          yield isNewest
+              ? new Applied(Change.SET, put(entry.on(entry.target).moving(entry.moves, List.of())))
+              : null;
+        }
+        case NODE -> {
+          int node = buffer.getInt();
+          NodeRole role = NodeRole.of(buffer.get(), buffer.getInt());
+          NodeRole _ =
+              role.equals(NodeRole.IN_SERVICE) ? roles.remove(node) : roles.put(node, role);
+          yield new Applied(Change.NODE, null);
         }
         default -> throw new IllegalArgumentException("unknown catalogue command " + type);
       };
@@ -285,10 +430,7 @@ public final class Catalogue {
   }
 
   private static Entry decodeMembers(Entry plain, ByteBuffer buffer) {
-    List<Integer> members = new ArrayList<>();
-    for (int i = buffer.get(); i > 0; i--) {
-      members.add(buffer.getInt());
-    }
+    List<Integer> members = nodes(buffer);
     return new Entry(
         plain.group,
         plain.log,

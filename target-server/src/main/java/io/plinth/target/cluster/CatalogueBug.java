@@ -24,5 +24,15 @@ public enum CatalogueBug {
   /** That a lead was moved is answered when that has begun. */
   LEAD_MOVE_ANSWERED_EARLY,
   /** Changed settings of a volume are not shown until the next start. */
-  SETTINGS_NOT_SHOWN
+  SETTINGS_NOT_SHOWN,
+  /** A replica that is to move goes before the new one has anything. */
+  OLD_REPLICA_REMOVED_FIRST,
+  /** A new replica votes before it has what the others have. */
+  PROMOTED_BEFORE_CAUGHT_UP,
+  /** A replica is dropped as soon as the catalogue wants it elsewhere. */
+  DROPPED_WITHOUT_LEAVE,
+  /** A replica that comes begins as one of those that are to be members, and takes part at once. */
+  NEWCOMER_BEGINS_AS_MEMBER,
+  /** After a start replicas are begun by whatever the catalogue was when that was written. */
+  BEGUN_BY_OLD_CATALOGUE
 }

@@ -4,6 +4,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
+import java.util.function.IntPredicate;
 
 /**
  * The nodes of a cluster as each of them is told, and which one of them this is.
@@ -65,17 +66,22 @@ public record ClusterMap(String name, int self, boolean isNew, List<Member> memb
     return members.stream().mapToInt(Member::number).toArray();
   }
 
-  /** Returns the nodes that are to have replicas of a group: see {@link Placement}. */
-  public List<Integer> place(int group, int replicas) {
+  /**
+   * Returns the nodes that are to have replicas of a group: see {@link Placement}.
+   *
+   * @param inService which nodes may
+   */
+  public List<Integer> place(int group, int replicas, IntPredicate inService) {
     List<Placement.Candidate> candidates =
         members.stream()
-            .map(member ->
-                new Placement.Candidate(
-                    member.number,
-                    // Nodes of which nothing is known do not fail together.
-                    member.rack.isEmpty() ? "node " + member.number : member.rack,
-                    1))
+            .filter(member -> inService.test(member.number))
+            .map(member -> new Placement.Candidate(member.number, rack(member), 1))
             .toList();
     return Placement.choose(group, replicas, candidates);
+  }
+
+  /** Returns what fails together with a node: of which nothing is known, it is the node alone. */
+  public static String rack(Member member) {
+    return member.rack.isEmpty() ? "node " + member.number : member.rack;
   }
 }

@@ -70,6 +70,24 @@ public final class Placement {
   }
 
   /**
+   * Chooses a node for one replica more of a shard: with as few others in its rack as there can be,
+   * and of those the one with the best score.
+   *
+   * @param staying the nodes that have the other replicas
+   * @param candidates nodes without one, at least one of them
+   */
+  public static int another(long shard, List<Candidate> staying, List<Candidate> candidates) {
+    return candidates.stream()
+        .min(
+            Comparator.comparingLong((Candidate candidate) ->
+                    staying.stream().filter(other -> other.rack.equals(candidate.rack)).count())
+                .thenComparingDouble(candidate -> score(shard, candidate))
+                .thenComparingInt(Candidate::node))
+        .orElseThrow()
+        .node;
+  }
+
+  /**
    * Returns a node's score for a shard, the less the better: an exponentially distributed number by
    * the weight, so that the chance to be the least is in proportion to it. StrictMath, because Math
    * may differ between machines.

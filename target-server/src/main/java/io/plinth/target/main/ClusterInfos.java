@@ -1,8 +1,10 @@
 package io.plinth.target.main;
 
 import io.plinth.target.admin.ClusterInfo;
+import io.plinth.target.admin.NodesInfo;
 import io.plinth.target.cluster.ClusterMap;
 import io.plinth.target.node.ClusterStatus;
+import io.plinth.target.node.NodesStatus;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Collectors;
@@ -33,6 +35,16 @@ final class ClusterInfos {
         status.volumes(),
         members,
         summary(members, status));
+  }
+
+  static NodesInfo of(NodesStatus status) {
+    return new NodesInfo(
+        status.nodes().stream()
+            .map(one ->
+                new NodesInfo.NodeState(
+                    one.node(), one.state().word(), one.silentMs(), one.replicas(), one.words()))
+            .toList(),
+        status.moves());
   }
 
   private static List<String> summary(List<ClusterInfo.MemberInfo> members, ClusterStatus status) {

@@ -272,6 +272,12 @@ public final class ConfigLoader {
     keys.put(
         "cluster.node",
         (loader, value) -> loader.builder.clusterNode((int) number(value, 1, MAXIMUM_NODE)));
+    keys.put(
+        "cluster.unreachable-after",
+        (loader, value) -> loader.builder.clusterUnreachableS(awayTime(value)));
+    keys.put(
+        "cluster.rebuild-after",
+        (loader, value) -> loader.builder.clusterRebuildS(awayTime(value)));
     keys.put("cluster.member", (loader, value) -> loader.builder.clusterMembers(members(value)));
     keys.put(
         "engine.flush-policy",
@@ -458,6 +464,15 @@ public final class ConfigLoader {
             || seconds > ServerConfig.MAXIMUM_RETENTION_S)) {
       throw new IllegalArgumentException(
           "expected 10s to 365d, or 0 for none, not " + seconds + "s");
+    }
+    return seconds;
+  }
+
+  /** Returns for how long a node may not be heard, in seconds. */
+  private static long awayTime(Object value) {
+    long seconds = seconds(value);
+    if (seconds < 1 || seconds > ServerConfig.MAXIMUM_IDLE_TIMEOUT_S) {
+      throw new IllegalArgumentException("expected 1s to 365d, not " + seconds + "s");
     }
     return seconds;
   }

@@ -8,6 +8,7 @@ import io.plinth.target.admin.DiffInfo;
 import io.plinth.target.admin.HistoryInfo;
 import io.plinth.target.admin.NodeControl;
 import io.plinth.target.admin.NodeInfo;
+import io.plinth.target.admin.NodesInfo;
 import io.plinth.target.admin.OperationStats;
 import io.plinth.target.admin.ReplicasInfo;
 import io.plinth.target.admin.RestoreSpec;
@@ -314,6 +315,31 @@ final class NodeControlAdapter implements NodeControl {
               "this node is in no cluster: its configuration has no [cluster]"));
     }
     return translated(node.clusterStatus().thenApply(status -> ClusterInfos.of(cluster, status)));
+  }
+
+  @Override
+  public CompletableFuture<NodesInfo> nodesInfo() {
+    return translated(node.nodesStatus().thenApply(ClusterInfos::of));
+  }
+
+  @Override
+  public CompletableFuture<NodesInfo.Outcome> drainNode(
+      int number, int replacement, boolean dryRun) {
+    return outcome(node.drainNode(number, replacement, dryRun));
+  }
+
+  @Override
+  public CompletableFuture<NodesInfo.Outcome> undrainNode(int number) {
+    return outcome(node.undrainNode(number));
+  }
+
+  @Override
+  public CompletableFuture<NodesInfo.Outcome> removeNode(int number, boolean lost) {
+    return outcome(node.removeNode(number, lost));
+  }
+
+  private CompletableFuture<NodesInfo.Outcome> outcome(CompletableFuture<List<String>> lines) {
+    return translated(lines.thenApply(NodesInfo.Outcome::new));
   }
 
   private HistoryInfo history(LogVolume volume) {

@@ -22,10 +22,12 @@ import io.plinth.target.admin.NodeInfo;
 import io.plinth.target.admin.Sizes;
 import io.plinth.target.admin.VolumeSpec;
 import io.plinth.target.cluster.ClusterMap;
+import io.plinth.target.cluster.KeeperSettings;
 import io.plinth.target.nbd.NbdAcceptor;
 import io.plinth.target.nbd.NbdCoreContext;
 import io.plinth.target.nbd.NbdLimits;
 import io.plinth.target.nbd.NbdTls;
+import io.plinth.target.node.ClusterBugs;
 import io.plinth.target.node.LogResources;
 import io.plinth.target.node.LogStatistics;
 import io.plinth.target.node.NodePeers;
@@ -245,7 +247,9 @@ public final class PlinthServer {
                 TimeUnit.SECONDS.toNanos(config.log().scrubIntervalS())),
             config.nbd().defaultExport(),
             cluster,
-            Set.of());
+            Set.of(),
+            ClusterBugs.NONE,
+            keeper());
     node = new StorageNode(settings, random::nextLong, resources);
     for (int i = 0; i < folders.size(); i++) {
       int log = i;
@@ -261,6 +265,16 @@ public final class PlinthServer {
               return null;
             }));
     settleInCluster(clusterFile);
+  }
+
+  private KeeperSettings keeper() {
+    return config
+        .cluster()
+        .map(given ->
+            KeeperSettings.of(
+                TimeUnit.SECONDS.toNanos(given.unreachableS()),
+                TimeUnit.SECONDS.toNanos(given.rebuildS())))
+        .orElse(KeeperSettings.DEFAULT);
   }
 
   /** A core can't look names up. */

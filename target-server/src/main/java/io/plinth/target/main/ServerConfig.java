@@ -4,6 +4,7 @@ import com.google.errorprone.annotations.CanIgnoreReturnValue;
 import io.plinth.target.admin.Sizes;
 import io.plinth.target.admin.VolumeSpec;
 import io.plinth.target.cluster.ClusterMap;
+import io.plinth.target.cluster.KeeperSettings;
 import io.plinth.target.security.TlsFiles;
 import io.plinth.target.security.VerifyClients;
 import io.plinth.target.volume.FlushPolicy;
@@ -169,8 +170,11 @@ public record ServerConfig(
    * @param name of the cluster
    * @param node the number of this node
    * @param members all nodes, in the order of their numbers
+   * @param unreachableS a node that is not heard for so many seconds can't be reached
+   * @param rebuildS the replicas of one that is not heard for so many seconds are rebuilt elsewhere
    */
-  public record Cluster(String name, int node, List<ClusterMap.Member> members) {
+  public record Cluster(
+      String name, int node, List<ClusterMap.Member> members, long unreachableS, long rebuildS) {
     /** Copies the list. */
     public Cluster {
       members = List.copyOf(members);
@@ -243,6 +247,10 @@ public record ServerConfig(
     private Optional<String> clusterName = Optional.empty();
     private OptionalInt clusterNode = OptionalInt.empty();
     private final List<ClusterMap.Member> clusterMembers = new ArrayList<>();
+    private long clusterUnreachableS =
+        TimeUnit.NANOSECONDS.toSeconds(KeeperSettings.DEFAULT.unreachableNs());
+    private long clusterRebuildS =
+        TimeUnit.NANOSECONDS.toSeconds(KeeperSettings.DEFAULT.rebuildNs());
 
     private Builder() {}
 
@@ -459,6 +467,20 @@ public record ServerConfig(
       return this;
     }
 
+    /** Default: 30 s. */
+    @CanIgnoreReturnValue
+    public Builder clusterUnreachableS(long value) {
+      clusterUnreachableS = value;
+      return this;
+    }
+
+    /** Default: 10 min. */
+    @CanIgnoreReturnValue
+    public Builder clusterRebuildS(long value) {
+      clusterRebuildS = value;
+      return this;
+    }
+
     /** Replaces the nodes of the cluster. */
     @CanIgnoreReturnValue
     public Builder clusterMembers(List<ClusterMap.Member> values) {
@@ -550,7 +572,17 @@ public record ServerConfig(
                 + volumes.get(0).name()
                 + "' out, and create it with 'plinth volume create'");
       }
-      return Optional.of(new Cluster(clusterName.get(), self, clusterMembers));
+      if (clusterRebuildS < clusterUnreachableS) {
+        throw new ConfigException(
+            "'cluster.rebuild-after' is "
+                + clusterRebuildS
+                + "s, and a node counts as unreachable only after "
+                + clusterUnreachableS
+                + "s: set 'cluster.unreachable-after' to less");
+      }
+      return Optional.of(
+          new Cluster(
+              clusterName.get(), self, clusterMembers, clusterUnreachableS, clusterRebuildS));
     }
 
     private Tls buildTls() throws ConfigException {

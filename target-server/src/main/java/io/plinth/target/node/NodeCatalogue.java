@@ -17,6 +17,7 @@ import io.plinth.log.wire.EntryBody;
 import io.plinth.log.wire.ResyncFrame;
 import io.plinth.target.cluster.Catalogue;
 import io.plinth.target.cluster.CatalogueBug;
+import io.plinth.target.cluster.NodeRole;
 import io.plinth.target.volume.GroupWork;
 import io.plinth.target.volume.LogVolume;
 import io.plinth.target.volume.Volume;
@@ -29,6 +30,7 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.concurrent.CompletableFuture;
+import java.util.function.BiConsumer;
 import java.util.function.IntConsumer;
 import org.agrona.UnsafeApi;
 import org.slf4j.Logger;
@@ -46,16 +48,27 @@ final class NodeCatalogue implements ReplicaListener, GroupWork {
   private static final Logger LOG = LoggerFactory.getLogger(NodeCatalogue.class);
   private static final int ENTRIES_PER_CYCLE = 64;
 
+  /** Kinds of frames that are not of the resync. */
+  private static final int OTHER_KINDS = 32;
+
   private final NodeLogs logs;
   private final Catalogue catalogue;
   private final ClusterBugs bugs;
   private final EntryBody body = new EntryBody();
   private final CatalogueResync resync;
+  private BiConsumer<Integer, ResyncFrame> others = (node, frame) -> {};
   private Replicator replicator;
   private int self;
   private Replica replica;
   private EntryReader reader;
   private Effects effects;
+
+  /** See {@link #isCurrent}: the newest entry that this start has found. */
+  private long recoveredLast;
+
+  private long recoveredTerm;
+  private boolean isCurrent;
+  private boolean isShown;
 
   /** Up to here all entries are applied; nothing is before the logs are open. */
   private long applied;
@@ -86,6 +99,12 @@ final class NodeCatalogue implements ReplicaListener, GroupWork {
     void onDeleted(Catalogue.Entry entry);
 
     void onSet(Catalogue.Entry entry);
+
+    /** A node has another role. */
+    void onRoles();
+
+    /** See {@link #isCurrent}. */
+    void onCurrent();
   }
 
   NodeCatalogue(NodeLogs logs, Set<PlantedBug> plantedBugs, ClusterBugs bugs) {
@@ -125,6 +144,9 @@ final class NodeCatalogue implements ReplicaListener, GroupWork {
     reader = replicator.reader();
     // Of a group of one recovery has applied everything.
     applied = recovered.appliedIndex();
+    isCurrent = recovered.isAlone() || bugs.has(CatalogueBug.BEGUN_BY_OLD_CATALOGUE);
+    recoveredLast = recovered.lastIndex();
+    recoveredTerm = recovered.lastTerm();
     if (!recovered.isAlone()) {
       logs.first().store().noteShared();
     }
@@ -161,9 +183,31 @@ final class NodeCatalogue implements ReplicaListener, GroupWork {
     }
   }
 
+  /** What recovery has found is shown: from here on {@link Effects#onCurrent} may be told. */
+  void watch() {
+    isShown = true;
+    look();
+  }
+
   /** Returns whether {@link #encode} has the effect of all commands that were appended. */
   boolean isSettled() {
     return !replica.isAlone() || applied == replica.lastIndex();
+  }
+
+  /**
+   * Returns whether the catalogue has all that this node has acted on before its start: then the
+   * node may begin replicas. An older one may name it for a group that does without it by now, and
+   * of which it has forgotten what it promised. Either all that the log held then is applied, or
+   * something of a leader that was elected since.
+   */
+  boolean isCurrent() {
+    look();
+    return isCurrent;
+  }
+
+  /** Returns what a node is to be. */
+  NodeRole role(int node) {
+    return catalogue.role(node);
   }
 
   /** Returns whether this node has all that was committed when its present leader was elected. */
@@ -386,7 +430,21 @@ final class NodeCatalogue implements ReplicaListener, GroupWork {
         proposals.remove().done.accept(Status.OK);
       }
     }
+    look();
     return entries;
+  }
+
+  /** Finds out whether the catalogue is current; that it is not any more can't be. */
+  private void look() {
+    if (isCurrent || !isShown || replica.isStopped() || replica.isRecovering()) {
+      return;
+    }
+    boolean caughtUp = applied >= recoveredLast;
+    boolean newer = replica.hasBegun() && replica.entryTerm(applied) > recoveredTerm;
+    if (caughtUp || newer) {
+      isCurrent = true;
+      effects.onCurrent();
+    }
   }
 
   private byte[] bodyBytes() {
@@ -413,6 +471,7 @@ final class NodeCatalogue implements ReplicaListener, GroupWork {
       case CREATED -> effects.onCreated(done.entry(), applied + 1 > replica.recoveredTo());
       case DELETED -> effects.onDeleted(done.entry());
       case SET -> effects.onSet(done.entry());
+      case NODE -> effects.onRoles();
     }
   }
 
@@ -482,7 +541,16 @@ final class NodeCatalogue implements ReplicaListener, GroupWork {
 
   @Override
   public void onResync(Replica source, int node, ResyncFrame frame) {
-    resync.onFrame(node, frame);
+    if (!replica.isStopped() && frame.kind() >= OTHER_KINDS) {
+      others.accept(node, frame);
+    } else {
+      resync.onFrame(node, frame);
+    }
+  }
+
+  /** Says who takes what nodes tell each other besides, on the way of the catalogue's group. */
+  void listen(BiConsumer<Integer, ResyncFrame> listener) {
+    others = listener;
   }
 
   // Brought up to date beside the log.
@@ -532,6 +600,7 @@ final class NodeCatalogue implements ReplicaListener, GroupWork {
         effects.onSet(entry);
       }
     }
+    effects.onRoles();
     logs.first()
         .store()
         .checkpointer()

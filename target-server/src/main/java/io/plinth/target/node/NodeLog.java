@@ -48,6 +48,7 @@ final class NodeLog implements CycleTask, Checkpointer.Superblocks {
   private Journal journal;
   private Replicator replicator;
   private NodeForwarding forwarding;
+  private ReplicaMoves moves;
   private String summary = "";
   private boolean superblockWritten;
   private boolean isNew;
@@ -144,6 +145,16 @@ final class NodeLog implements CycleTask, Checkpointer.Superblocks {
   /** Returns how its volumes are served on other nodes; null without a cluster. */
   NodeForwarding forwarding() {
     return forwarding;
+  }
+
+  /** Lets its replicas move; the log is open. */
+  void move(ReplicaMoves ofLog) {
+    moves = ofLog;
+  }
+
+  /** Returns what moves its replicas; null without a cluster. */
+  ReplicaMoves moves() {
+    return moves;
   }
 
   /** Returns who speaks for the groups of this log; null before it is open. */

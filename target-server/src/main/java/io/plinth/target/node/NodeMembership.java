@@ -4,6 +4,7 @@ import io.plinth.target.cluster.Catalogue;
 import io.plinth.target.cluster.CatalogueBug;
 import io.plinth.target.cluster.ClusterMap;
 import java.util.List;
+import java.util.function.IntPredicate;
 import java.util.stream.IntStream;
 
 /** What this node is in its cluster, if it is in one. On log 0's core. */
@@ -27,16 +28,16 @@ final class NodeMembership {
     return cluster.isAlone();
   }
 
-  /** Returns whether this node is to have a replica of a volume. */
-  boolean isMember(Catalogue.Entry entry) {
-    return isAlone() || entry.members().contains(cluster.self());
+  /** Returns whether this node is to have a replica of a volume, now or soon. */
+  boolean isDue(Catalogue.Entry entry) {
+    return isAlone() || entry.nodes().contains(cluster.self());
   }
 
-  /** Returns the nodes that are to have replicas of a group. */
-  List<Integer> place(int group, int replicas) {
+  /** Returns the nodes that are to have replicas of a group, of those that may. */
+  List<Integer> place(int group, int replicas, IntPredicate inService) {
     return bugs.has(CatalogueBug.RACKS_IGNORED)
-        ? IntStream.of(cluster.numbers()).limit(replicas).boxed().toList()
-        : cluster.place(group, replicas);
+        ? IntStream.of(cluster.numbers()).filter(inService).limit(replicas).boxed().toList()
+        : cluster.place(group, replicas, inService);
   }
 
   /** Returns whether what this node had before, if anything, is lost: see {@link #settle}. */

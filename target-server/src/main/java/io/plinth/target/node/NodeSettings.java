@@ -2,6 +2,7 @@ package io.plinth.target.node;
 
 import io.plinth.log.journal.PlantedBug;
 import io.plinth.target.cluster.ClusterMap;
+import io.plinth.target.cluster.KeeperSettings;
 import io.plinth.target.volume.Scrubber;
 import java.util.Optional;
 import java.util.Set;
@@ -23,6 +24,7 @@ import java.util.UUID;
  * @param cluster the nodes of its cluster, if it is in one
  * @param plantedBugs empty except in tests
  * @param clusterBugs none except in tests
+ * @param keeper when nodes that are not heard are given up
  */
 public record NodeSettings(
     UUID bootId,
@@ -34,7 +36,8 @@ public record NodeSettings(
     Optional<String> defaultVolume,
     ClusterMap cluster,
     Set<PlantedBug> plantedBugs,
-    ClusterBugs clusterBugs) {
+    ClusterBugs clusterBugs,
+    KeeperSettings keeper) {
   /** Creates those of a node that makes no mistakes of clusters. */
   public NodeSettings(
       UUID bootId,
@@ -56,6 +59,7 @@ public record NodeSettings(
         defaultVolume,
         cluster,
         plantedBugs,
-        ClusterBugs.NONE);
+        ClusterBugs.NONE,
+        KeeperSettings.DEFAULT);
   }
 }

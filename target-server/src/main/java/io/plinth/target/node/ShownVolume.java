@@ -46,6 +46,11 @@ record ShownVolume(Catalogue.Entry entry, LogVolume local, ForwardedVolume facad
     return new ShownVolume(changed, local, facade, facts);
   }
 
+  /** Returns the same volume with another replica on this node, or none. */
+  ShownVolume on(Catalogue.Entry changed, LogVolume replica) {
+    return new ShownVolume(entry, replica, facade, facts).with(changed);
+  }
+
   /** What the catalogue knows, for any thread. */
   static final class Facts implements ForwardedVolume.Facts {
     private final String name;

@@ -45,6 +45,8 @@ import java.util.concurrent.CompletableFuture;
  *       node of its cluster this is
  *   <li>{@link NodeVolumes}: what clients find
  *   <li>{@link VolumeCreation}, {@link VolumeChanges}, {@link VolumeQueries}: commands
+ *   <li>{@link NodeKeeper}: which nodes are well, and where replicas are to be; {@link
+ *       ReplicaMoves} lets the groups follow
  *   <li>{@link NodeScrub}: the scrubs
  * </ul>
  */
@@ -63,6 +65,7 @@ public final class StorageNode implements VolumeDirectory {
   private final VolumeChanges changes;
   private final VolumeQueries queries;
   private final NodeScrub scrub;
+  private final NodeKeeper keeper;
 
   /**
    * Creates a node; {@link #openLog} opens its logs.
@@ -83,6 +86,7 @@ public final class StorageNode implements VolumeDirectory {
     changes = new VolumeChanges(logs, catalogue, volumes, replicas, early, bugs);
     queries = new VolumeQueries(logs, volumes);
     scrub = new NodeScrub(logs.all());
+    keeper = new NodeKeeper(logs, catalogue, volumes, membership, settings.keeper());
   }
 
   // The life of the node.
@@ -117,6 +121,9 @@ public final class StorageNode implements VolumeDirectory {
   public void publishRecovered() throws RecoveryException {
     catalogue.lead(replicas);
     replicas.showRecovered();
+    replicas.onRoles();
+    catalogue.watch();
+    keeper.start();
   }
 
   /**
@@ -150,8 +157,15 @@ public final class StorageNode implements VolumeDirectory {
    */
   public Acceptor meetPeers(int number) {
     SplittableRandom chance = new SplittableRandom(random.nextLong());
-    return logs.get(number)
-        .forward(membership.cluster(), chance::nextLong, settings.clusterBugs().forwarding());
+    NodeLog log = logs.get(number);
+    log.move(
+        new ReplicaMoves(
+            log,
+            membership.cluster().self(),
+            settings.keeper().lookNs() / 10,
+            settings.clusterBugs(),
+            (group, move) -> catalogue.onCore(() -> keeper.placed(group, move))));
+    return log.forward(membership.cluster(), chance::nextLong, settings.clusterBugs().forwarding());
   }
 
   /** Lets the other nodes go; on the log's core. */
@@ -276,6 +290,41 @@ public final class StorageNode implements VolumeDirectory {
         sentBytes);
   }
 
+  /**
+   * Tells how the nodes of the cluster are; any thread. Fails with a {@link NodeException}, also
+   * when another node leads the catalogue, which knows.
+   */
+  public CompletableFuture<NodesStatus> nodesStatus() {
+    return keeper.status();
+  }
+
+  /**
+   * Lets the replicas of a node go to others; any thread.
+   *
+   * @param replacement the node that should get them; 0 for any
+   * @param dryRun only tells what would be done
+   * @return what is to move, and what can't and why, when that is decided; fails with a {@link
+   *     NodeException}
+   */
+  public CompletableFuture<List<String>> drainNode(int number, int replacement, boolean dryRun) {
+    return keeper.drain(number, replacement, dryRun);
+  }
+
+  /** Takes a node back into service that was drained, is being drained or was removed. */
+  public CompletableFuture<List<String>> undrainNode(int number) {
+    return keeper.undrain(number);
+  }
+
+  /**
+   * Does without a node from now on; any thread.
+   *
+   * @param lost although it has replicas, because it will not come back
+   * @return what is to be rebuilt, as {@link #drainNode}
+   */
+  public CompletableFuture<List<String>> removeNode(int number, boolean lost) {
+    return keeper.remove(number, lost);
+  }
+
   // What clients find.
 
   @Override
@@ -301,6 +350,11 @@ public final class StorageNode implements VolumeDirectory {
    */
   public List<LogVolume> volumes() {
     return volumes.local();
+  }
+
+  /** Returns what the catalogue knows of all volumes that are shown to clients; any thread. */
+  public List<Catalogue.Entry> entries() {
+    return volumes.all().stream().map(ShownVolume::entry).toList();
   }
 
   /** Returns the volumes of the cluster of which this node has no replica; any thread. */

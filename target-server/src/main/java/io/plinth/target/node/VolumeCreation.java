@@ -12,7 +12,9 @@ import java.time.Instant;
 import java.util.List;
 import java.util.OptionalInt;
 import java.util.concurrent.CompletableFuture;
+import java.util.function.IntPredicate;
 import java.util.function.Supplier;
+import java.util.stream.IntStream;
 
 /**
  * How volumes come to be: empty, as clones, or as what another one was. On a node by itself each
@@ -65,14 +67,18 @@ final class VolumeCreation {
       VolumeSettings settings,
       OptionalInt wantedReplicas) {
     return catalogue.onCore(result -> {
-      int nodes = Math.max(1, membership.cluster().members().size());
+      IntPredicate inService = node -> !catalogue.role(node).isLeaving();
+      int nodes =
+          membership.isAlone()
+              ? 1
+              : (int) IntStream.of(membership.cluster().numbers()).filter(inService).count();
       int wanted = wantedReplicas.orElse(Math.min(nodes, DEFAULT_REPLICAS));
       if (wanted > nodes) {
         throw new NodeException(
             NodeException.Reason.INVALID,
             wanted
                 + " replicas need as many nodes, and "
-                + (membership.isAlone() ? "this one is in no cluster" : "there are " + nodes));
+                + (membership.isAlone() ? "this one is in no cluster" : "in service are " + nodes));
       }
       catalogue.requireLead();
       reserve(name, result);
@@ -83,7 +89,7 @@ final class VolumeCreation {
         return;
       }
       NodeVolumes.requireTree(logs.get(entry.log()).store());
-      List<Integer> members = membership.place(entry.group(), wanted);
+      List<Integer> members = membership.place(entry.group(), wanted, inService);
       enter(beginning, entry.on(members), null);
     });
   }

@@ -402,7 +402,8 @@ final class ResyncTarget {
       return resyncs.send(group, target, frame);
     }
     boolean sent = false;
-    for (int member : present.voters()) {
+    // Who has begun from nothing does not know who the members are by now.
+    for (int member : present.awaitsState() ? present.peers() : present.voters()) {
       sent |= member != store.groups().self() && resyncs.send(group, member, frame);
     }
     return sent;

@@ -36,6 +36,7 @@ public final class VolumeGroup implements ReplicaListener, GroupWork {
   private final int id;
   private final RequestQueue begun = new RequestQueue();
   private final RequestQueue undurable = new RequestQueue();
+  private final GroupDeparture departure;
   private final boolean acksBeforeAppend;
   private final boolean acksFuaEarly;
   private Replica replica;
@@ -55,6 +56,7 @@ public final class VolumeGroup implements ReplicaListener, GroupWork {
     this.store = store;
     this.volume = volume;
     this.id = id;
+    this.departure = new GroupDeparture(store, this);
     this.acksBeforeAppend = store.isPlanted(PlantedBug.ACK_BEFORE_APPEND);
     this.acksFuaEarly = store.isPlanted(PlantedBug.ACK_FUA_EARLY);
   }
@@ -93,6 +95,9 @@ public final class VolumeGroup implements ReplicaListener, GroupWork {
       contentIndex = applied;
       applier = new GroupApplier(store, volume, replica, replicator.reader(), applied);
       reads = new GroupReads(store, this, volume, replica);
+      if (replica.awaitsState()) {
+        store.resyncs().onStopped(this);
+      }
     }
   }
 
@@ -134,7 +139,7 @@ public final class VolumeGroup implements ReplicaListener, GroupWork {
     for (int i = 0; i < members.length; i++) {
       behind[i] = replica.entriesBehind(members[i]);
     }
-    return new Standing(members, behind, leader(), replica.isStopped());
+    return new Standing(members, behind, leader(), replica.isStopped() && !replica.awaitsState());
   }
 
   /** Returns which replicas are being brought up to date: see {@link Resyncs#progress}. */
@@ -169,6 +174,16 @@ public final class VolumeGroup implements ReplicaListener, GroupWork {
    */
   int unknownOutcome() {
     return applier == null ? Status.EIO : Status.ESTALE;
+  }
+
+  /** Asks whoever may lead whether this replica is needed no more: see {@link #mayGo}. */
+  public void askToGo(List<Integer> nodes) {
+    departure.ask(nodes);
+  }
+
+  /** Returns whether the group can do without this replica, as it is now. */
+  public boolean mayGo() {
+    return departure.isAllowed();
   }
 
   /** Returns the replica, for whoever watches over it. */
@@ -419,7 +434,7 @@ public final class VolumeGroup implements ReplicaListener, GroupWork {
 
   @Override
   public void onResync(Replica source, int node, ResyncFrame frame) {
-    if (applier != null) {
+    if (applier != null && !departure.onFrame(node, frame)) {
       store.resyncs().onFrame(this, node, frame);
     }
   }

@@ -298,7 +298,8 @@ public final class VolumeStore implements JournalListener, CycleTask {
    * Makes a replica of a volume that the catalogue names, unless it is here already: empty, and
    * filled from the log of its group. It takes part once that is durable.
    *
-   * @param members the nodes that have replicas, this one among them
+   * @param members the nodes that have replicas: with this one among them, those that the group has
+   *     begun with; without it, those that may give it the state of a group that goes on for longer
    * @param recovering whether this node may have had a replica of it that is lost
    * @return false when the log has no room now: see {@link #awaitReady}
    */

@@ -169,6 +169,26 @@ public abstract class MemoryNode implements NodeControl {
   }
 
   @Override
+  public CompletableFuture<NodesInfo> nodesInfo() {
+    return fail(ControlException.Kind.NOT_FOUND, "this node is in no cluster");
+  }
+
+  @Override
+  public CompletableFuture<NodesInfo.Outcome> drainNode(int node, int replacement, boolean dryRun) {
+    return fail(ControlException.Kind.NOT_FOUND, "this node is in no cluster");
+  }
+
+  @Override
+  public final CompletableFuture<NodesInfo.Outcome> undrainNode(int node) {
+    return fail(ControlException.Kind.NOT_FOUND, "this node is in no cluster");
+  }
+
+  @Override
+  public final CompletableFuture<NodesInfo.Outcome> removeNode(int node, boolean lost) {
+    return fail(ControlException.Kind.NOT_FOUND, "this node is in no cluster");
+  }
+
+  @Override
   public final CompletableFuture<ClusterInfo> clusterInfo() {
     return fail(ControlException.Kind.NOT_FOUND, "this node is in no cluster");
   }

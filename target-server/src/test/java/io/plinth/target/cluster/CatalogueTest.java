@@ -40,6 +40,61 @@ class CatalogueTest {
   }
 
   @Test
+  void aMoveIsTheNextOneOrVoid() {
+    Catalogue.Entry entry = entry(1, "a", SETTINGS).on(List.of(1, 2, 3));
+    assertApplied(Catalogue.encodeCreate(entry), Catalogue.Change.CREATED, entry);
+    assertThat(catalogue.apply(Catalogue.encodePlaced(1, 0))).isNull();
+    assertThat(catalogue.apply(Catalogue.encodeMove(1, 2, List.of(1, 2, 4)))).isNull();
+    assertThat(catalogue.apply(Catalogue.encodeMove(7, 1, List.of(1, 2, 4)))).isNull();
+    assertThat(restored().find(1)).isEqualTo(entry);
+
+    Catalogue.Entry moving = entry.moving(1, List.of(1, 2, 4));
+    assertApplied(Catalogue.encodeMove(1, 1, List.of(1, 2, 4)), Catalogue.Change.SET, moving);
+    assertThat(moving.isMoving()).isTrue();
+    assertThat(moving.nodes()).containsExactly(1, 2, 3, 4);
+    assertThat(moving.wanted()).containsExactly(1, 2, 4);
+    assertThat(restored().find(1)).isEqualTo(moving);
+
+    Catalogue.Entry back = entry.moving(2, List.of(1, 2, 3));
+    assertApplied(Catalogue.encodeMove(1, 2, List.of(1, 2, 3)), Catalogue.Change.SET, back);
+    assertThat(catalogue.apply(Catalogue.encodePlaced(1, 1))).as("told too late").isNull();
+    Catalogue.Entry placed = entry.moving(2, List.of());
+    assertApplied(Catalogue.encodePlaced(1, 2), Catalogue.Change.SET, placed);
+    assertThat(catalogue.apply(Catalogue.encodePlaced(1, 2))).as("told twice").isNull();
+    assertThat(restored().find(1)).isEqualTo(placed);
+  }
+
+  @Test
+  void rolesOfNodesAreKept() {
+    NodeRole replaced = new NodeRole(NodeRole.Kind.DRAINING, 4);
+    assertApplied(Catalogue.encodeNode(3, replaced), Catalogue.Change.NODE, null);
+    assertThat(restored().role(3)).isEqualTo(replaced);
+    assertThat(restored().role(4)).isEqualTo(NodeRole.IN_SERVICE);
+    assertApplied(Catalogue.encodeNode(3, NodeRole.IN_SERVICE), Catalogue.Change.NODE, null);
+    assertThat(restored().role(3)).isEqualTo(NodeRole.IN_SERVICE);
+    assertThatThrownBy(() -> catalogue.apply(new byte[] {8, 3, 0, 0, 0, 9, 0, 0, 0, 0}))
+        .hasMessage("unknown role 9 of a node");
+  }
+
+  @Test
+  void commandsOfMovesAreTheseBytes() {
+    HexFormat hex = HexFormat.of();
+    assertThat(hex.formatHex(Catalogue.encodeMove(5, 2, List.of(1, 4))))
+        .isEqualTo("06" + "05000000" + "02000000" + "02" + "01000000" + "04000000");
+    assertThat(hex.formatHex(Catalogue.encodePlaced(5, 2)))
+        .isEqualTo("07" + "05000000" + "02000000");
+    NodeRole role = new NodeRole(NodeRole.Kind.REMOVED, 0);
+    assertThat(hex.formatHex(Catalogue.encodeNode(3, role)))
+        .isEqualTo("08" + "03000000" + "02" + "00000000");
+    Catalogue.Entry moved =
+        entry(5, "v", VolumeSettings.DEFAULT).on(List.of(1)).moving(3, List.of(4));
+    String plain =
+        hex.formatHex(Catalogue.encodeCreate(entry(5, "v", VolumeSettings.DEFAULT).on(List.of(1))));
+    assertThat(hex.formatHex(Catalogue.encodeCreate(moved)))
+        .isEqualTo("09" + plain.substring(2) + "03000000" + "01" + "04000000");
+  }
+
+  @Test
   void settingsAreCreatedSetAndDroppedWithTheVolume() {
     Catalogue.Entry plain = entry(1, "a", VolumeSettings.DEFAULT);
     Catalogue.Entry set = entry(2, "b", SETTINGS);
@@ -112,7 +167,13 @@ class CatalogueTest {
     byte[] create = Catalogue.encodeCreate(entry(2, "b", SETTINGS));
     byte[] set = Catalogue.encodeSet(2, SETTINGS);
     byte[] onNodes = Catalogue.encodeCreate(entry(2, "b", SETTINGS).on(List.of(1, 2, 3)));
-    for (byte[] command : List.of(create, set, onNodes)) {
+    byte[] moved =
+        Catalogue.encodeCreate(
+            entry(2, "b", SETTINGS).on(List.of(1, 2, 3)).moving(1, List.of(1, 2, 4)));
+    byte[] move = Catalogue.encodeMove(2, 1, List.of(1, 2, 4));
+    byte[] placed = Catalogue.encodePlaced(2, 1);
+    byte[] node = Catalogue.encodeNode(3, NodeRole.IN_SERVICE);
+    for (byte[] command : List.of(create, set, onNodes, moved, move, placed, node)) {
       for (int length = 0; length < command.length; length++) {
         byte[] cut = Arrays.copyOf(command, length);
         assertThatThrownBy(() -> catalogue.apply(cut))
@@ -121,7 +182,7 @@ class CatalogueTest {
       }
     }
     assertThat(catalogue.entries()).isEmpty();
-    assertThatThrownBy(() -> catalogue.apply(new byte[] {6}))
-        .hasMessage("unknown catalogue command 6");
+    assertThatThrownBy(() -> catalogue.apply(new byte[] {99}))
+        .hasMessage("unknown catalogue command 99");
   }
 }

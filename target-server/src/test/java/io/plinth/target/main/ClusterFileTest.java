@@ -25,7 +25,7 @@ class ClusterFileTest {
         IntStream.of(members)
             .mapToObj(number -> new ClusterMap.Member(number, "127.0.0.1", 1, "127.0.0.1:2", ""))
             .toList();
-    return Optional.of(new ServerConfig.Cluster(name, node, all));
+    return Optional.of(new ServerConfig.Cluster(name, node, all, 30, 600));
   }
 
   @Test

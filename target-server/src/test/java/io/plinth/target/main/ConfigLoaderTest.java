@@ -148,7 +148,9 @@ class ConfigLoaderTest {
                 2,
                 List.of(
                     new ClusterMap.Member(1, "::1", 10_830, "10.0.0.1:10810", "a"),
-                    new ClusterMap.Member(2, "10.0.0.2", 10_830, "10.0.0.2:10810", ""))));
+                    new ClusterMap.Member(2, "10.0.0.2", 10_830, "10.0.0.2:10810", "")),
+                30,
+                600));
     assertThat(cluster.members().get(0).address(3)).isEqualTo("[::1]:10833");
   }
 
@@ -158,6 +160,10 @@ class ConfigLoaderTest {
       quoteCharacter = '`',
       value = {
         "node = 1 | a node of a cluster needs 'cluster.name', 'cluster.node' and 'cluster.member'",
+        "name = 'a'; node = 1; rebuild-after = 20 | 'cluster.rebuild-after' is 20s, and a node counts as"
+            + " unreachable only after 30s: set 'cluster.unreachable-after' to less",
+        "name = 'a'; node = 1; unreachable-after = 0 | plinth.toml:4: bad value for"
+            + " 'cluster.unreachable-after': expected 1s to 365d, not 0s",
         "name = 'a'; node = 3 | 'cluster.node' is 3, which is none of those in 'cluster.member'",
         "name = 'a b'; node = 1 | plinth.toml:2: bad value for 'cluster.name': expected letters, digits,"
             + " '.', '_' and '-', at most 63, not \"a b\""

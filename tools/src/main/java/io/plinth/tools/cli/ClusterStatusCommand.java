@@ -1,11 +1,13 @@
 package io.plinth.tools.cli;
 
 import io.plinth.target.admin.ClusterInfo;
+import io.plinth.target.admin.NodesInfo;
 import java.io.PrintWriter;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.ObjectNode;
 
 /** {@code plinth cluster status}. */
 @Command(
@@ -24,7 +26,23 @@ final class ClusterStatusCommand implements Callable<Integer> {
   public Integer call() {
     JsonNode answer = options.client().get("/v1/cluster");
     ClusterInfo cluster = Json.convert(answer, ClusterInfo.class);
-    options.print(answer, out -> print(cluster, out));
+    NodesInfo nodes = Nodes.ask(options);
+    ObjectNode all = (ObjectNode) answer;
+    if (nodes != null) {
+      all.set("nodes", Json.tree(nodes.nodes()));
+      all.set("moves", Json.tree(nodes.moves()));
+    }
+    options.print(
+        all,
+        out -> {
+          print(cluster, out);
+          out.println();
+          if (nodes == null) {
+            out.println("nobody leads the catalogue now who knows how the nodes are");
+          } else {
+            Nodes.print(nodes, out);
+          }
+        });
     return ExitCodes.OK;
   }
 

@@ -81,6 +81,14 @@ final class PlinthCommand implements Runnable {
             .addSubcommand(scrub)
             .addSubcommand(
                 new CommandLine(new ClusterCommand()).addSubcommand(new ClusterStatusCommand()))
+            .addSubcommand(
+                new CommandLine(new NodeCommand())
+                    .addSubcommand(new NodeListCommand())
+                    .addSubcommand(new NodeShowCommand())
+                    .addSubcommand(new NodeDrainCommand())
+                    .addSubcommand(new NodeUndrainCommand())
+                    .addSubcommand(new NodeReplaceCommand())
+                    .addSubcommand(new NodeRemoveCommand()))
             .addSubcommand(new StatsCommand())
             .addSubcommand(new StatusCommand())
             .addSubcommand(new InspectCommand())

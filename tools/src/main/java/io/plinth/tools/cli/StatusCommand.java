@@ -1,6 +1,7 @@
 package io.plinth.tools.cli;
 
 import io.plinth.target.admin.NodeInfo;
+import io.plinth.target.admin.NodesInfo;
 import io.plinth.target.admin.Sizes;
 import java.io.PrintWriter;
 import java.util.Locale;
@@ -23,8 +24,31 @@ final class StatusCommand implements Callable<Integer> {
   public Integer call() {
     JsonNode answer = options.client().get("/v1/node");
     NodeInfo node = Json.convert(answer, NodeInfo.class);
-    options.print(answer, out -> print(node, out));
+    options.print(
+        answer,
+        out -> {
+          print(node, out);
+          explain(out);
+        });
     return ExitCodes.OK;
+  }
+
+  /** Says which nodes of the cluster are not well, why, and what happens next. */
+  private void explain(PrintWriter out) {
+    NodesInfo nodes = Nodes.ask(options);
+    if (nodes != null) {
+      nodes.nodes().stream()
+          .filter(one -> !one.words().isEmpty())
+          .forEach(one ->
+              out.println(
+                  "node "
+                      + one.node()
+                      + " is "
+                      + one.state()
+                      + ": "
+                      + String.join("; ", one.words())));
+      nodes.moves().forEach(line -> out.println("moves: " + line));
+    }
   }
 
   private static void print(NodeInfo node, PrintWriter out) {

@@ -26,6 +26,10 @@ record SimulatedBug(String name, Set<PlantedBug> planted, ClusterBugs clusterBug
           PlantedBug.SCRUB_REPORTS_DEAD,
           PlantedBug.RESTORE_FORGETS_UNMAP);
 
+  /** What needs two nodes that have forgotten what they promised, or one that was long away. */
+  private static final Set<CatalogueBug> OF_MOVES =
+      Set.of(CatalogueBug.NEWCOMER_BEGINS_AS_MEMBER, CatalogueBug.BEGUN_BY_OLD_CATALOGUE);
+
   /** What needs groups with other members. */
   private static final Set<PlantedBug> OF_GROUPS =
       Set.of(
@@ -72,6 +76,10 @@ record SimulatedBug(String name, Set<PlantedBug> planted, ClusterBugs clusterBug
   String simulation() {
     if (!planted.isEmpty() && OF_SCENARIOS.containsAll(planted)) {
       return "tests of scrubs and restoring";
+    }
+    Set<CatalogueBug> ofCatalogue = clusterBugs.catalogue();
+    if (!ofCatalogue.isEmpty() && OF_MOVES.containsAll(ofCatalogue)) {
+      return "tests of moves";
     }
     return needsOthers() ? "--nodes 3, 5" : "--nodes 1";
   }

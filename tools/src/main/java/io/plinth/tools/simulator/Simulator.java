@@ -62,7 +62,7 @@ public final class Simulator implements Callable<Integer> {
       names = "--nodes",
       paramLabel = "N",
       defaultValue = "1",
-      description = "1, or the nodes of a cluster, 3 or 5 (default: ${DEFAULT-VALUE}).")
+      description = "1, or the nodes of a cluster, 3 to 5 (default: ${DEFAULT-VALUE}).")
   private int nodes;
 
   @Option(
@@ -173,12 +173,12 @@ public final class Simulator implements Callable<Integer> {
   }
 
   private SeedRange checkedRange() {
-    if (nodes != 1 && nodes != 3 && nodes != 5) {
-      throw new ParameterException(spec.commandLine(), "--nodes must be 1, 3 or 5");
+    if (nodes != 1 && (nodes < 3 || nodes > 5)) {
+      throw new ParameterException(spec.commandLine(), "--nodes must be 1, 3, 4 or 5");
     }
     if (nodes == 1 && bug != null && bug.needsOthers()) {
       throw new ParameterException(
-          spec.commandLine(), "--bug " + bug.name() + " needs --nodes 3 or --nodes 5");
+          spec.commandLine(), "--bug " + bug.name() + " needs --nodes 3, 4 or 5");
     }
     if (seed != null && seeds != null) {
       throw new ParameterException(spec.commandLine(), "--seed and --seeds exclude each other");

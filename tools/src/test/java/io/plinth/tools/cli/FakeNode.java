@@ -3,6 +3,7 @@ package io.plinth.tools.cli;
 import io.plinth.target.admin.DiffInfo;
 import io.plinth.target.admin.MemoryNode;
 import io.plinth.target.admin.NodeInfo;
+import io.plinth.target.admin.NodesInfo;
 import io.plinth.target.admin.OperationStats;
 import io.plinth.target.admin.ScrubInfo;
 import io.plinth.target.admin.VerifyInfo;
@@ -17,6 +18,7 @@ import java.util.concurrent.CompletableFuture;
 final class FakeNode extends MemoryNode {
   private final ArrayDeque<ScrubInfo> scrubs = new ArrayDeque<>();
   private final ArrayDeque<VerifyInfo> verifies = new ArrayDeque<>();
+  private final ArrayDeque<NodesInfo> nodes = new ArrayDeque<>();
 
   FakeNode() {
     super(Long.MAX_VALUE);
@@ -87,6 +89,28 @@ final class FakeNode extends MemoryNode {
   public synchronized CompletableFuture<VerifyInfo> verifyInfo(String volume) {
     return CompletableFuture.completedFuture(
         verifies.size() > 1 ? verifies.poll() : verifies.peek());
+  }
+
+  /** What is answered about the nodes of a cluster, the last one again and again. */
+  synchronized void answerNodesWith(NodesInfo... answers) {
+    nodes.clear();
+    nodes.addAll(List.of(answers));
+  }
+
+  @Override
+  public synchronized CompletableFuture<NodesInfo> nodesInfo() {
+    return nodes.isEmpty()
+        ? super.nodesInfo()
+        : CompletableFuture.completedFuture(nodes.size() > 1 ? nodes.poll() : nodes.peek());
+  }
+
+  @Override
+  public synchronized CompletableFuture<NodesInfo.Outcome> drainNode(
+      int node, int replacement, boolean dryRun) {
+    return nodes.isEmpty()
+        ? super.drainNode(node, replacement, dryRun)
+        : CompletableFuture.completedFuture(
+            new NodesInfo.Outcome(List.of("volume demo: to node " + replacement)));
   }
 
   /** What is answered about scrubs, the last one again and again. */

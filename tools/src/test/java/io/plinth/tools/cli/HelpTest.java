@@ -61,6 +61,13 @@ class HelpTest {
             "scrub stop",
             "cluster",
             "cluster status",
+            "node",
+            "node list",
+            "node show",
+            "node drain",
+            "node undrain",
+            "node replace",
+            "node remove",
             "stats",
             "status",
             "inspect",
@@ -102,7 +109,7 @@ class HelpTest {
   @ParameterizedTest
   @MethodSource("commands")
   void everyCommandThatDoesSomethingCanWriteJson(String command) {
-    if (List.of("", "volume", "volume snapshot", "scrub", "cluster", "conformance", "fuzz")
+    if (List.of("", "volume", "volume snapshot", "scrub", "cluster", "node", "conformance", "fuzz")
         .contains(command)) {
       // These only lead to others.
       return;

@@ -33,6 +33,7 @@ final class TestCluster implements AutoCloseable {
   private final int[] nbdPorts;
   private final int[] adminPorts;
   private final String settings;
+  private final String ofCluster;
 
   TestCluster(Servers servers, Path directory, int count) throws IOException {
     this(servers, directory, count, "");
@@ -44,7 +45,19 @@ final class TestCluster implements AutoCloseable {
    * @param settings lines of configuration of all nodes
    */
   TestCluster(Servers servers, Path directory, int count, String settings) throws IOException {
+    this(servers, directory, count, settings, "");
+  }
+
+  /**
+   * Prepares a cluster.
+   *
+   * @param settings lines of configuration of all nodes
+   * @param ofCluster lines of their section of the cluster
+   */
+  TestCluster(Servers servers, Path directory, int count, String settings, String ofCluster)
+      throws IOException {
     this.settings = settings;
+    this.ofCluster = ofCluster;
     this.servers = servers;
     this.directory = directory;
     nodes = new PlinthProcess[count];
@@ -97,6 +110,7 @@ final class TestCluster implements AutoCloseable {
     text.append("engine.pin-cores = false\nlog.resident-memory = \"128M\"\n");
     text.append(settings);
     text.append("[cluster]\nname = \"test\"\nnode = ").append(self + 1).append('\n');
+    text.append(ofCluster);
     for (int i = 0; i < nodes.length; i++) {
       int port = i == self ? peerPorts[i] : ways[self][i].port();
       text.append("[[cluster.member]]\nnode = ").append(i + 1);
@@ -200,6 +214,9 @@ final class TestCluster implements AutoCloseable {
 
   private boolean isLevel(String volume) throws IOException, InterruptedException {
     for (int node = 1; node <= nodes.length; node++) {
+      if (!isAlive(node)) {
+        continue;
+      }
       JsonNode behind = node(node).volume(volume).get("replicas").get("behind");
       if (behind.isArray()) {
         return behind.valueStream().allMatch(entries -> entries.asLong() < LEVEL_ENTRIES);

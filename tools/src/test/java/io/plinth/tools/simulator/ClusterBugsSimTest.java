@@ -31,14 +31,20 @@ class ClusterBugsSimTest {
         "RULES_VOTE_FOR_SHORTER_LOG",
         "RULES_CONFLICT_KEPT",
         "RULES_VOTE_TWICE",
-        "SKIP_FDATASYNC"
+        "RULES_COMMIT_BEYOND_MATCH",
+        "SKIP_FDATASYNC",
+        "CATALOGUE_NOT_DURABLE",
+        "ACK_BEFORE_SYNC",
+        "ACK_FUA_EARLY",
+        "READ_AS_DEPOSED"
       })
   void aMistakeIsCaughtSoon(String name) {
     catchBug(3, name, 25);
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"RACKS_IGNORED"})
+  @ValueSource(
+      strings = {"RACKS_IGNORED", "OLD_REPLICA_REMOVED_FIRST", "PROMOTED_BEFORE_CAUGHT_UP"})
   void aMistakeOfFiveNodesIsCaughtSoon(String name) {
     catchBug(5, name, 25);
   }
@@ -47,19 +53,21 @@ class ClusterBugsSimTest {
   @Tag("long")
   @ValueSource(
       strings = {
-        "CATALOGUE_NOT_DURABLE",
         "COMMAND_ANSWERED_EARLY",
-        "ACK_BEFORE_SYNC",
         "IGNORE_BOOT_ID",
-        "ACK_FUA_EARLY",
-        "RULES_COMMIT_BEYOND_MATCH",
         "RESEND_UNKNOWN_WRITE",
-        "READ_AS_DEPOSED",
         "MEMBER_BEFORE_BEGUN",
         "NEW_NODE_COUNTS"
       })
   void aMistakeIsCaughtWithinFiveHundredSeeds(String name) {
     catchBug(3, name, 500);
+  }
+
+  @ParameterizedTest
+  @Tag("long")
+  @ValueSource(strings = {"DROPPED_WITHOUT_LEAVE"})
+  void aMistakeOfFiveNodesIsCaughtWithinFiveHundredSeeds(String name) {
+    catchBug(5, name, 500);
   }
 
   private static void catchBug(int nodes, String name, long seeds) {

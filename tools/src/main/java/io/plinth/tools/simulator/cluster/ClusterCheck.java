@@ -1,7 +1,12 @@
 package io.plinth.tools.simulator.cluster;
 
+import io.plinth.log.replication.Members;
+import io.plinth.log.replication.Replica;
 import io.plinth.target.cluster.Catalogue;
 import io.plinth.target.cluster.ClusterMap;
+import io.plinth.target.cluster.NodeCondition;
+import io.plinth.target.cluster.NodeRole;
+import io.plinth.target.node.NodesStatus;
 import io.plinth.target.node.StorageNode;
 import io.plinth.target.volume.FlushPolicy;
 import io.plinth.target.volume.LogVolume;
@@ -14,10 +19,10 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
-import java.util.stream.IntStream;
 
 /** Looks at the nodes from outside: are they equal, and do they have what administrators know. */
 final class ClusterCheck {
@@ -25,8 +30,12 @@ final class ClusterCheck {
   private final ClusterCommands commands;
   private final List<ClusterMap.Member> members;
 
+  /** Which replicas there were when that was looked at last, and in which life of their nodes. */
+  private final Map<String, Integer> had = new TreeMap<>();
+
   /** What a node tells of a volume. */
-  private record Told(int group, String description, boolean always, List<Integer> members) {}
+  private record Told(
+      int group, String description, boolean always, List<Integer> members, int moves) {}
 
   ClusterCheck(List<ClusterNode> nodes, ClusterCommands commands, List<ClusterMap.Member> members) {
     this.nodes = nodes;
@@ -42,25 +51,34 @@ final class ClusterCheck {
 
   private static Map<String, Told> catalogue(StorageNode node) {
     Map<String, Told> found = new TreeMap<>();
-    for (LogVolume volume : node.volumes()) {
-      List<Integer> voters =
-          IntStream.of(volume.group().standing().members()).sorted().boxed().toList();
-      boolean always = volume.flushPolicy() == FlushPolicy.ALWAYS;
-      found.put(
-          volume.name(),
-          new Told(volume.group().id(), volume.settings().description(), always, voters));
-    }
-    for (Catalogue.Entry entry : node.remoteVolumes()) {
-      boolean always = entry.flushPolicy() == FlushPolicy.ALWAYS;
-      found.put(
-          entry.name(),
-          new Told(
-              entry.group(),
-              entry.settings().description(),
-              always,
-              entry.members().stream().sorted().toList()));
+    for (Catalogue.Entry entry : node.entries()) {
+      LogVolume volume = node.findVolume(entry.name());
+      boolean always =
+          (volume == null ? entry.flushPolicy() : volume.flushPolicy()) == FlushPolicy.ALWAYS;
+      String description = (volume == null ? entry.settings() : volume.settings()).description();
+      List<Integer> members = entry.members().stream().sorted().toList();
+      found.put(entry.name(), new Told(entry.group(), description, always, members, entry.moves()));
     }
     return found;
+  }
+
+  /** Returns how many moves there were of the volumes that are there. */
+  long moves() {
+    return catalogue(nodes.get(0).node()).values().stream().mapToLong(Told::moves).sum();
+  }
+
+  /** Notes where the replicas of a volume are, as far as that can be seen. */
+  void lookFor(ClusterVolume volume) {
+    for (ClusterNode node : nodes) {
+      NodesStatus status = node.nodesStatus();
+      Told told = status == null ? null : catalogue(node.node()).get(volume.name);
+      if (told != null) {
+        volume.members = told.members;
+        volume.mayMove = told.moves > 0;
+        return;
+      }
+    }
+    volume.mayMove = nodes.size() > 3;
   }
 
   /** Returns what is still different, not led or not applied; null when nothing is. */
@@ -83,7 +101,7 @@ final class ClusterCheck {
           .filter(volume -> volume.members.contains(node.number))
           .forEach(volume -> due.add(volume.group));
       Set<Integer> there = new TreeSet<>();
-      node.node().store(0).volumes().forEach(volume -> there.add(volume.group().id()));
+      node.replicas().forEach(volume -> there.add(volume.group().id()));
       if (!due.equals(there)) {
         return "node " + node.number + " has replicas of the groups " + there + ", not of " + due;
       }
@@ -91,10 +109,133 @@ final class ClusterCheck {
     if (!catalogueIsLed || first == null) {
       return "nobody leads the catalogue";
     }
+    String astray = astray();
+    if (astray != null) {
+      return astray;
+    }
     for (Map.Entry<String, Told> entry : first.entrySet()) {
       String different = difference(entry.getKey(), entry.getValue().members);
       if (different != null) {
         return different;
+      }
+    }
+    return null;
+  }
+
+  /**
+   * Makes sure that no voter has dropped its replica, and that a group which has lost a voter to a
+   * move has somebody to take its place. Of nodes that all run the newest log is one that has all
+   * that is committed.
+   */
+  void requireVoters() {
+    Map<String, Integer> before = new TreeMap<>(had);
+    had.clear();
+    for (ClusterNode node : nodes) {
+      if (node.isOpen()) {
+        node.replicas().forEach(volume -> had.put(key(volume.name(), node.number), node.life()));
+      }
+    }
+    if (!nodes.stream().allMatch(node -> node.isOpen() && !node.isPaused())) {
+      return;
+    }
+    for (ClusterVolume volume : commands.usable()) {
+      Replica newest = newest(volume.name);
+      if (newest == null) {
+        continue;
+      }
+      Members members = newest.members();
+      if (members.voters().size() < volume.replicas && members.learners().isEmpty()) {
+        throw new Violation(
+            Guarantee.REPLICAS, "the group of " + volume.name + " has only " + members);
+      }
+      for (int voter : members.voters()) {
+        String key = key(volume.name, voter);
+        int life = nodes.get(voter - 1).life();
+        if (!had.containsKey(key) && before.getOrDefault(key, -1) == life) {
+          throw new Violation(
+              Guarantee.REPLICAS,
+              "node " + voter + " has dropped its replica of " + volume.name + ", and votes");
+        }
+      }
+    }
+  }
+
+  private static String key(String volume, int node) {
+    return volume + " on " + node;
+  }
+
+  /** Returns the replica with the newest log; null if not all have begun. */
+  private Replica newest(String name) {
+    Replica newest = null;
+    for (ClusterNode node : nodes) {
+      LogVolume volume = inStore(node.number, name);
+      Replica replica = volume == null ? null : volume.group().replica();
+      if (replica == null || replica.awaitsState()) {
+        continue;
+      }
+      if (!replica.hasBegun() || replica.isStopped()) {
+        return null;
+      }
+      if (newest == null || isNewer(replica, newest)) {
+        newest = replica;
+      }
+    }
+    return newest;
+  }
+
+  private static boolean isNewer(Replica replica, Replica other) {
+    long term = replica.entryTerm(replica.lastIndex());
+    long otherTerm = other.entryTerm(other.lastIndex());
+    return term > otherTerm || (term == otherTerm && replica.lastIndex() > other.lastIndex());
+  }
+
+  private LogVolume inStore(int number, String name) {
+    for (LogVolume volume : nodes.get(number - 1).replicas()) {
+      if (volume.name().equals(name)) {
+        return volume;
+      }
+    }
+    return null;
+  }
+
+  /** Returns which replica is not where it should be, or null. */
+  private String astray() {
+    for (ClusterNode node : nodes) {
+      for (LogVolume volume : node.node().volumes()) {
+        Members members = volume.group().replica().members();
+        List<Integer> told = catalogue(node.node()).get(volume.name()).members;
+        if (!members.voters().equals(told) || !members.learners().isEmpty()) {
+          return "the group of " + volume.name() + " has " + members + ", not " + told;
+        }
+      }
+    }
+    NodesStatus status =
+        nodes.stream()
+            .map(ClusterNode::nodesStatus)
+            .filter(Objects::nonNull)
+            .findFirst()
+            .orElse(null);
+    if (status == null) {
+      return nodes.size() > 3 && nodes.get(0).hasMoves() ? "nobody knows how nodes are" : null;
+    }
+    return status.moves().isEmpty() ? left(status) : status.moves().get(0);
+  }
+
+  /** Returns what a node still has that it should not have, though another one could have it. */
+  private String left(NodesStatus status) {
+    Set<Integer> able = new TreeSet<>();
+    Set<Integer> leaving = new TreeSet<>();
+    for (NodeCondition node : status.nodes()) {
+      boolean leaves =
+          node.state() == NodeCondition.State.DRAINING
+              || node.state() == NodeCondition.State.REMOVED;
+      boolean _ = (leaves ? leaving : able).add(node.node());
+    }
+    for (Map.Entry<String, Told> told : catalogue(nodes.get(0).node()).entrySet()) {
+      List<Integer> members = told.getValue().members;
+      boolean hasRoom = !members.containsAll(able) && members.size() > 1;
+      if (hasRoom && members.stream().anyMatch(leaving::contains)) {
+        return "volume " + told.getKey() + " is on " + members + ", and " + leaving + " leave";
       }
     }
     return null;
@@ -156,6 +297,7 @@ final class ClusterCheck {
 
   /** Judges what all nodes agree on by what administrators know. */
   void judge(String when) {
+    judgeRoles(when);
     Map<String, Told> told = catalogue(nodes.get(0).node());
     for (String name : told.keySet()) {
       if (commands.find(name) == null) {
@@ -176,6 +318,27 @@ final class ClusterCheck {
     }
   }
 
+  /** What nodes are to be is what was asked for. */
+  private void judgeRoles(String when) {
+    for (ClusterNode node : nodes) {
+      NodesStatus status = node.nodesStatus();
+      if (status == null) {
+        continue;
+      }
+      for (NodeCondition condition : status.nodes()) {
+        NodeRole.Kind kind =
+            switch (condition.state()) {
+              case DRAINING -> NodeRole.Kind.DRAINING;
+              case REMOVED -> NodeRole.Kind.REMOVED;
+              default -> NodeRole.Kind.IN_SERVICE;
+            };
+        if (!commands.roles(condition.node()).contains(kind)) {
+          throw violation("node " + condition.node() + " is " + condition + " " + when);
+        }
+      }
+    }
+  }
+
   private void judge(ClusterVolume volume, Told found, String when) {
     if (!volume.descriptions.contains(found.description)) {
       throw new Violation(
@@ -189,7 +352,9 @@ final class ClusterCheck {
               + ", not as one of "
               + volume.descriptions);
     }
-    if (found.members.size() != volume.replicas || !isSpread(found.members)) {
+    // Where nodes leave, there may be no others.
+    boolean spread = nodes.get(0).hasMoves() || isSpread(found.members);
+    if (found.members.size() != volume.replicas || !spread) {
       throw violation("volume " + volume.name + " is on the nodes " + found.members);
     }
     volume.members = found.members;

@@ -1,6 +1,7 @@
 package io.plinth.tools.simulator.cluster;
 
 import io.plinth.engine.sim.SimRandom;
+import io.plinth.target.cluster.NodeRole;
 import io.plinth.target.node.NodeException;
 import io.plinth.target.node.StorageNode;
 import io.plinth.target.volume.FlushPolicy;
@@ -18,7 +19,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.BiConsumer;
 import java.util.function.Consumer;
@@ -39,6 +42,11 @@ final class ClusterCommands {
   private final int[] replicaCounts;
   private final Map<String, ClusterVolume> volumes = new TreeMap<>();
   private final List<Command<?>> underWay = new ArrayList<>();
+  private final Map<Integer, Set<NodeRole.Kind>> roles = new TreeMap<>();
+
+  /** Of all nodes, as if it were a volume: one command at a time. */
+  private final ClusterVolume cluster = new ClusterVolume("", FlushPolicy.FLUSH, 0);
+
   private int nextVolume = 1;
   private int nextSnapshot = 1;
   private int nextText = 1;
@@ -220,6 +228,84 @@ final class ClusterCommands {
       case 6, 7 -> moveLead(volume);
       default -> set(volume);
     }
+  }
+
+  /** Asks to drain, remove or replace a node, or to take one back, by chance. */
+  void actOnNodes() {
+    if (cluster.isBusy) {
+      return;
+    }
+    List<Integer> leaving = new ArrayList<>();
+    roles.forEach((node, kinds) -> {
+      if (!kinds.equals(Set.of(NodeRole.Kind.IN_SERVICE))) {
+        leaving.add(node);
+      }
+    });
+    // Where too many leave there is nowhere to go.
+    boolean back = !leaving.isEmpty() && (leaving.size() > 1 || random.oneIn(3));
+    int node = back ? leaving.get(random.nextInt(leaving.size())) : anyNode();
+    if (back) {
+      role(
+          node,
+          NodeRole.Kind.IN_SERVICE,
+          "take node " + node + " back",
+          asked -> asked.undrainNode(node));
+      return;
+    }
+    int other = anyNode();
+    switch (random.nextInt(4)) {
+      case 0 ->
+          role(
+              node,
+              NodeRole.Kind.REMOVED,
+              "remove node " + node,
+              asked -> asked.removeNode(node, random.oneIn(2)));
+      case 1 ->
+          role(
+              node,
+              NodeRole.Kind.DRAINING,
+              "replace node " + node + " by " + other,
+              asked -> asked.drainNode(node, other, false));
+      default ->
+          role(
+              node,
+              NodeRole.Kind.DRAINING,
+              "drain node " + node,
+              asked -> asked.drainNode(node, 0, false));
+    }
+  }
+
+  private int anyNode() {
+    return nodes.get(random.nextInt(nodes.size())).number;
+  }
+
+  private void role(
+      int node,
+      NodeRole.Kind wanted,
+      String what,
+      Function<StorageNode, CompletableFuture<List<String>>> question) {
+    ask(
+        cluster,
+        what,
+        question,
+        (outcome, lines) -> {
+          Set<NodeRole.Kind> kinds = rolesOf(node);
+          if (outcome == Outcome.DONE) {
+            kinds.clear();
+          }
+          if (outcome != Outcome.REFUSED) {
+            boolean _ = kinds.add(wanted);
+          }
+        });
+  }
+
+  private Set<NodeRole.Kind> rolesOf(int node) {
+    return roles.computeIfAbsent(node, number -> new TreeSet<>(Set.of(NodeRole.Kind.IN_SERVICE)));
+  }
+
+  /** Returns what a node may be by what was asked for. */
+  Set<NodeRole.Kind> roles(int node) {
+    return rolesOf(node);
   }
 
   /** Returns the node to ask: often who leads the catalogue, but anybody may be. */

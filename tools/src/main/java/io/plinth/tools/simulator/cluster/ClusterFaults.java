@@ -96,7 +96,31 @@ final class ClusterFaults {
     }
   }
 
+  /**
+   * Kills a node that nobody starts for a while, if all are well.
+   *
+   * @return whether it has
+   */
+  boolean leaveAlone(long durationNs) {
+    ClusterNode node = nodes.get(random.nextInt(nodes.size()));
+    if (isFragile() || !nodes.stream().allMatch(ClusterNode::isHealthy)) {
+      return false;
+    }
+    trace.accept("node " + node.number + " is killed and left alone");
+    heal();
+    node.kill();
+    node.absentUntil(network.nowNs() + durationNs);
+    return true;
+  }
+
+  private boolean anyAbsent() {
+    return nodes.stream().anyMatch(ClusterNode::isAbsent);
+  }
+
   void start(ClusterNode node) {
+    if (node.isAbsent()) {
+      return;
+    }
     boolean slow = meets(ClusterFault.SLOW_DEVICE, random.oneIn(3));
     node.slowSyncNs = slow ? SLOW_SYNC_NS : 0;
     node.slowReadNs = slow ? SLOW_READ_NS : 0;
@@ -229,7 +253,7 @@ final class ClusterFaults {
   }
 
   private void loseAllPower() {
-    boolean possible = nodes.stream().allMatch(ClusterNode::isMember);
+    boolean possible = nodes.stream().allMatch(ClusterNode::isMember) && !anyAbsent();
     if (random.oneIn(2)) {
       if (meets(ClusterFault.ALL_POWER_CUT, possible)) {
         cutAll();
@@ -255,14 +279,15 @@ final class ClusterFaults {
   private void cut(List<Integer> victims) {
     trace.accept("nodes " + victims + " lose power at once");
     boolean all = nodes.stream().allMatch(ClusterNode::isUp);
+    commands.volumes().forEach(check::lookFor);
     victims.forEach(number -> nodes.get(number - 1).losePower());
     for (ClusterVolume volume : commands.volumes()) {
       long lost = volume.members.stream().filter(victims::contains).count();
       // Of who was down before, what is in his page cache may be older than what is lost.
-      if (!all || lost * 2 > volume.members.size()) {
+      if (!all || volume.mayMove || lost * 2 > volume.members.size()) {
         volume.powerLost(network.nowNs());
       }
-      if (lost > 1 && lost == volume.members.size()) {
+      if (lost > 1 && lost == volume.members.size() && !volume.mayMove) {
         volume.allLostNs = network.nowNs();
       }
     }

@@ -11,19 +11,24 @@ import io.plinth.target.node.ClusterStatus;
 import io.plinth.target.node.LogResources;
 import io.plinth.target.node.NodePeers;
 import io.plinth.target.node.NodeSettings;
+import io.plinth.target.node.NodesStatus;
 import io.plinth.target.node.StorageNode;
 import io.plinth.target.volume.LogVolume;
 import io.plinth.target.volume.Scrubber;
 import io.plinth.tools.simulator.check.Guarantee;
 import io.plinth.tools.simulator.check.Violation;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
+import java.util.function.IntFunction;
+import java.util.stream.IntStream;
 
 /**
- * A simulated machine with a node of a cluster, which can be killed, lose its power, sleep, end in
- * order, lose its disk, and be started again; put together as {@code PlinthServer} does.
+ * A simulated machine with a node of a cluster, which has a core for each log, and which can be
+ * killed, lose its power, sleep, end in order, lose its disk, and be started again; put together as
+ * {@code PlinthServer} does.
  */
 final class ClusterNode {
   static final int SEGMENT_BYTES = 1 << 20;
@@ -53,24 +58,33 @@ final class ClusterNode {
     LEAVING
   }
 
+  /** A log of the node: its disk, and in a life of the node what runs it. */
+  private static final class Part {
+    private SimDisk disk;
+    private SimCore core;
+    private SimHost host;
+  }
+
   final int number;
   private final ClusterSettings settings;
-  private SimDisk disk;
+  private final List<Part> parts = new ArrayList<>();
   private UUID bootId;
-  private SimCore core;
-  private SimHost host;
   private StorageNode node;
   private Life life = Life.DOWN;
   private int lives;
   private CompletableFuture<Void> step;
+  private int opening;
   private CompletableFuture<ClusterStatus> looking;
   private ClusterStatus status;
+  private CompletableFuture<NodesStatus> lookingAtNodes;
+  private NodesStatus nodesStatus;
   private int cycles;
   private int startsOfDisk;
   private int lastCycles;
   private long epochMs = FIRST_MS;
   private long pausedNs;
   private long sleptNs;
+  private long absentUntilNs;
 
   /** As the file {@code cluster} in its data directory says. */
   private boolean isNew = true;
@@ -88,23 +102,25 @@ final class ClusterNode {
   ClusterNode(int number, ClusterSettings settings) {
     this.number = number;
     this.settings = settings;
-    this.disk = new SimDisk(SEGMENT_BYTES, settings.segments());
+    for (int log = 0; log < settings.logs(); log++) {
+      parts.add(new Part());
+    }
+    replaceDisks();
     this.bootId = new UUID(1, number);
+  }
+
+  private void replaceDisks() {
+    parts.forEach(part -> part.disk = new SimDisk(SEGMENT_BYTES, settings.segments()));
   }
 
   void start() {
     lives++;
     startsOfDisk++;
-    core = new SimCore(0, epochMs);
-    host = settings.network().attach(number, core);
-    SimLogStorage storage = new SimLogStorage(disk, core, settings.random());
-    storage.slowSyncs(slowSyncNs);
-    storage.slowReads(slowReadNs);
     ClusterMap cluster = new ClusterMap(CLUSTER, number, isNew, settings.members());
-    NodePeers real = NodePeers.of(cluster, 0, host, replicator -> {});
-    NodePeers peers =
-        new NodePeers(
-            real.cluster(), real.members(), real.peers(), real.dialler(), TICK_NS, real.accepts());
+    List<LogResources> resources = new ArrayList<>();
+    for (int log = 0; log < parts.size(); log++) {
+      resources.add(resources(cluster, log));
+    }
     node =
         new StorageNode(
             new NodeSettings(
@@ -117,16 +133,38 @@ final class ClusterNode {
                 Optional.empty(),
                 cluster,
                 settings.bugs(),
-                settings.clusterBugs()),
+                settings.clusterBugs(),
+                settings.keeper()),
             settings.random(),
-            List.of(new LogResources("log-0", core, storage, peers)));
+            resources);
     status = null;
     looking = null;
+    nodesStatus = null;
+    lookingAtNodes = null;
+    life = Life.STARTING;
+    opening = 0;
+    open();
+  }
+
+  private LogResources resources(ClusterMap cluster, int log) {
+    Part part = parts.get(log);
+    part.core = new SimCore(log, epochMs);
+    part.host = settings.network().attach(number, part.core);
+    SimLogStorage storage = new SimLogStorage(part.disk, part.core, settings.random());
+    storage.slowSyncs(slowSyncNs);
+    storage.slowReads(slowReadNs);
+    NodePeers real = NodePeers.of(cluster, log, part.host, replicator -> {});
+    NodePeers peers =
+        new NodePeers(
+            real.cluster(), real.members(), real.peers(), real.dialler(), TICK_NS, real.accepts());
+    return new LogResources("log-" + log, part.core, storage, peers);
+  }
+
+  /** Begins to open the next log. */
+  private void open() {
     try {
-      step = node.openLog(0);
-      life = Life.STARTING;
+      step = node.openLog(opening);
     } catch (RecoveryException e) {
-      life = Life.STARTING;
       throw refused(e.getMessage());
     }
   }
@@ -139,8 +177,14 @@ final class ClusterNode {
     if (step.isCompletedExceptionally()) {
       throw refused(step.exceptionNow().getMessage());
     }
+    if (++opening < parts.size()) {
+      open();
+      return;
+    }
     ClusterMap.Member self = settings.members().get(number - 1);
-    Object _ = host.listen(self.address(0), node.meetPeers(0));
+    for (int log = 0; log < parts.size(); log++) {
+      Object _ = parts.get(log).host.listen(self.address(log), node.meetPeers(log));
+    }
     try {
       node.publishRecovered();
     } catch (RecoveryException e) {
@@ -171,7 +215,9 @@ final class ClusterNode {
       sleptNs += stepNs;
       return;
     }
-    core.cycle(stepNs + sleptNs);
+    for (Part part : parts) {
+      part.core.cycle(stepNs + sleptNs);
+    }
     sleptNs = 0;
     switch (life) {
       case STARTING -> {
@@ -209,6 +255,34 @@ final class ClusterNode {
     if (looking == null && cycles++ % CYCLES_PER_LOOK == 0) {
       looking = node.clusterStatus();
     }
+    if (lookingAtNodes != null && lookingAtNodes.isDone()) {
+      boolean knows = !lookingAtNodes.isCompletedExceptionally();
+      nodesStatus = knows ? lookingAtNodes.resultNow() : null;
+      lookingAtNodes = null;
+    }
+    if (lookingAtNodes == null && settings.moves() && cycles % CYCLES_PER_LOOK == 1) {
+      lookingAtNodes = node.nodesStatus();
+    }
+  }
+
+  /** Returns how it sees all nodes if it leads the catalogue, as it said last; else null. */
+  NodesStatus nodesStatus() {
+    return isOpen() ? nodesStatus : null;
+  }
+
+  /** Returns whether nodes of this cluster are drained and given up. */
+  boolean hasMoves() {
+    return settings.moves();
+  }
+
+  /** Nobody starts it before that moment. */
+  void absentUntil(long nowNs) {
+    absentUntilNs = nowNs;
+  }
+
+  /** Returns whether nobody starts it now. */
+  boolean isAbsent() {
+    return settings.network().nowNs() < absentUntilNs;
   }
 
   // How it is.
@@ -256,13 +330,22 @@ final class ClusterNode {
       return false;
     }
     // Those too that are not shown to clients yet.
-    for (LogVolume volume : node.store(0).volumes()) {
+    for (LogVolume volume : replicas()) {
       Replica replica = volume.group().replica();
       if (!replica.isRunning() || replica.isRecovering()) {
         return false;
       }
     }
     return true;
+  }
+
+  /** Returns what is in its logs, those volumes too that are not shown to clients. */
+  List<LogVolume> replicas() {
+    List<LogVolume> all = new ArrayList<>();
+    for (int log = 0; log < parts.size(); log++) {
+      all.addAll(node.store(log).volumes());
+    }
+    return all;
   }
 
   /** Returns a replica that has stopped for good, or null. */
@@ -285,7 +368,7 @@ final class ClusterNode {
     }
     text.append(status == null ? "" : " catalogue led by " + status.leader());
     text.append(status != null && status.recovering() ? " recovering" : "");
-    for (LogVolume volume : node.store(0).volumes()) {
+    for (LogVolume volume : replicas()) {
       Replica replica = volume.group().replica();
       text.append(", ")
           .append(volume.name())
@@ -309,10 +392,6 @@ final class ClusterNode {
 
   // What happens to it.
 
-  void execute(Runnable task) {
-    boolean _ = core.execute(task);
-  }
-
   /** Lets the core not run for a while; its clock goes on. */
   void pause(long durationNs) {
     pausedNs = durationNs;
@@ -321,13 +400,18 @@ final class ClusterNode {
   /** Begins to end in order; clients ask for nothing more. */
   void stop() {
     life = Life.HANDING_OVER;
-    step = node.handOver(0);
+    step = all(node::handOver);
   }
 
   /** Its clients have had their answers. */
   void drained() {
     life = Life.CLOSING;
-    step = node.closeLog(0);
+    step = all(node::closeLog);
+  }
+
+  private CompletableFuture<Void> all(IntFunction<CompletableFuture<Void>> ofLog) {
+    return CompletableFuture.allOf(
+        IntStream.range(0, parts.size()).mapToObj(ofLog).toArray(CompletableFuture[]::new));
   }
 
   private void closed() {
@@ -336,8 +420,10 @@ final class ClusterNode {
           Guarantee.PROGRESS,
           "node " + number + " could not close its log: " + step.exceptionNow().getMessage());
     }
-    node.leavePeers(0);
-    host.closeAll();
+    for (int log = 0; log < parts.size(); log++) {
+      node.leavePeers(log);
+      parts.get(log).host.closeAll();
+    }
     lastCycles = LAST_CYCLES;
     life = Life.LEAVING;
   }
@@ -350,7 +436,7 @@ final class ClusterNode {
 
   void losePower() {
     down(true);
-    disk.losePower(settings.random());
+    parts.forEach(part -> part.disk.losePower(settings.random()));
     bootId = new UUID(settings.random().nextLong(), settings.random().nextLong());
   }
 
@@ -360,7 +446,7 @@ final class ClusterNode {
     free();
     epochMs += (startsOfDisk + 1) * 1000L;
     startsOfDisk = 0;
-    disk = new SimDisk(SEGMENT_BYTES, settings.segments());
+    replaceDisks();
     bootId = new UUID(settings.random().nextLong(), settings.random().nextLong());
     isNew = true;
   }
@@ -369,8 +455,8 @@ final class ClusterNode {
     life = Life.DOWN;
     pausedNs = 0;
     sleptNs = 0;
-    epochMs = core.epochMs();
-    host.crash(silent);
+    epochMs = parts.get(0).core.epochMs();
+    parts.forEach(part -> part.host.crash(silent));
     node.free();
   }
 
@@ -380,6 +466,6 @@ final class ClusterNode {
       life = Life.DOWN;
       node.free();
     }
-    disk.close();
+    parts.forEach(part -> part.disk.close());
   }
 }

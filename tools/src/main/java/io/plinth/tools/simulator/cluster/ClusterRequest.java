@@ -72,7 +72,7 @@ final class ClusterRequest extends VolumeRequest {
 
   /** Lies at the core before the core looks at its clock, as what has come over a network does. */
   void send(Volume export) {
-    node.execute(() -> submitTo(export));
+    boolean _ = export.core().execute(() -> submitTo(export));
   }
 
   /** Submits until it is accepted. */

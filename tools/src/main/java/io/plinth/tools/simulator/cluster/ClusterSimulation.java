@@ -5,6 +5,7 @@ import io.plinth.engine.sim.SimNetwork;
 import io.plinth.engine.sim.SimRandom;
 import io.plinth.log.journal.PlantedBug;
 import io.plinth.target.cluster.ClusterMap;
+import io.plinth.target.cluster.KeeperSettings;
 import io.plinth.target.node.ClusterBugs;
 import io.plinth.target.volume.LogVolume;
 import io.plinth.target.volume.Volume;
@@ -44,6 +45,14 @@ public final class ClusterSimulation {
 
   private static final long SETTLED_NS = 20 * MS;
 
+  /** When a node that is not heard is given up, and how often is looked. */
+  private static final long REBUILD_NS = 60 * MS;
+
+  private static final long LOOK_NS = 5 * MS;
+
+  /** Between two looks at the voters of all groups. */
+  private static final int CYCLES_PER_CHECK = 8;
+
   /** So many times is a snapshot asked for that is to be compared. */
   private static final int MAX_TRIES = 20;
 
@@ -55,6 +64,7 @@ public final class ClusterSimulation {
    * @param commands how many commands of administrators were done
    * @param joins how often a node became a member
    * @param resyncs how many replicas were brought up to date beside their log
+   * @param moved how many times replicas were moved, of volumes that are there in the end
    * @param digest of what the nodes hold at the end, and of when that was
    */
   public record Result(
@@ -63,6 +73,7 @@ public final class ClusterSimulation {
       long commands,
       long joins,
       long resyncs,
+      long moved,
       long digest) {}
 
   private final SimRandom random;
@@ -76,14 +87,17 @@ public final class ClusterSimulation {
   private final ClusterCheck check;
   private final ClusterFaults faults;
   private final Digest contents = new Digest();
+  private final boolean moves;
   private boolean calm;
   private int compared;
+  private long moved;
   private long cycles;
 
   /**
    * Creates a run.
    *
-   * @param nodeCount how many nodes there are, 3 or 5
+   * @param nodeCount how many nodes there are, 3 to 5: four have two logs each, the others one.
+   *     With more than three, and if no disks are replaced, nodes are drained and given up
    * @param trace is told what happens, a line for each event; null for silence
    * @param stepCount counts the steps as they are done
    */
@@ -102,15 +116,28 @@ public final class ClusterSimulation {
     boolean wipes = atlas.has(ClusterFault.WIPE);
     int few = random.oneIn(2) ? 40 : 64;
     List<ClusterMap.Member> members = members(nodeCount);
+    moves = nodeCount > 3 && !wipes;
+    long rebuildNs = moves && random.oneIn(2) ? REBUILD_NS : 100 * REBUILD_NS;
+    KeeperSettings keeper =
+        moves ? new KeeperSettings(REBUILD_NS / 2, rebuildNs, LOOK_NS) : KeeperSettings.DEFAULT;
     ClusterSettings settings =
-        new ClusterSettings(network, random, members, wipes ? 400 : few, bugs, clusterBugs);
+        new ClusterSettings(
+            network,
+            random,
+            members,
+            nodeCount == 4 ? 2 : 1,
+            wipes ? 400 : few,
+            bugs,
+            clusterBugs,
+            keeper,
+            moves);
     for (int number = 1; number <= nodeCount; number++) {
       ClusterNode node = new ClusterNode(number, settings);
       node.residentBytes = random.oneIn(2) ? 2L * ClusterNode.SEGMENT_BYTES : 1 << 30;
       node.indexBytes = random.oneIn(3) ? (1 + random.nextInt(5)) * 4096L : 0;
       nodes.add(node);
     }
-    int[] replicas = nodeCount == 3 ? new int[] {3, 3, 3, 1} : new int[] {3, 3, 3, 5, 1};
+    int[] replicas = nodeCount < 5 ? new int[] {3, 3, 3, 1} : new int[] {3, 3, 3, 5, 1};
     int[] safe = Arrays.copyOf(replicas, replicas.length - 1);
     commands = new ClusterCommands(random, nodes, this::note, wipes ? safe : replicas);
     clients = new ClusterClients(random, network, nodes, this::note);
@@ -122,7 +149,7 @@ public final class ClusterSimulation {
     List<ClusterMap.Member> members = new ArrayList<>();
     for (int number = 1; number <= count; number++) {
       // Of five nodes, two and two fail together.
-      String rack = count == 3 ? "" : "rack " + (number + 1) / 2;
+      String rack = count < 5 ? "" : "rack " + (number + 1) / 2;
       members.add(new ClusterMap.Member(number, "node-" + number, 10830, "", rack));
     }
     return members;
@@ -169,7 +196,8 @@ public final class ClusterSimulation {
     digest.accept(commands.done());
     digest.accept(network.transmittedBytes());
     digest.accept(contents.value());
-    return new Result(clients.answered(), counts, commands.done(), joins, resyncs, digest.value());
+    return new Result(
+        clients.answered(), counts, commands.done(), joins, resyncs, moved, digest.value());
   }
 
   /** A new cluster: all nodes have empty disks. */
@@ -191,6 +219,13 @@ public final class ClusterSimulation {
       faults.act();
     } else if (choice < 75) {
       commands.act();
+    } else if (moves && choice >= 990) {
+      if (choice < 996) {
+        commands.actOnNodes();
+      } else if (faults.leaveAlone(REBUILD_NS + random.nextInt(3) * REBUILD_NS)) {
+        // Most of the time until it comes back nothing else happens.
+        commands.actOnNodes();
+      }
     } else if (choice < 77) {
       ClusterNode node = nodes.get(random.nextInt(nodes.size()));
       if (node.isOpen() && !node.isPaused()) {
@@ -212,6 +247,9 @@ public final class ClusterSimulation {
       }
     }
     clients.check();
+    if (moves && cycles % CYCLES_PER_CHECK == 0 && !faults.isFragile()) {
+      check.requireVoters();
+    }
     commands.forgetLost();
     commands.check();
     for (ClusterNode node : nodes) {
@@ -250,6 +288,7 @@ public final class ClusterSimulation {
     calm = true;
     note("no more faults");
     faults.calm();
+    nodes.forEach(node -> node.absentUntil(0));
     nodes.forEach(node -> node.pause(0));
     settle();
     judge("in the end");
@@ -266,6 +305,7 @@ public final class ClusterSimulation {
     }
     settle();
     judge("after a new start");
+    moved = check.moves();
   }
 
   /**

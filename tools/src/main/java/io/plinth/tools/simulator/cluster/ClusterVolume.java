@@ -46,8 +46,11 @@ final class ClusterVolume {
   /** A command is on its way. */
   boolean isBusy;
 
-  /** The nodes that have replicas; none as long as that is not known. */
+  /** The nodes that have replicas, as was seen last; none as long as that is not known. */
   List<Integer> members = List.of();
+
+  /** Replicas may be on their way, or were and nobody has looked since: it is not certain where. */
+  boolean mayMove;
 
   /** When something that was acknowledged may have been lost, as nothing protected it. */
   long lossNs = -1;

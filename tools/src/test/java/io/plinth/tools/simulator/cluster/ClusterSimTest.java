@@ -19,6 +19,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 class ClusterSimTest {
   private static final int SEEDS = 30;
   private static final int SEEDS_OF_FIVE = 6;
+  private static final int SEEDS_OF_MOVES = 25;
   private static final int STEPS = 1000;
 
   @Test
@@ -48,9 +49,20 @@ class ClusterSimTest {
     assertThat(joins).as("more than those of new clusters").isGreaterThan(SEEDS * 3L);
   }
 
+  /** Nodes are drained, removed, replaced, taken back, and left alone until they are given up. */
+  @ParameterizedTest
+  @ValueSource(ints = {4, 5})
+  void replicasMoveThroughFaults(int nodes) {
+    long moved = 0;
+    for (long seed = 101; seed <= 100 + SEEDS_OF_MOVES; seed++) {
+      moved += run(nodes, seed).moved();
+    }
+    assertThat(moved).as("moves of replicas").isGreaterThan(SEEDS_OF_MOVES);
+  }
+
   /** Nodes that were away for longer than what is kept. */
   @ParameterizedTest
-  @ValueSource(longs = {40, 107, 219})
+  @ValueSource(longs = {22, 40, 137})
   void replicasAreBroughtUpToDate(long seed) {
     assertThat(run(3, seed).resyncs()).isPositive();
   }
