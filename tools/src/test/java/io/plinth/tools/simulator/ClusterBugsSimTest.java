@@ -33,18 +33,14 @@ class ClusterBugsSimTest {
         "RULES_VOTE_TWICE",
         "RULES_COMMIT_BEYOND_MATCH",
         "SKIP_FDATASYNC",
-        "CATALOGUE_NOT_DURABLE",
-        "ACK_BEFORE_SYNC",
-        "ACK_FUA_EARLY",
-        "READ_AS_DEPOSED"
+        "ACK_FUA_EARLY"
       })
   void aMistakeIsCaughtSoon(String name) {
     catchBug(3, name, 25);
   }
 
   @ParameterizedTest
-  @ValueSource(
-      strings = {"RACKS_IGNORED", "OLD_REPLICA_REMOVED_FIRST", "PROMOTED_BEFORE_CAUGHT_UP"})
+  @ValueSource(strings = {"RACKS_IGNORED", "OLD_REPLICA_REMOVED_FIRST"})
   void aMistakeOfFiveNodesIsCaughtSoon(String name) {
     catchBug(5, name, 25);
   }
@@ -53,6 +49,9 @@ class ClusterBugsSimTest {
   @Tag("long")
   @ValueSource(
       strings = {
+        "CATALOGUE_NOT_DURABLE",
+        "ACK_BEFORE_SYNC",
+        "READ_AS_DEPOSED",
         "COMMAND_ANSWERED_EARLY",
         "IGNORE_BOOT_ID",
         "RESEND_UNKNOWN_WRITE",
@@ -65,7 +64,7 @@ class ClusterBugsSimTest {
 
   @ParameterizedTest
   @Tag("long")
-  @ValueSource(strings = {"DROPPED_WITHOUT_LEAVE"})
+  @ValueSource(strings = {"DROPPED_WITHOUT_LEAVE", "PROMOTED_BEFORE_CAUGHT_UP"})
   void aMistakeOfFiveNodesIsCaughtWithinFiveHundredSeeds(String name) {
     catchBug(5, name, 500);
   }
