@@ -3,7 +3,8 @@ package io.plinth.raft.core;
 /**
  * Pre-votes and votes, from both sides. Where so many replicas are recovering that the others are
  * no majority, they can elect a leader too, but only one whose log is the most complete of all that
- * answer: it raises the epoch.
+ * are heard of: it raises the epoch. All voters are asked for that, again and again as long as they
+ * have not answered: after the loss of power of all, connections are only just being made.
  */
 final class Election {
   private final RaftCore core;
@@ -25,15 +26,19 @@ final class Election {
     core.becomeRole(Role.PRE_CANDIDATE, RaftCore.NO_NODE);
     core.resetElectionTimer();
     beginRound();
+    askUnanswered();
+    checkPreVotes(false);
+  }
+
+  private void askUnanswered() {
     for (int i = 0; i < core.peers.size(); i++) {
       Peer peer = core.peers.get(i);
-      if (peer.voter) {
+      if (peer.voter && !peer.answered) {
         Message message = core.outbox.add(MessageType.PRE_VOTE, peer.node);
         message.term = core.term + 1;
         describeLog(message);
       }
     }
-    checkPreVotes();
   }
 
   /** Stands for election in a new term. */
@@ -56,7 +61,7 @@ final class Election {
 
   void tick() {
     if (core.role == Role.PRE_CANDIDATE) {
-      checkPreVotes();
+      checkPreVotes(core.electionElapsed % core.config.heartbeatTicks() == 0);
     }
   }
 
@@ -68,6 +73,7 @@ final class Election {
   }
 
   void onPreVote(Message m) {
+    noteMoreComplete(m);
     boolean logOk = isUpToDate(m);
     boolean heard = core.hearsLeader();
     Message answer = core.outbox.add(MessageType.PRE_VOTE_RESPONSE, m.from);
@@ -80,6 +86,19 @@ final class Election {
             && !goesFirst(m)
             && mayVote()
             && (!m.recovering || core.flaw == Flaw.RECOVERING_VOTES);
+  }
+
+  /** Whoever asks tells what it has: that counts as well as its answer, which may be lost. */
+  private void noteMoreComplete(Message m) {
+    long lastTerm = core.log.lastTerm();
+    boolean more =
+        m.logTerm > lastTerm || (m.logTerm == lastTerm && m.index > core.log.lastIndex());
+    if (more && core.role == Role.PRE_CANDIDATE) {
+      Peer peer = core.peer(m.from);
+      peer.answered = true;
+      peer.logOk = false;
+      peer.recovering = m.recovering;
+    }
   }
 
   /**
@@ -104,7 +123,7 @@ final class Election {
       return;
     }
     record(m, peer);
-    checkPreVotes();
+    checkPreVotes(false);
   }
 
   void onRequestVote(Message m) {
@@ -168,7 +187,7 @@ final class Election {
     peer.recovering = m.recovering;
   }
 
-  private void checkPreVotes() {
+  private void checkPreVotes(boolean asksAgain) {
     int voters = core.membership().voterCount();
     int majority = Quorum.majority(voters);
     boolean isVoter = core.membership().isVoter(core.self);
@@ -192,6 +211,8 @@ final class Election {
       boolean waited = core.electionElapsed >= core.config.electionTicks() / 2;
       if (answered == voters || waited) {
         campaign(true, false);
+      } else if (asksAgain) {
+        askUnanswered();
       }
     }
   }
@@ -202,16 +223,19 @@ final class Election {
     boolean isVoter = core.membership().isVoter(core.self);
     int granted = isVoter && ownVoteDurable ? 1 : 0;
     int recovering = isVoter && core.recovering ? 1 : 0;
+    boolean mostComplete = true;
     for (int i = 0; i < core.peers.size(); i++) {
       Peer peer = core.peers.get(i);
       if (peer.voter && peer.answered) {
         granted += peer.granted ? 1 : 0;
         recovering += peer.recovering ? 1 : 0;
+        mostComplete &= peer.logOk;
       }
     }
     // The answers are from this term: whoever gave one takes nothing from an earlier leader any
     // more, so that those who are recovering now stay so until this election is decided.
-    if (granted >= majority && (!recoveryElection || recovering >= blocking(voters))) {
+    boolean mayRaiseEpoch = recovering >= blocking(voters) && mostComplete;
+    if (granted >= majority && (!recoveryElection || mayRaiseEpoch)) {
       core.becomeLeader(recoveryElection);
     }
   }
