@@ -31,7 +31,6 @@ class ClusterBugsSimTest {
         "RULES_VOTE_FOR_SHORTER_LOG",
         "RULES_CONFLICT_KEPT",
         "RULES_VOTE_TWICE",
-        "RULES_COMMIT_BEYOND_MATCH",
         "SKIP_FDATASYNC",
         "ACK_FUA_EARLY"
       })
@@ -49,6 +48,7 @@ class ClusterBugsSimTest {
   @Tag("long")
   @ValueSource(
       strings = {
+        "RULES_COMMIT_BEYOND_MATCH",
         "CATALOGUE_NOT_DURABLE",
         "ACK_BEFORE_SYNC",
         "READ_AS_DEPOSED",
