@@ -589,8 +589,8 @@ public final class SegmentDirectory implements LogStorage {
     }
     memory.makeReadOnly(file.descriptor());
     int length = (validBytes + NativeMemory.PAGE_BYTES - 1) & -NativeMemory.PAGE_BYTES;
-    boolean isHere = helperPages.populateForRead(memory, length) == Status.OK;
-    file.setResident(isHere && lock(memory, length));
+    // Brings the pages as well.
+    file.setResident(lock(memory, length));
     // So that the pages are clean when the segment leaves memory, and a later sync has less to do.
     helperPages.beginWriteback(file.descriptor(), length);
   }

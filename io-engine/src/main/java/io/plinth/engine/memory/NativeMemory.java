@@ -31,6 +31,7 @@ public final class NativeMemory {
   private static final int MAP_ANONYMOUS = 0x20;
   private static final int MAP_NORESERVE = 0x4000;
   private static final int MADV_DONTNEED = 4;
+  private static final int MADV_HUGEPAGE = 14;
   private static final int MADV_NOHUGEPAGE = 15;
   private static final int MADV_POPULATE_READ = 22;
   private static final int MADV_POPULATE_WRITE = 23;
@@ -244,6 +245,15 @@ public final class NativeMemory {
    */
   public void useSmallPages() {
     int _ = advise(0, sizeBytes, MADV_NOHUGEPAGE);
+  }
+
+  /**
+   * Has the kernel use huge pages (of 2 MiB) for the region where it can, so that reads all over it
+   * miss the processor's table of addresses less often. The first access to each of them zeroes it
+   * whole. A kernel without huge pages refuses, which is as good.
+   */
+  public void useHugePages() {
+    int _ = advise(0, sizeBytes, MADV_HUGEPAGE);
   }
 
   /**

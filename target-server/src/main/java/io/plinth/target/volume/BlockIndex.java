@@ -118,6 +118,18 @@ final class BlockIndex {
         : IndexSpace.place(address, (int) (block % LEAF_BLOCKS));
   }
 
+  /**
+   * Begins to read what {@link #put} of a block will look at, which is all over memory: the
+   * processor waits for it while it copies and checks what is to be written.
+   */
+  void touch(long block) {
+    long leaf = block / LEAF_BLOCKS;
+    int page = findPage(leaf);
+    if (page != 0) {
+      space.touch(pages.address(page), (int) (block % LEAF_BLOCKS));
+    }
+  }
+
   /** Returns the checksum of a block that has a place with data. */
   int checksum(long block) {
     return IndexSpace.checksum(findLeaf(block / LEAF_BLOCKS), (int) (block % LEAF_BLOCKS));

@@ -27,6 +27,7 @@ final class BlockReferences {
     }
     this.segmentShift = Integer.numberOfTrailingZeros(blocksPerSegment);
     this.counts = NativeMemory.reserve((long) segments * blocksPerSegment);
+    counts.useHugePages();
     this.liveData = new int[segments];
     this.liveMeta = new int[segments];
   }
@@ -40,6 +41,11 @@ final class BlockReferences {
   long count(long place) {
     int value = UnsafeApi.getByte(counts.address() + place) & 0xFF;
     return value == LARGE ? large.get(place) : value;
+  }
+
+  /** Reads what {@link #release} will look at. */
+  int touch(long place) {
+    return UnsafeApi.getByte(counts.address() + place);
   }
 
   /** One more leaf entry refers to a place. */

@@ -73,6 +73,8 @@ final class IndexPages {
       leaves = limited ? new long[CHUNK] : null;
       if (limited) {
         memory.useSmallPages();
+      } else {
+        memory.useHugePages();
       }
     }
   }

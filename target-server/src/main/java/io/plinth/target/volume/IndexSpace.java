@@ -70,6 +70,9 @@ final class IndexSpace {
 
   private long changes;
 
+  /** Sum of what was read ahead, so that the compiler keeps these reads. */
+  long touched;
+
   IndexSpace(int segments, int blocksPerSegment, Set<PlantedBug> plantedBugs) {
     this.plantedBugs = plantedBugs;
     this.readsDropped = plantedBugs.contains(PlantedBug.DROPPED_READS_AS_UNMAPPED);
@@ -364,6 +367,15 @@ final class IndexSpace {
 
   static int checksum(long leafAddress, int i) {
     return UnsafeApi.getInt(leafAddress + CHECKSUMS + 4L * i);
+  }
+
+  /** Reads what {@link #setPlace} will look at. */
+  void touch(long leafAddress, int i) {
+    long place = place(leafAddress, i);
+    touched += newestIndex(leafAddress) + checksum(leafAddress, i);
+    if (isData(place)) {
+      touched += references.touch(place);
+    }
   }
 
   /** Sets an entry of a leaf that has one reference and was touched. */

@@ -530,6 +530,10 @@ public final class LogVolume extends IndexedVolume {
     if (!store.pace().admit(count)) {
       return false;
     }
+    if (group.isAlone()) {
+      // It is applied in this duty cycle.
+      index.touch(first);
+    }
     long proposed = group.propose(RecordHeader.WRITE, 0, first, count);
     if (proposed <= 0) {
       return refused(request, proposed);
