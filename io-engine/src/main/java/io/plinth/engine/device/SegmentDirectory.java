@@ -38,6 +38,9 @@ public final class SegmentDirectory implements LogStorage {
   /** With so much still to be populated, somebody is about to wait for it. */
   private static final int SHORT_BYTES = 24 << 20;
 
+  /** A log is synced seldom when so much, or more, was written for each sync. */
+  private static final int SELDOM_BYTES = 4 << 20;
+
   /** What a segment's header lies in. */
   private static final int FIRST_BYTES = 4096;
 
@@ -52,9 +55,11 @@ public final class SegmentDirectory implements LogStorage {
   private final int superblock;
   private final NativeMemory zeroes = NativeMemory.reserve(PagePieces.zeroBytes());
   private final NativeMemory probe = NativeMemory.reserve(NativeMemory.PAGE_BYTES);
-  private final PagePieces startPages = new PagePieces(zeroes, () -> false);
-  private final PagePieces helperPages = new PagePieces(zeroes, this::helpsGently);
-  private final PagePieces populatorPages = new PagePieces(zeroes, this::populatesGently);
+  private final PagePieces startPages = new PagePieces(zeroes, () -> false, () -> false);
+  private final PagePieces helperPages =
+      new PagePieces(zeroes, this::helpsGently, this::isSyncedSeldom);
+  private final PagePieces populatorPages =
+      new PagePieces(zeroes, this::populatesGently, this::isSyncedSeldom);
   private final Thread helper;
   private final Thread populator;
   private final MpscVarHandleArrayQueue<Runnable> commands = new MpscVarHandleArrayQueue<>(1024);
@@ -69,6 +74,14 @@ public final class SegmentDirectory implements LogStorage {
   private volatile SegmentFile prepared;
   private volatile boolean preparing;
   private volatile boolean gentle;
+
+  /** Counted by the core. */
+  private volatile int syncs;
+
+  /** The helper's: {@link #syncs} when the segment before the one that is written was full. */
+  private int syncsBefore;
+
+  private volatile boolean syncedSeldom;
   private volatile int prepareStatus;
   private volatile int populateStatus;
   private volatile boolean stopping;
@@ -466,6 +479,10 @@ public final class SegmentDirectory implements LogStorage {
     return gentle && !(preparing && isEnding);
   }
 
+  private boolean isSyncedSeldom() {
+    return syncedSeldom;
+  }
+
   private int populate(SegmentFile file, int to, PagePieces pages) {
     int from = file.writableBytes();
     NativeMemory memory = file.memory();
@@ -578,7 +595,24 @@ public final class SegmentDirectory implements LogStorage {
     }
   }
 
+  /** On the core: a part of the log is being made durable. */
+  @SuppressWarnings("NonAtomicVolatileUpdate") // only the core writes it
+  void countSync() {
+    syncs++;
+  }
+
+  /** Looks at how often the segment that is full now was synced. */
+  private void judgeSyncs() {
+    int now = syncs;
+    syncedSeldom = (now - syncsBefore) * (long) SELDOM_BYTES <= segmentBytes;
+    syncsBefore = now;
+  }
+
   private void pin(SegmentFile file, int validBytes) {
+    if (file.populateTarget() > 0) {
+      // Was not opened to be read, as at a start.
+      judgeSyncs();
+    }
     NativeMemory memory = file.memory();
     if (memory == null) {
       memory = NativeMemory.mapFile(file.descriptor(), segmentBytes);

@@ -113,11 +113,13 @@ final class SegmentFile implements LogFile {
 
   @Override
   public boolean sync(Completion completion, long context) {
+    directory.countSync();
     return driver.sync(descriptor, completion, context);
   }
 
   @Override
   public boolean syncRange(int from, int to, Completion completion, long context) {
+    directory.countSync();
     NativeMemory mapped = memory;
     if (mapped != null && to - from >= UNMAP_BYTES) {
       int start = from & -NativeMemory.PAGE_BYTES;

@@ -114,15 +114,32 @@ class SegmentDirectoryTest {
 
   @Test
   void aSmallRecordIsMadeDurableWithoutAMegabyteAroundIt() throws Exception {
-    LogFile file = prepare(1);
-    assertThat(run(() -> file.sync(completion, 0))).isEqualTo(Status.OK);
+    long dirtied = dirtiedByAppend(prepare(1));
 
+    assertThat(dirtied).as("the page cache dirties whole pages of its own").isPositive();
+    assertThat(dirtied).isLessThan(256 << 10);
+  }
+
+  @Test
+  void whatIsDirtiedGrowsWhereMuchIsWrittenForEachSync() throws Exception {
+    LogFile before = prepare(1);
+    directory.makeResident(before, 4096);
+    await(before::isPinned);
+    LogFile seldom = prepare(2);
+    assertThat(dirtiedByAppend(seldom)).isGreaterThanOrEqualTo(256 << 10);
+
+    assertThat(run(() -> seldom.syncRange(0, 4096, completion, 0))).isEqualTo(Status.OK);
+    directory.makeResident(seldom, 4096);
+    await(seldom::isPinned);
+    assertThat(dirtiedByAppend(prepare(3))).isLessThan(256 << 10);
+  }
+
+  /** Returns what the page cache has to write for a small record in a segment that is clean. */
+  private long dirtiedByAppend(LogFile file) throws Exception {
+    assertThat(run(() -> file.sync(completion, 0))).isEqualTo(Status.OK);
     long before = dirtiedBytes();
     file.memory().buffer(8192, 6).putBytes(0, "append".getBytes(StandardCharsets.US_ASCII));
-    long after = dirtiedBytes();
-
-    assertThat(after - before).as("the page cache dirties whole pages of its own").isPositive();
-    assertThat(after - before).isLessThan(256 << 10);
+    return dirtiedBytes() - before;
   }
 
   /** Returns what this process has given the page cache to write, ever. */
