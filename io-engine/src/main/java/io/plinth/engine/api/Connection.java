@@ -70,6 +70,13 @@ public interface Connection {
   void resumeReceive();
 
   /**
+   * Returns whether the peer is known to have gone: it has closed or reset its end, also when bytes
+   * that it had sent before were not presented yet, or the connection was closed here. Asks the
+   * system and does not wait; what is still on its way from the peer is not known.
+   */
+  boolean hasEnded();
+
+  /**
    * Moves the connection to another core once all queued output has left; bytes received and not
    * consumed move along. No call reaches the handler until {@link ConnectionHandler#onMoved} on the
    * other core. Only from within {@link ConnectionHandler#onReceive}.

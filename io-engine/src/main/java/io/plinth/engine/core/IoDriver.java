@@ -87,6 +87,12 @@ public interface IoDriver extends AutoCloseable {
   /** Tells the peer that nothing more is sent; what it still sends can be received. */
   boolean shutdownOutput(int descriptor, Completion completion, long context);
 
+  /**
+   * Returns whether the peer of a connected socket has ended or reset the stream, whatever was sent
+   * before that and is not received yet. At once, outside of the order of operations.
+   */
+  boolean hasEnded(int descriptor);
+
   /** Closes a descriptor. */
   boolean close(int descriptor, Completion completion, long context);
 

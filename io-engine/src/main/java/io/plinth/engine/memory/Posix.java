@@ -64,6 +64,8 @@ public final class Posix {
       function("send", FunctionDescriptor.of(LONG, INT, ValueLayout.ADDRESS, LONG, INT));
   private static final MethodHandle RECEIVE =
       function("recv", FunctionDescriptor.of(LONG, INT, ValueLayout.ADDRESS, LONG, INT));
+  private static final MethodHandle POLL =
+      function("poll", FunctionDescriptor.of(INT, ValueLayout.ADDRESS, LONG, INT));
   private static final MethodHandle LISTEN =
       function("listen", FunctionDescriptor.of(INT, INT, INT));
   private static final MethodHandle SETSOCKOPT =
@@ -335,6 +337,30 @@ public final class Posix {
               (int) SETSOCKOPT.invokeExact(state, descriptor, SOL_SOCKET, sendTimeout, time, size));
     } catch (Throwable e) {
       throw unexpected("setsockopt", e);
+    }
+  }
+
+  /**
+   * Returns whether the peer of a connected socket has ended or reset the stream, whatever was sent
+   * before that and was not received; also when the descriptor is none.
+   */
+  public static boolean hasEnded(int descriptor) {
+    final int error = 0x8;
+    final int hangUp = 0x10;
+    final int invalid = 0x20;
+    final int peerHangUp = 0x2000;
+    final int eventsOffset = Integer.BYTES;
+    final int resultOffset = eventsOffset + Short.BYTES;
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(Linker.Option.captureStateLayout());
+      MemorySegment asked = arena.allocate(Long.BYTES, Long.BYTES);
+      asked.set(INT, 0, descriptor);
+      asked.set(ValueLayout.JAVA_SHORT, eventsOffset, (short) peerHangUp);
+      int count = (int) POLL.invokeExact(state, asked, 1L, 0);
+      int events = asked.get(ValueLayout.JAVA_SHORT, resultOffset);
+      return count > 0 && (events & (error | hangUp | invalid | peerHangUp)) != 0;
+    } catch (Throwable e) {
+      throw unexpected("poll", e);
     }
   }
 

@@ -201,6 +201,11 @@ final class StreamConnection implements Connection {
   }
 
   @Override
+  public boolean hasEnded() {
+    return closing || network.driver().hasEnded(descriptor);
+  }
+
+  @Override
   public void moveTo(Core target) {
     if (!delivering) {
       throw new IllegalStateException("moveTo outside of onReceive");

@@ -165,6 +165,14 @@ public final class MemoryDriver implements IoDriver {
   }
 
   @Override
+  public boolean hasEnded(int descriptor) {
+    synchronized (machine) {
+      Stream stream = machine.streams.get(descriptor);
+      return stream == null || stream.reset || stream.ended();
+    }
+  }
+
+  @Override
   public boolean close(int descriptor, Completion completion, long context) {
     return submit(CLOSE, descriptor, 0, 0, 0, completion, context);
   }

@@ -309,6 +309,13 @@ final class SimConnection implements Connection {
   }
 
   @Override
+  public boolean hasEnded() {
+    long nowNs = network.nowNs();
+    boolean reaches = network.reaches(remoteHost, host.number());
+    return closing || resetDueNs <= nowNs || (reaches && in.hasEnded(nowNs));
+  }
+
+  @Override
   public void moveTo(Core target) {
     if (!delivering) {
       throw new IllegalStateException("moveTo outside of onReceive");

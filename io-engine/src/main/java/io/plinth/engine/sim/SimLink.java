@@ -47,6 +47,11 @@ final class SimLink {
     return !pieces.isEmpty() && pieces.peek().dueNs <= nowNs;
   }
 
+  /** Returns whether nothing will follow what has arrived, taken or not. */
+  boolean hasEnded(long nowNs) {
+    return ended && endDueNs <= nowNs;
+  }
+
   /** Returns whether all has been taken and nothing will follow. */
   boolean isOver(long nowNs) {
     return ended && pieces.isEmpty() && endDueNs <= nowNs;

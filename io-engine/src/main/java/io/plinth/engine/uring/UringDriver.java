@@ -13,6 +13,7 @@ import io.netty.util.concurrent.Future;
 import io.plinth.engine.api.Completion;
 import io.plinth.engine.core.DriverException;
 import io.plinth.engine.core.IoDriver;
+import io.plinth.engine.memory.Posix;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -276,6 +277,11 @@ public final class UringDriver implements IoDriver, IoUringIoHandle {
   @Override
   public boolean shutdownOutput(int descriptor, Completion completion, long context) {
     return submit(OP_SHUTDOWN, descriptor, 0, 0, SHUT_WR, 0, completion, context);
+  }
+
+  @Override
+  public boolean hasEnded(int descriptor) {
+    return Posix.hasEnded(descriptor);
   }
 
   @Override

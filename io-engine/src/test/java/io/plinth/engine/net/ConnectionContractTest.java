@@ -577,6 +577,38 @@ abstract class ConnectionContractTest {
     assertThat(session.closes).hasValue(1);
   }
 
+  /** Bytes that nobody reads lie in front of the end. */
+  @Test
+  void theEndOfThePeerIsKnownThoughNothingIsRead() throws Exception {
+    for (boolean resets : List.of(false, true)) {
+      Peer peer = connect(listener.address());
+      Session session = accept();
+      atEndOfCycle(() -> session.connection.get().pauseReceive());
+      for (int i = 0; i < 4; i++) {
+        peer.send(new byte[10_000]);
+      }
+      assertThat(hasEnded(session)).isFalse();
+
+      if (resets) {
+        peer.reset();
+      } else {
+        peer.close();
+      }
+
+      while (!hasEnded(session)) {
+        cores.pass();
+      }
+      onCore(0, () -> session.connection.get().resumeReceive());
+      session.awaitEvent("closed");
+    }
+  }
+
+  private boolean hasEnded(Session session) throws Exception {
+    boolean[] ended = new boolean[1];
+    onCore(0, () -> ended[0] = session.connection.get().hasEnded());
+    return ended[0];
+  }
+
   /** Counts releases by token. */
   private final class Loans implements Releasable {
     private final List<AtomicInteger> counts = new ArrayList<>();

@@ -174,6 +174,11 @@ class FrameAllocationTest {
     public void resumeReceive() {}
 
     @Override
+    public boolean hasEnded() {
+      return false;
+    }
+
+    @Override
     public void moveTo(Core target) {}
 
     @Override

@@ -7,6 +7,7 @@ import io.plinth.engine.memory.NativeMemory;
 import io.plinth.target.volume.ExtentList;
 import io.plinth.target.volume.Operation;
 import io.plinth.target.volume.VolumeRequest;
+import java.util.ArrayDeque;
 import java.util.concurrent.TimeUnit;
 import org.agrona.DirectBuffer;
 import org.agrona.concurrent.UnsafeBuffer;
@@ -40,6 +41,22 @@ final class ForwardChannel implements ConnectionHandler {
   private ForwardSlot head;
   private ForwardSlot tail;
   private int chunksSent;
+
+  /** What is to be said about fences as soon as there is room. */
+  private final ArrayDeque<FenceWord> fenceWords = new ArrayDeque<>();
+
+  /** How many requests were queued here, and how many of them have been sent. */
+  private long addedCount;
+
+  private long sentCount;
+
+  /**
+   * A word of a fence.
+   *
+   * @param type FENCE or FENCED
+   * @param after how many requests have to be sent before
+   */
+  private record FenceWord(int type, int group, long id, long after) {}
 
   /** The READ whose data arrives. */
   private ForwardSlot reading;
@@ -134,9 +151,11 @@ final class ForwardChannel implements ConnectionHandler {
   void add(ForwardSlot slot, long nowNs) {
     ForwardChannel _ = link.want(nowNs);
     slot.channel = this;
+    slot.term = slot.volume.term();
     slot.rename();
     slot.next = null;
     inFlight++;
+    addedCount++;
     if (head != null) {
       tail.next = slot;
       tail = slot;
@@ -148,11 +167,42 @@ final class ForwardChannel implements ConnectionHandler {
   }
 
   private void sendQueued() {
-    while (head != null && sendHead(head)) {
+    while (head != null && (head.begun || sayFences()) && sendHead(head)) {
       ForwardSlot sent = head;
       head = sent.next;
       sent.next = null;
+      sentCount++;
     }
+    if (head == null) {
+      boolean _ = sayFences();
+    }
+  }
+
+  /** Asks the leader for a fence. */
+  void askFence(int group, long id) {
+    fenceWords.add(new FenceWord(ForwardFrame.FENCE, group, id, 0));
+    sendQueued();
+  }
+
+  /** Says, behind all that was queued before, that clients which have gone ask for nothing more. */
+  private void answerFence(int group, long id) {
+    fenceWords.add(new FenceWord(ForwardFrame.FENCED, group, id, addedCount));
+    sendQueued();
+    if (fenceWords.size() > ForwardSession.MAX_FENCE_WORDS) {
+      close("it does not read");
+    }
+  }
+
+  /** Says what is due; only between two requests. False when there is no room for that. */
+  private boolean sayFences() {
+    while (!fenceWords.isEmpty() && fenceWords.peek().after <= sentCount) {
+      FenceWord word = fenceWords.peek();
+      if (!send(client.out().begin(word.type, word.group).id(word.id))) {
+        return false;
+      }
+      FenceWord _ = fenceWords.poll();
+    }
+    return true;
   }
 
   private boolean sendHead(ForwardSlot slot) {
@@ -181,7 +231,7 @@ final class ForwardChannel implements ConnectionHandler {
     flags |= request.singleExtent ? ForwardFrame.SINGLE_EXTENT : 0;
     ForwardFrame out = client.out().begin(ForwardFrame.REQUEST, slot.volume.group());
     ForwardFrame _ = out.id(slot.id).operation(request.operation, flags);
-    ForwardFrame _ = out.range(request.offset, request.length);
+    ForwardFrame _ = out.range(request.offset, request.length).term(slot.term);
     if (request.operation == Operation.WRITE) {
       ForwardFrame _ = out.payload((int) request.length, slot.payloadCrc);
     } else if (request.operation == Operation.BLOCK_STATUS) {
@@ -239,6 +289,11 @@ final class ForwardChannel implements ConnectionHandler {
       case ForwardFrame.REPLY -> onReply(in);
       case ForwardFrame.BOUND -> client.onBound(this, in);
       case ForwardFrame.GONE -> client.onGone(this, in);
+      case ForwardFrame.FENCE -> {
+        client.onFence(in.group());
+        answerFence(in.group(), in.id());
+      }
+      case ForwardFrame.FENCED -> client.onFenced(this, in);
       case ForwardFrame.ALIVE -> {}
       case ForwardFrame.WELCOME -> {
         if (in.count() == ForwardFrame.VERSION) {

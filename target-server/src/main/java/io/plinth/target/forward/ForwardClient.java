@@ -69,6 +69,8 @@ public final class ForwardClient implements CycleTask {
   private long lastCycleNs;
 
   private boolean stopped;
+  private ForwardServer server;
+  private long lastFence;
 
   /**
    * Creates the forwarder of a core.
@@ -89,6 +91,11 @@ public final class ForwardClient implements CycleTask {
     this.dialler = dialler;
     this.chance = chance;
     this.bugs = bugs;
+  }
+
+  /** Makes known who serves other nodes on this core. */
+  void pairWith(ForwardServer same) {
+    server = same;
   }
 
   /** Makes another node known: where the same core of it listens. */
@@ -236,6 +243,36 @@ public final class ForwardClient implements CycleTask {
     if (volume != null) {
       volume.onGone(channel, frame);
     }
+  }
+
+  /** A client of some node may have gone from here. */
+  void onFence(int group) {
+    ForwardedVolume volume = volumes.get(group);
+    if (volume != null) {
+      volume.lookAtClients();
+    }
+  }
+
+  void onFenced(ForwardChannel channel, ForwardFrame frame) {
+    ForwardedVolume volume = volumes.get(frame.group());
+    if (volume != null) {
+      volume.onFenced(channel, frame.id(), frame.status());
+    }
+  }
+
+  /** Returns the number of another fence. */
+  long nextFence() {
+    return ++lastFence;
+  }
+
+  /** Returns whether clients can go to other nodes. */
+  boolean hasPeers() {
+    return !links.isEmpty();
+  }
+
+  /** Returns who serves other nodes on this core. */
+  ForwardServer server() {
+    return server;
   }
 
   /** A connection is gone: what was begun on it has an unknown outcome. */

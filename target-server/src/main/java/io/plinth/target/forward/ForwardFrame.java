@@ -21,7 +21,7 @@ import org.agrona.concurrent.UnsafeBuffer;
  *  +-----+------+-----------+-------+-------------+--------------+----+-------+--------+----
  *  32       40       48       52           56      60         64
  *  +--------+--------+--------+------------+-------+----------+--- ... ---+--- ... ---+
- *  | offset | length | leader | payloadCrc | count | reserved |  details  |  payload  |
+ *  | offset | length | leader | payloadCrc | count |   term   |  details  |  payload  |
  *  +--------+--------+--------+------------+-------+----------+--- ... ---+--- ... ---+
  * </pre>
  *
@@ -38,20 +38,24 @@ import org.agrona.concurrent.UnsafeBuffer;
  *   UNBIND    group: the sender has no clients of it any more
  *   GONE      group: clients must be disconnected; offset: epoch, length: applied entry
  *   REQUEST   id, group, operation, flags, offset, length, payloadCrc of the payload of a WRITE,
- *             count: the most extents of the answer to a BLOCK_STATUS
+ *             count: the most extents of the answer to a BLOCK_STATUS,
+ *             term: the low bits of that of the BOUND by which the leader was found
  *   REPLY     id, group, status, leader, offset: applied entry; when OK
  *             READ: count runs in details, 4 bytes each: the length, negated for zeroes, which
  *             are not in the payload
  *             BLOCK_STATUS: count extents in details: | length 8 | state 8 |
  *   ALIVE     nothing: the sender has had nothing else to say
+ *   FENCE     id, group: to the leader, or from it to whoever forwards to it; see ClientFence
+ *   FENCED    id, group, status: the answer. From the leader OK or EREMOTE, when it does not lead;
+ *             to the leader OK: what clients that have gone had asked for came before this
  * </pre>
  *
  * All numbers are little-endian; checksums are CRC32C. The payload of a READ has none of its own:
  * its blocks were verified by who sends it.
  */
 final class ForwardFrame {
-  /** The only version that there is. */
-  static final int VERSION = 1;
+  /** The only version that is spoken: who does not know of fences can't take part in one. */
+  static final int VERSION = 2;
 
   static final int WELCOME = 1;
   static final int REFUSED = 2;
@@ -62,6 +66,8 @@ final class ForwardFrame {
   static final int REQUEST = 7;
   static final int REPLY = 8;
   static final int ALIVE = 9;
+  static final int FENCE = 10;
+  static final int FENCED = 11;
 
   static final int FUA = 1;
   static final int NO_HOLE = 2;
@@ -96,6 +102,7 @@ final class ForwardFrame {
   private static final int LEADER = 48;
   private static final int PAYLOAD_CRC = 52;
   private static final int COUNT = 56;
+  private static final int TERM = 60;
   private static final int MAX_TEXT_BYTES = 1000;
   private static final ByteOrder ORDER = ByteOrder.LITTLE_ENDIAN;
 
@@ -171,6 +178,11 @@ final class ForwardFrame {
 
   ForwardFrame count(int count) {
     buffer.putInt(COUNT, count, ORDER);
+    return this;
+  }
+
+  ForwardFrame term(long term) {
+    buffer.putInt(TERM, (int) term, ORDER);
     return this;
   }
 
@@ -295,6 +307,11 @@ final class ForwardFrame {
 
   int count() {
     return buffer.getInt(COUNT, ORDER);
+  }
+
+  /** Returns the low bits of a term. */
+  int term() {
+    return buffer.getInt(TERM, ORDER);
   }
 
   int run(int i) {

@@ -25,6 +25,9 @@ final class ForwardRequest extends VolumeRequest implements Releasable {
   int payloadBytes;
   int payloadCrc;
 
+  /** The low bits of the term in which the leader was found that is to begin it. */
+  int term;
+
   /** How many ranges of {@code data} were passed to the connection, in order. */
   int lentRanges;
 

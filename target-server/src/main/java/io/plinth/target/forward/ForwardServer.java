@@ -4,10 +4,12 @@ import io.plinth.engine.api.Connection;
 import io.plinth.engine.api.ConnectionHandler;
 import io.plinth.engine.api.Core;
 import io.plinth.engine.api.CycleTask;
+import io.plinth.engine.api.Status;
 import io.plinth.engine.api.Timers;
 import io.plinth.engine.memory.NativeMemory;
 import io.plinth.target.volume.LogVolume;
 import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.function.IntFunction;
 import org.agrona.collections.Int2ObjectHashMap;
@@ -28,6 +30,7 @@ public final class ForwardServer implements CycleTask {
   private final Core core;
   private final ForwardIdentity self;
   private final IntFunction<LogVolume> volumes;
+  private final ArrayList<ClientFence> fences = new ArrayList<>();
   private final ArrayList<ForwardSession> sessions = new ArrayList<>();
   private final Int2ObjectHashMap<Newest> newest = new Int2ObjectHashMap<>();
   private final NativeMemory zeroes = NativeMemory.reserve(ZERO_BYTES);
@@ -36,6 +39,10 @@ public final class ForwardServer implements CycleTask {
   private final Timers.Task wake = this::onTimer;
   private boolean armed;
   private boolean stopped;
+  private long lastFence;
+
+  /** Null where no clients are served on the same core. */
+  private ForwardClient client;
 
   /** The newest connection of a node. */
   private static final class Newest {
@@ -54,6 +61,12 @@ public final class ForwardServer implements CycleTask {
     this.core = core;
     this.self = self;
     this.volumes = volumes;
+  }
+
+  /** Makes known what clients of this node are served with on the same core; before the start. */
+  public void pairWith(ForwardClient own) {
+    client = own;
+    own.pairWith(this);
   }
 
   /** Begins to serve; on the core, after the log's own cycle tasks were added. */
@@ -158,8 +171,88 @@ public final class ForwardServer implements CycleTask {
     return null;
   }
 
+  // Fences.
+
+  /** A client of this node has attached to a volume that is led here. */
+  void fence(ForwardedVolume volume, long id) {
+    begin(new ClientFence(volume.group(), ++lastFence, null, volume, id));
+  }
+
+  /** A client of another node has attached to a volume. */
+  void fence(ForwardSession session, int group, long id) {
+    begin(new ClientFence(group, ++lastFence, session, null, id));
+  }
+
+  private void begin(ClientFence fence) {
+    LogVolume volume = volume(fence.group);
+    if (volume == null || stopped) {
+      fence.end(Status.EREMOTE);
+      return;
+    }
+    // Who asks again has lost sight of the first question.
+    fences.removeIf(other -> other.hasSameAsker(fence));
+    fences.add(fence);
+    if (client != null) {
+      client.onFence(fence.group);
+    }
+    for (ForwardSession session : sessions) {
+      if (session != fence.session && session.isBound(fence.group)) {
+        fence.missing.add(session);
+        session.ask(fence);
+      }
+    }
+    volume
+        .group()
+        .confirmLead(leads -> {
+          if (!fences.contains(fence)) {
+            return;
+          }
+          if (leads) {
+            fence.confirmLead();
+            endIfThere(fence);
+          } else {
+            end(fence, Status.EREMOTE);
+          }
+        });
+  }
+
+  /** A node has answered. */
+  void onFenced(ForwardSession session, long id) {
+    for (ClientFence fence : fences) {
+      if (fence.id == id) {
+        boolean _ = fence.missing.remove(session);
+        endIfThere(fence);
+        return;
+      }
+    }
+  }
+
+  private void endIfThere(ClientFence fence) {
+    boolean early = client != null && client.isPlanted(ForwardingBug.FENCE_ANSWERED_EARLY);
+    if (fence.isThere(early)) {
+      end(fence, Status.OK);
+    }
+  }
+
+  private void end(ClientFence fence, int status) {
+    boolean _ = fences.remove(fence);
+    fence.end(status);
+  }
+
+  /** Nothing of what the session has brought is begun any more. */
+  private void endFences(ForwardSession session) {
+    for (ClientFence fence : List.copyOf(fences)) {
+      if (fence.session == session) {
+        boolean _ = fences.remove(fence);
+      } else if (fence.missing.remove(session)) {
+        endIfThere(fence);
+      }
+    }
+  }
+
   void closed(ForwardSession session) {
     boolean _ = sessions.remove(session);
+    endFences(session);
     for (Newest known : newest.values()) {
       if (known.session == session) {
         known.session = null;

@@ -9,6 +9,8 @@ import io.plinth.target.volume.LogVolume;
 import io.plinth.target.volume.Operation;
 import io.plinth.target.volume.StatusContext;
 import io.plinth.target.volume.Volume;
+import io.plinth.target.volume.VolumeGroup;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.concurrent.TimeUnit;
 import java.util.zip.CRC32C;
@@ -39,6 +41,9 @@ final class ForwardSession implements ConnectionHandler, Volume.ReadyListener {
 
   private static final long WINDOW_READ_BYTES = 64 << 20;
 
+  /** More than there are volumes with clients that attach at the same moment. */
+  static final int MAX_FENCE_WORDS = 16 * 1024;
+
   /** A volume refused {@link #held}. */
   private static final int VOLUME = 1;
 
@@ -48,8 +53,12 @@ final class ForwardSession implements ConnectionHandler, Volume.ReadyListener {
   private final ForwardServer server;
   private final Connection connection;
   private final ReplyQueue replies;
-  private final Int2ObjectHashMap<Binding> bindings = new Int2ObjectHashMap<>();
-  private final ArrayList<Binding> lost = new ArrayList<>();
+  private final Int2ObjectHashMap<ForwardBinding> bindings = new Int2ObjectHashMap<>();
+  private final ArrayList<ForwardBinding> lost = new ArrayList<>();
+
+  /** What is to be said about fences as soon as there is room. */
+  private final ArrayDeque<FenceWord> fenceWords = new ArrayDeque<>();
+
   private final UnsafeBuffer view = new UnsafeBuffer(0, 0);
   private final CRC32C crc = new CRC32C();
 
@@ -77,22 +86,8 @@ final class ForwardSession implements ConnectionHandler, Volume.ReadyListener {
   private long lastSentNs;
   private long lastLookNs;
 
-  /** A volume that the other node has clients of, as long as it is led here. */
-  private final class Binding implements Volume.Attachment {
-    final int group;
-    final LogVolume volume;
-
-    Binding(int group, LogVolume volume) {
-      this.group = group;
-      this.volume = volume;
-      volume.attach(this);
-    }
-
-    @Override
-    public void onVolumeClosed() {
-      gone(this);
-    }
-  }
+  /** A word of a fence: FENCE, or FENCED with a status. */
+  private record FenceWord(int type, int group, long id, int status) {}
 
   ForwardSession(ForwardServer server, Connection connection) {
     this.server = server;
@@ -236,6 +231,8 @@ final class ForwardSession implements ConnectionHandler, Volume.ReadyListener {
       }
       case ForwardFrame.BIND -> bind(in.group());
       case ForwardFrame.UNBIND -> unbind(bindings.get(in.group()));
+      case ForwardFrame.FENCE -> server.fence(this, in.group(), in.id());
+      case ForwardFrame.FENCED -> server.onFenced(this, in.id());
       case ForwardFrame.ALIVE -> {}
       default -> fail("a frame of type " + in.type() + " is none of a forwarder's");
     }
@@ -296,6 +293,7 @@ final class ForwardSession implements ConnectionHandler, Volume.ReadyListener {
     request.receivedNs = server.core().clock().nowNs();
     request.payloadBytes = in.payloadBytes();
     request.payloadCrc = in.payloadCrc();
+    request.term = in.term();
     readBytes += reads;
     if (request.payloadBytes > 0) {
       current = request;
@@ -356,7 +354,7 @@ final class ForwardSession implements ConnectionHandler, Volume.ReadyListener {
 
   private void submit(ForwardRequest request) {
     LogVolume volume = server.volume(request.group);
-    if (volume == null) {
+    if (volume == null || isOfOtherTerm(request, volume.group())) {
       // Not here, or not yet: whoever leads is elsewhere.
       onCompleted(request, Status.EREMOTE);
     } else if (!volume.submit(request)) {
@@ -364,6 +362,14 @@ final class ForwardSession implements ConnectionHandler, Volume.ReadyListener {
       block(VOLUME);
       volume.awaitReady(this);
     }
+  }
+
+  /**
+   * Another leader may have begun what came after a request that was sent to this one in an earlier
+   * term: who has sent it has to find this leader first.
+   */
+  private static boolean isOfOtherTerm(ForwardRequest request, VolumeGroup group) {
+    return group.leads() && (int) group.replica().term() != request.term;
   }
 
   @Override
@@ -375,7 +381,7 @@ final class ForwardSession implements ConnectionHandler, Volume.ReadyListener {
 
   private void bind(int group) {
     LogVolume volume = server.volume(group);
-    Binding known = bindings.get(group);
+    ForwardBinding known = bindings.get(group);
     if (known != null && !known.volume.equals(volume)) {
       unbind(known);
       known = null;
@@ -387,7 +393,9 @@ final class ForwardSession implements ConnectionHandler, Volume.ReadyListener {
     out.detail(1, volume == null ? 0 : volume.group().appliedIndex());
     out.detail(2, volume == null ? 0 : volume.group().contentIndex());
     if (leads && known == null) {
-      Binding _ = bindings.put(group, new Binding(group, volume));
+      ForwardBinding _ = bindings.put(group, new ForwardBinding(this, group, volume));
+    } else if (leads) {
+      known.attach();
     }
     if (volume == null) {
       ForwardFrame _ = out.status(Status.ENOENT, Replica.NO_NODE);
@@ -402,33 +410,73 @@ final class ForwardSession implements ConnectionHandler, Volume.ReadyListener {
 
   /** Who is bound to a volume that is led elsewhere now may have no requests to learn it from. */
   private void lookAtLeads() {
-    for (Binding binding : bindings.values()) {
-      if (!binding.volume.group().leads()) {
+    for (ForwardBinding binding : bindings.values()) {
+      if (binding.isAttached() && !binding.volume.group().leads()) {
         lost.add(binding);
       }
     }
-    for (Binding binding : lost) {
-      unbind(binding);
+    for (ForwardBinding binding : lost) {
+      binding.detach();
       bind(binding.group);
     }
     lost.clear();
   }
 
-  private void unbind(Binding binding) {
+  private void unbind(ForwardBinding binding) {
     if (binding != null) {
-      Binding _ = bindings.remove(binding.group);
-      binding.volume.detach(binding);
+      ForwardBinding _ = bindings.remove(binding.group);
+      binding.detach();
     }
   }
 
-  private void gone(Binding binding) {
-    unbind(binding);
+  /** The clients of a volume have to be disconnected, and are not attached to it any more. */
+  void onGone(ForwardBinding binding) {
+    binding.detach();
     ForwardFrame out = server.out().begin(ForwardFrame.GONE, binding.group);
     ForwardFrame _ =
         out.range(binding.volume.group().replica().epoch(), binding.volume.group().appliedIndex());
     if (!ended && !send(out)) {
       // It must learn this before anything else: it asks anew when it connects again.
       close("it does not read, and a volume is gone");
+    }
+  }
+
+  // Fences.
+
+  /** Returns whether requests for a volume may come on this connection. */
+  boolean isBound(int group) {
+    return !ended && bindings.containsKey(group);
+  }
+
+  /** Asks the other node which of its clients have gone. */
+  void ask(ClientFence fence) {
+    say(new FenceWord(ForwardFrame.FENCE, fence.group, fence.id, Status.OK));
+  }
+
+  /** What the other node has asked for is there, or not to be had here. */
+  void onFenced(ClientFence fence, int status) {
+    if (!ended) {
+      say(new FenceWord(ForwardFrame.FENCED, fence.group, fence.askedId, status));
+    }
+  }
+
+  private void say(FenceWord word) {
+    fenceWords.add(word);
+    sayFences();
+    if (fenceWords.size() > MAX_FENCE_WORDS) {
+      close("it does not read");
+    }
+  }
+
+  /** Without room for a header there is none for the rest of a reply either. */
+  private void sayFences() {
+    while (!fenceWords.isEmpty()) {
+      FenceWord word = fenceWords.peek();
+      ForwardFrame out = server.out().begin(word.type, word.group).id(word.id);
+      if (!send(out.status(word.status, Replica.NO_NODE))) {
+        return;
+      }
+      FenceWord _ = fenceWords.poll();
     }
   }
 
@@ -482,6 +530,7 @@ final class ForwardSession implements ConnectionHandler, Volume.ReadyListener {
   public void onWritable(Connection from) {
     if (!ended) {
       writeReplies();
+      sayFences();
     }
   }
 

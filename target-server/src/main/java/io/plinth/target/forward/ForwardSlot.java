@@ -41,6 +41,9 @@ final class ForwardSlot implements Releasable {
 
   int payloadCrc;
 
+  /** In which term the leader was found that it is sent to; no other one may begin it. */
+  long term;
+
   /** See {@link ForwardedVolume}: of the clients that the request is from. */
   int era;
 

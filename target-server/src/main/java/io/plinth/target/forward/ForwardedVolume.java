@@ -33,6 +33,10 @@ import org.slf4j.LoggerFactory;
  * </pre>
  *
  * With requests waiting, or without a leader, new ones are refused: {@link #awaitReady}.
+ *
+ * <p>A client that attaches waits until what clients that have gone asked for elsewhere is over:
+ * {@link ClientFence}. For the same reason this node looks which of its own clients have gone
+ * whenever another leader has been found, before anything goes there.
  */
 public final class ForwardedVolume implements Volume {
   /** What a volume is, wherever it is led; any thread. */
@@ -54,12 +58,16 @@ public final class ForwardedVolume implements Volume {
   private final Facts facts;
   private final LeaderSearch search;
   private final RequestRouter router;
+  private final Admission admission;
   private final List<Attachment> attachments = new ArrayList<>();
   private final ArrayDeque<ReadyListener> listeners = new ArrayDeque<>();
   private final Attachment localAttachment = this::onLocalClosed;
   private final ReadyListener localListener = this::onLocalReady;
   private volatile int attachmentCount;
   private volatile LogVolume local;
+
+  /** In which the local replica has led last, with clients that had not gone by then. */
+  private long ledTerm = -1;
 
   private boolean awaitsLocal;
   private boolean awaitsMemory;
@@ -72,6 +80,7 @@ public final class ForwardedVolume implements Volume {
     this.facts = facts;
     this.search = new LeaderSearch(client, this);
     this.router = new RequestRouter(client, this, search);
+    this.admission = new Admission(client, this);
     search.members(members);
   }
 
@@ -128,8 +137,9 @@ public final class ForwardedVolume implements Volume {
       before.detach(localAttachment);
     }
     local = replica;
+    ledTerm = -1;
     if (used && replica != null) {
-      replica.attach(localAttachment);
+      boolean _ = replica.attach(localAttachment);
     }
     activate();
   }
@@ -150,7 +160,7 @@ public final class ForwardedVolume implements Volume {
   // Clients.
 
   @Override
-  public void attach(Attachment attachment) {
+  public boolean attach(Attachment attachment) {
     LogVolume replica = local;
     boolean first = attachments.isEmpty();
     if (replica != null) {
@@ -161,12 +171,17 @@ public final class ForwardedVolume implements Volume {
     if (first) {
       client.countUsed(1);
       if (replica != null) {
-        replica.attach(localAttachment);
+        boolean _ = replica.attach(localAttachment);
       }
     }
     attachments.add(attachment);
     attachmentCount = attachments.size();
+    boolean waits = admission.isNeeded();
+    if (waits) {
+      admission.add(attachment);
+    }
     activate();
+    return !waits;
   }
 
   @Override
@@ -178,6 +193,7 @@ public final class ForwardedVolume implements Volume {
   public void detach(Attachment attachment) {
     if (attachments.remove(attachment)) {
       attachmentCount = attachments.size();
+      admission.remove(attachment);
       if (attachments.isEmpty()) {
         leave();
       }
@@ -200,6 +216,7 @@ public final class ForwardedVolume implements Volume {
     }
     List<Attachment> told = List.copyOf(attachments);
     attachments.clear();
+    admission.clear();
     attachmentCount = 0;
     leave();
     told.forEach(Attachment::onVolumeClosed);
@@ -257,11 +274,38 @@ public final class ForwardedVolume implements Volume {
   void onBound(ForwardChannel channel, ForwardFrame frame) {
     LogVolume replica = local;
     long applied = replica == null ? -1 : replica.group().appliedIndex();
+    ForwardChannel before = search.bound();
+    long termBefore = search.term();
     String why = search.onBound(channel, frame, applied);
     if (why != null && !attachments.isEmpty()) {
       disconnect(why);
     }
+    if (search.bound() == channel && (before != channel || termBefore != search.term())) {
+      lookAtClients();
+    }
     activate();
+  }
+
+  /** Returns the term of the leader to whom requests go. */
+  long term() {
+    return search.term();
+  }
+
+  /** Those that have gone, also if that was not noticed yet, ask for nothing any more. */
+  void lookAtClients() {
+    if (!client.isPlanted(ForwardingBug.FENCE_SKIPPED)) {
+      List.copyOf(attachments).forEach(Attachment::onFence);
+    }
+  }
+
+  /** A fence is there, or whoever was asked can't give it; see {@link Admission#onFenced}. */
+  void onFenced(ForwardChannel channel, long id, int status) {
+    if (!admission.onFenced(channel, id, status) && channel != null) {
+      boolean _ = search.unbind(channel);
+    }
+    if (!admission.isEmpty()) {
+      activate();
+    }
   }
 
   /** The volume was deleted, or the node stops. */
@@ -281,9 +325,29 @@ public final class ForwardedVolume implements Volume {
   @Override
   public boolean submit(VolumeRequest request) {
     LogVolume replica = local;
-    return (replica != null && replica.group().leads() && !closed)
-        ? router.submitLocally(replica, request)
-        : router.forward(request);
+    if (!leadsHere(replica) || closed) {
+      return router.forward(request);
+    }
+    if (request.isAbandoned()) {
+      request.complete(Status.ESTALE);
+      return true;
+    }
+    return router.submitLocally(replica, request);
+  }
+
+  /**
+   * Returns whether the replica of this node leads, for clients that had not gone when it began.
+   */
+  private boolean leadsHere(LogVolume replica) {
+    if (replica == null || !replica.group().leads()) {
+      return false;
+    }
+    long term = replica.group().replica().term();
+    if (term != ledTerm) {
+      ledTerm = term;
+      lookAtClients();
+    }
+    return true;
   }
 
   @Override
@@ -330,7 +394,7 @@ public final class ForwardedVolume implements Volume {
   }
 
   private void goOn() {
-    if (!closed && router.serveWaiting(local)) {
+    if (!closed && router.serveWaiting(local, leadsHere(local))) {
       notifyReady();
     }
   }
@@ -362,13 +426,14 @@ public final class ForwardedVolume implements Volume {
       return 0;
     }
     LogVolume replica = local;
-    boolean waits = !router.isEmpty() || !listeners.isEmpty();
-    boolean here = replica != null && replica.group().leads();
+    boolean waits = !router.isEmpty() || !listeners.isEmpty() || !admission.isEmpty();
+    boolean here = leadsHere(replica);
     if (here) {
       search.onServed();
     }
     if (here || search.bound() != null) {
       goOn();
+      admission.work(here ? null : search.bound());
       return waits ? 1 : 0;
     }
     if (!waits && attachments.isEmpty()) {

@@ -7,5 +7,11 @@ public enum ForwardingBug {
   /** Clients stay although a new epoch has begun. */
   KEEP_CLIENTS_OVER_EPOCH,
   /** A flush whose link was lost is answered as if it had been done. */
-  FLUSH_LOST_IS_DONE
+  FLUSH_LOST_IS_DONE,
+  /** Who has attached may ask before the fence is there. */
+  FENCE_NOT_AWAITED,
+  /** The leader says that a fence is there before all nodes have answered. */
+  FENCE_ANSWERED_EARLY,
+  /** A node does not look which of its clients have gone. */
+  FENCE_SKIPPED
 }

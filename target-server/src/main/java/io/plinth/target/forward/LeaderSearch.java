@@ -57,6 +57,11 @@ final class LeaderSearch {
     return bound != null && bound.isOpen() ? bound : null;
   }
 
+  /** Returns the term in which the leader was found. */
+  long term() {
+    return term;
+  }
+
   /** A leader has answered, whatever it was. */
   void onServed() {
     sinceNs = NEVER;

@@ -166,19 +166,26 @@ final class RequestRouter implements VolumeRequest.Router {
     return slot;
   }
 
-  /** Gives what waits to whoever leads; returns whether nothing is left. */
-  boolean serveWaiting(LogVolume replica) {
-    boolean here = replica != null && replica.group().leads();
+  /**
+   * Gives what waits to whoever leads; returns whether nothing is left.
+   *
+   * @param here whether that is the replica of this node
+   */
+  boolean serveWaiting(LogVolume replica, boolean here) {
     while (!waiting.isEmpty()) {
       ForwardSlot slot = waiting.poll();
-      if (here ? !giveToLocal(replica, slot) : !send(slot)) {
+      if (slot.request.isAbandoned()) {
+        end(slot, Status.ESTALE);
+      } else if (here ? !giveToLocal(replica, slot) : !send(slot)) {
         waiting.addFirst(slot);
         return false;
       }
     }
     while (!returned.isEmpty()) {
       VolumeRequest request = returned.poll();
-      if (!(here ? submitLocally(replica, request) : sendReturned(request))) {
+      if (request.isAbandoned()) {
+        request.complete(Status.ESTALE);
+      } else if (!(here ? submitLocally(replica, request) : sendReturned(request))) {
         returned.addFirst(request);
         if (here) {
           volume.awaitLocal();

@@ -92,6 +92,11 @@ final class NbdRequest extends VolumeRequest implements Releasable {
   }
 
   @Override
+  public boolean isAbandoned() {
+    return owner.isClosed();
+  }
+
+  @Override
   protected void onCompleted(int status) {
     this.status = status;
     if (submitting) {

@@ -61,6 +61,9 @@ final class Transmission implements Volume.Attachment, Volume.ReadyListener {
   /** Other connections have as many bytes of reads in flight as the core may have. */
   private static final int READ_BYTES = 1 << 5;
 
+  /** The volume has not admitted the client. */
+  private static final int FENCE = 1 << 6;
+
   private final NbdSession session;
   private final Connection connection;
   private final NbdCoreContext context;
@@ -140,7 +143,9 @@ final class Transmission implements Volume.Attachment, Volume.ReadyListener {
   void begin() {
     attached = true;
     lastProgressNs = context.core().clock().nowNs();
-    volume.attach(this);
+    if (!volume.attach(this)) {
+      block(FENCE);
+    }
   }
 
   // Input.
@@ -735,6 +740,9 @@ final class Transmission implements Volume.Attachment, Volume.ReadyListener {
       // Presents again what is in the receive buffer: it is judged differently from now on.
       pauseReceive();
       makeRunnable();
+    } else if (blocked == FENCE) {
+      // Nothing of it was looked at, and a fence may be long in coming.
+      end();
     }
   }
 
@@ -747,6 +755,25 @@ final class Transmission implements Volume.Attachment, Volume.ReadyListener {
     } else if (context.isDraining()) {
       makeRunnable();
     }
+  }
+
+  @Override
+  public void onAdmitted() {
+    // It may have gone before it could be looked at here.
+    onFence();
+    unblock(FENCE);
+  }
+
+  @Override
+  public void onFence() {
+    if (!closed && connection.hasEnded()) {
+      session.closeNow("it has gone");
+    }
+  }
+
+  /** Returns whether nobody is there to be answered. */
+  boolean isClosed() {
+    return closed;
   }
 
   @Override

@@ -31,6 +31,7 @@ final class NodeForwarding {
         new ForwardIdentity(cluster.id(), cluster.self(), core.id(), log.epoch());
     server = new ForwardServer(core, self, group -> log.store().volume(group));
     client = new ForwardClient(core, self, peers.dialler(), chance, bugs);
+    server.pairWith(client);
     peers.peers().forEach(peer -> client.addPeer(peer.node(), peer.address()));
     Replicator replicator = log.replicator();
     port = new PeerPort(replicator::accept, server::accept);

@@ -59,9 +59,10 @@ public abstract class IndexedVolume implements Volume {
   }
 
   @Override
-  public void attach(Attachment attachment) {
+  public boolean attach(Attachment attachment) {
     attachments.add(attachment);
     attachmentCount = attachments.size();
+    return true;
   }
 
   @Override

@@ -20,11 +20,20 @@ public interface Volume {
     void onVolumeReady();
   }
 
-  /** Told that the volume is gone and the client, not attached any more, must be disconnected. */
+  /** A client that uses a volume; all calls are on the volume's core. */
   @FunctionalInterface
   interface Attachment {
-    /** Called on the volume's core. */
+    /** The volume is gone and the client, not attached any more, must be disconnected. */
     void onVolumeClosed();
+
+    /** A client that {@link #attach} has let wait may submit requests from now on. */
+    default void onAdmitted() {}
+
+    /**
+     * A client may have gone elsewhere: if this one has, nothing of it may be submitted any more,
+     * and what was is {@link VolumeRequest#isAbandoned}. May {@link #detach}.
+     */
+    default void onFence() {}
   }
 
   /** Returns the name; any thread. */
@@ -59,8 +68,13 @@ public interface Volume {
   /** Forgets a listener that has gone away. */
   void cancelReady(ReadyListener listener);
 
-  /** Registers a client for as long as it uses the volume. */
-  void attach(Attachment attachment);
+  /**
+   * Registers a client for as long as it uses the volume.
+   *
+   * @return whether it may submit requests at once; if not, {@link Attachment#onAdmitted} says
+   *     when: what clients that have gone asked for on other nodes is over then
+   */
+  boolean attach(Attachment attachment);
 
   /** Returns how many clients use the volume; any thread. */
   int attachmentCount();

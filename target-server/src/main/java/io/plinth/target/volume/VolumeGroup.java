@@ -9,6 +9,7 @@ import io.plinth.log.replication.ReplicaListener;
 import io.plinth.log.replication.ReplicaStart;
 import io.plinth.log.replication.Replicator;
 import io.plinth.log.wire.ResyncFrame;
+import java.util.ArrayDeque;
 import java.util.List;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -49,8 +50,26 @@ public final class VolumeGroup implements ReplicaListener, GroupWork {
   /** See {@link #contentIndex()}. */
   private long contentIndex;
 
+  /** Who waits to hear whether this node leads, in the order of their questions. */
+  private final ArrayDeque<LeadQuestion> leadQuestions = new ArrayDeque<>();
+
+  private long lastLeadQuestion;
+
   /** The newest command that changes more than blocks here, or takes this volume's content. */
   private VolumeRequest command;
+
+  /** Told whether a node leads. */
+  @FunctionalInterface
+  public interface LeadListener {
+    /**
+     * Called once.
+     *
+     * @param leads nobody else had been elected when that was asked; if false, it is not certain
+     */
+    void onLeadKnown(boolean leads);
+  }
+
+  private record LeadQuestion(long id, LeadListener listener) {}
 
   VolumeGroup(VolumeStore store, LogVolume volume, int id) {
     this.store = store;
@@ -78,6 +97,7 @@ public final class VolumeGroup implements ReplicaListener, GroupWork {
   void restart(GroupState state) {
     reads.failAll(Status.EREMOTE);
     failBegun(unknownOutcome());
+    doubtLead();
     store.groups().restart(this, state);
   }
 
@@ -109,6 +129,43 @@ public final class VolumeGroup implements ReplicaListener, GroupWork {
   /** Returns whether this node leads the group; any other one answers EREMOTE. */
   public boolean leads() {
     return replica.leads();
+  }
+
+  /**
+   * Finds out whether this node leads, which it can only believe: under its lease at once, else
+   * when a majority has answered.
+   */
+  public void confirmLead(LeadListener listener) {
+    if (isAlone()) {
+      listener.onLeadKnown(leads());
+      return;
+    }
+    // Reads have the positive numbers.
+    LeadQuestion question = new LeadQuestion(--lastLeadQuestion, listener);
+    leadQuestions.add(question);
+    if (replica.read(question.id) != 0 && leadQuestions.remove(question)) {
+      listener.onLeadKnown(false);
+    }
+  }
+
+  /** Answers a question that has a negative number. */
+  private void answerLead(long id, boolean leads) {
+    for (LeadQuestion question : leadQuestions) {
+      if (question.id == id) {
+        boolean _ = leadQuestions.remove(question);
+        question.listener.onLeadKnown(leads);
+        return;
+      }
+    }
+  }
+
+  private void doubtLead() {
+    for (int i = leadQuestions.size(); i > 0; i--) {
+      LeadQuestion question = leadQuestions.poll();
+      if (question != null) {
+        question.listener.onLeadKnown(false);
+      }
+    }
   }
 
   /** Returns the node that leads the group as far as is known, or {@link RaftCore#NO_NODE}. */
@@ -232,6 +289,7 @@ public final class VolumeGroup implements ReplicaListener, GroupWork {
       reads.failAll(Status.ESHUTDOWN);
     }
     failBegun(Status.ESHUTDOWN);
+    doubtLead();
   }
 
   /**
@@ -395,18 +453,27 @@ public final class VolumeGroup implements ReplicaListener, GroupWork {
       if (reads != null) {
         reads.refuseAll(Status.EREMOTE);
       }
+      doubtLead();
     }
     store.noteProgress();
   }
 
   @Override
   public void onReadGranted(Replica source, long readId, long index) {
-    reads.onGranted(readId, index);
+    if (readId < 0) {
+      answerLead(readId, true);
+    } else {
+      reads.onGranted(readId, index);
+    }
   }
 
   @Override
   public void onReadRefused(Replica source, long readId) {
-    reads.onRefused(readId);
+    if (readId < 0) {
+      answerLead(readId, false);
+    } else {
+      reads.onRefused(readId);
+    }
   }
 
   @Override
@@ -448,6 +515,7 @@ public final class VolumeGroup implements ReplicaListener, GroupWork {
       reads.failAll(Status.EREMOTE);
     }
     failBegun(unknownOutcome());
+    doubtLead();
     if (applier != null) {
       store.resyncs().onStopped(this);
     }

@@ -123,6 +123,14 @@ public abstract class VolumeRequest {
     }
   }
 
+  /**
+   * Returns whether nobody waits for it any more. Who asked may have asked for something else
+   * elsewhere since: as long as it has not begun, it must not begin.
+   */
+  public boolean isAbandoned() {
+    return false;
+  }
+
   /** Forgets all answers. */
   public void clearExtents() {
     for (int i = 0; i < extents.size(); i++) {

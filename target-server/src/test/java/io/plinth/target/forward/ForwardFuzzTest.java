@@ -44,6 +44,7 @@ class ForwardFuzzTest {
     server = new ForwardServer(wire.core, SELF, group -> null);
     server.start();
     client = new ForwardClient(wire.core, SELF, wire.host, new SimRandom(1)::nextLong, Set.of());
+    server.pairWith(client);
     client.start();
   }
 

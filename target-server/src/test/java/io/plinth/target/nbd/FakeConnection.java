@@ -50,6 +50,9 @@ final class FakeConnection implements Connection {
   private boolean announceMove;
   int pauses;
 
+  /** The client has gone, and what it had sent before was not read yet. */
+  boolean peerEnded;
+
   FakeConnection(Link link, FakeCore core, int maxEntries) {
     this.link = link;
     this.core = core;
@@ -309,6 +312,12 @@ final class FakeConnection implements Connection {
   public void resumeReceive() {
     assertUsable();
     paused = false;
+  }
+
+  @Override
+  public boolean hasEnded() {
+    assertUsable();
+    return closing || peerEnded;
   }
 
   @Override

@@ -29,6 +29,9 @@ import org.agrona.concurrent.UnsafeBuffer;
 final class MemoryVolume implements Volume, Releasable {
   private static final int SECTOR = 512;
 
+  /** Who attaches is told when it may ask for something. */
+  boolean letsWait;
+
   private final String name;
   private final Core core;
   private final NativeMemory memory;
@@ -317,8 +320,9 @@ final class MemoryVolume implements Volume, Releasable {
   }
 
   @Override
-  public void attach(Attachment attachment) {
+  public boolean attach(Attachment attachment) {
     attachments.add(attachment);
+    return !letsWait;
   }
 
   @Override

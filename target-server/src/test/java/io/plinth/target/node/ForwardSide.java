@@ -35,6 +35,7 @@ final class ForwardSide {
     SplittableRandom chance = new SplittableRandom(random.nextLong());
     server = new ForwardServer(core, self, volumes);
     client = new ForwardClient(core, self, host, chance::nextLong, bugs);
+    server.pairWith(client);
     for (int node = 1; node <= StoreNode.NODES; node++) {
       if (node != number) {
         client.addPeer(node, "node-" + node);

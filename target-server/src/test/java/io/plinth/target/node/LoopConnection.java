@@ -102,6 +102,11 @@ final class LoopConnection implements Connection {
   }
 
   @Override
+  public boolean hasEnded() {
+    return closed;
+  }
+
+  @Override
   public void moveTo(Core target) {
     throw new UnsupportedOperationException();
   }

@@ -57,7 +57,17 @@ final class StoreRequest extends VolumeRequest {
   }
 
   private void submit() {
-    submitTo(node.export(group));
+    Volume volume = node.export(group);
+    if (session == null) {
+      submitTo(volume);
+    } else {
+      session.whenAdmitted(() -> submitTo(volume));
+    }
+  }
+
+  @Override
+  public boolean isAbandoned() {
+    return session != null && session.isOver();
   }
 
   /** Submits until it is accepted. */
