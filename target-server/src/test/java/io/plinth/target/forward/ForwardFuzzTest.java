@@ -98,7 +98,9 @@ class ForwardFuzzTest {
   private byte[] requests(SimRandom random) {
     ByteArrayOutputStream all = new ByteArrayOutputStream();
     for (int i = 1 + random.nextInt(4); i > 0; i--) {
-      switch (random.nextInt(4)) {
+      switch (random.nextInt(6)) {
+        case 4 -> all.writeBytes(bytes(frame.begin(ForwardFrame.FENCE, GROUP).id(i)));
+        case 5 -> all.writeBytes(bytes(frame.begin(ForwardFrame.FENCED, GROUP).id(i)));
         case 0 -> all.writeBytes(bytes(frame.begin(ForwardFrame.BIND, GROUP)));
         case 1 -> all.writeBytes(bytes(request(i, Operation.WRITE, 4096)));
         case 2 -> all.writeBytes(bytes(request(i, Operation.READ, 65536)));
@@ -344,7 +346,7 @@ class ForwardFuzzTest {
       UnsafeBuffer buffer = new UnsafeBuffer(asked);
       if (buffer.getLong(at) == ForwardHello.MAGIC) {
         at += ForwardHello.BYTES;
-        raw.send(bytes(frame.begin(ForwardFrame.WELCOME, 0).count(1)));
+        raw.send(bytes(frame.begin(ForwardFrame.WELCOME, 0).count(ForwardFrame.VERSION)));
         continue;
       }
       int bytes = frame.load(buffer, at, asked.length - at);
@@ -353,6 +355,7 @@ class ForwardFuzzTest {
       byte[] reply =
           switch (frame.type()) {
             case ForwardFrame.BIND -> bound();
+            case ForwardFrame.ALIVE -> bytes(frame.begin(ForwardFrame.FENCE, GROUP).id(7));
             case ForwardFrame.REQUEST -> reply(frame.id(), frame.operation(), random);
             default -> new byte[0];
           };

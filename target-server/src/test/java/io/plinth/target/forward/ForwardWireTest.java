@@ -17,7 +17,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
 /**
- * Bytes of version 1, which every later program has to read, and to write for nodes that speak it.
+ * Bytes of version 2, which every later program has to read, and to write for nodes that speak it.
  * {@code -Dplinth.golden.rewrite=true} writes the files anew.
  */
 class ForwardWireTest {
@@ -52,7 +52,7 @@ class ForwardWireTest {
     assertThat(other.targetNode()).isEqualTo(6);
     assertThat(other.targetCore()).isEqualTo(2);
     assertThat(other.sequence()).isEqualTo(0x3132333435363738L);
-    assertThat(List.of(other.minVersion(), other.maxVersion())).containsExactly(1, 1);
+    assertThat(List.of(other.minVersion(), other.maxVersion())).containsExactly(2, 2);
   }
 
   @Test
@@ -82,8 +82,10 @@ class ForwardWireTest {
                   .id(0x0708090A0B0C0D0EL)
                   .operation(operation, ForwardFrame.FUA | ForwardFrame.NO_HOLE)
                   .range(0x10000, 0x2000)
+                  .term(0x616263646566L)
                   .payload(write ? 0x2000 : 0, write ? 0x51525354 : 0)));
       assertThat(read.operation()).isEqualTo(operation);
+      assertThat(read.term()).isEqualTo(0x63646566);
     }
     ForwardFrame data = frame.begin(ForwardFrame.REPLY, GROUP).id(9).count(3);
     data.run(0, 4096);
@@ -98,6 +100,8 @@ class ForwardWireTest {
     all.writeBytes(
         sent(frame.begin(ForwardFrame.REPLY, GROUP).id(11).status(Status.ESTALE, 2).range(12, 0)));
     all.writeBytes(sent(frame.begin(ForwardFrame.ALIVE, 0)));
+    all.writeBytes(sent(frame.begin(ForwardFrame.FENCE, GROUP).id(13)));
+    all.writeBytes(sent(frame.begin(ForwardFrame.FENCED, GROUP).id(13).status(Status.EREMOTE, -1)));
     assertGolden("forward-frames.hex", all.toByteArray());
   }
 

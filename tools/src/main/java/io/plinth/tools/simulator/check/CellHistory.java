@@ -1,6 +1,7 @@
 package io.plinth.tools.simulator.check;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -21,6 +22,19 @@ public final class CellHistory {
   /** So many older changes that nobody may see are left out of a report. */
   private static final int SHOWN = 12;
 
+  /**
+   * A client that goes from one node to another. What it asked for through a connection that it has
+   * closed happens before all that it asks for through a later one, or never.
+   */
+  public static final class Sender {
+    private int connection;
+
+    /** From now on it asks through another connection, and uses no earlier one any more. */
+    public void connectAnew() {
+      connection++;
+    }
+  }
+
   /** A WRITE, or with value zero what makes cells read as zeroes. */
   public static final class Change {
     private final long number;
@@ -28,10 +42,22 @@ public final class CellHistory {
     private final int first;
     private final int cells;
     private final long beginNs;
+
+    /** Who has asked for it; null for somebody who keeps no order. */
+    private final Sender sender;
+
+    private final int connection;
     private long effectiveByNs = UNKNOWN;
     private boolean durable;
 
-    private Change(long number, long value, int first, int cells, long beginNs) {
+    /** When its sender has read each cell as something else through a later connection. */
+    private final long[] passedNs;
+
+    private Change(long number, long value, int first, int cells, long beginNs, Sender sender) {
+      this.sender = sender;
+      this.connection = sender == null ? 0 : sender.connection;
+      this.passedNs = new long[sender == null ? 0 : cells];
+      Arrays.fill(passedNs, UNKNOWN);
       this.number = number;
       this.value = value;
       this.first = first;
@@ -48,6 +74,7 @@ public final class CellHistory {
     public String toString() {
       return (value == 0 ? "zeroes " : "write ")
           + number
+          + (sender == null ? "" : " of connection " + connection)
           + " of cells "
           + first
           + "+"
@@ -64,7 +91,7 @@ public final class CellHistory {
 
   /** Creates the history of an empty volume. */
   public CellHistory(int count) {
-    Change nothing = new Change(0, 0, 0, count, 0);
+    Change nothing = new Change(0, 0, 0, count, 0, null);
     nothing.effectiveByNs = 0;
     nothing.durable = true;
     for (int i = 0; i < count; i++) {
@@ -79,7 +106,13 @@ public final class CellHistory {
 
   /** A change is asked for. */
   public Change begin(long number, boolean zeroes, int first, int count, long nowNs) {
-    Change change = new Change(number, zeroes ? 0 : number, first, count, nowNs);
+    return begin(number, zeroes, first, count, nowNs, null);
+  }
+
+  /** A change is asked for by somebody who goes from node to node. */
+  public Change begin(
+      long number, boolean zeroes, int first, int count, long nowNs, Sender sender) {
+    Change change = new Change(number, zeroes ? 0 : number, first, count, nowNs, sender);
     for (int i = first; i < first + count; i++) {
       cells.get(i).add(change);
     }
@@ -107,6 +140,27 @@ public final class CellHistory {
   /** More power was lost than what is not durable survives: it may be there or not. */
   public void powerLost() {
     undurable.forEach(change -> change.effectiveByNs = UNKNOWN);
+    // What was read instead may be lost.
+    cells.forEach(all -> all.forEach(change -> Arrays.fill(change.passedNs, UNKNOWN)));
+  }
+
+  /**
+   * Returns what is wrong with a cell that was read, or null.
+   *
+   * @param sender who has read it through its newest connection; null for somebody who keeps no
+   *     order
+   */
+  public String read(int cell, long value, long beginNs, long endNs, Sender sender) {
+    String wrong = read(cell, value, beginNs, endNs);
+    for (Change change : cells.get(cell)) {
+      boolean earlier =
+          sender != null && change.sender == sender && change.connection < sender.connection;
+      if (wrong == null && earlier && change.value != value) {
+        int i = cell - change.first;
+        change.passedNs[i] = Math.min(change.passedNs[i], endNs);
+      }
+    }
+    return wrong;
   }
 
   /** Returns what is wrong with a cell that a read has returned, or null. */
@@ -131,11 +185,31 @@ public final class CellHistory {
     }
     List<Change> seen = new ArrayList<>();
     for (Change change : cells.get(cell)) {
-      if (change.value == value && change.effectiveByNs >= newest) {
+      if (change.value == value
+          && change.effectiveByNs >= newest
+          && !isPassed(cell, change, beginNs)) {
         seen.add(change);
       }
     }
     return seen;
+  }
+
+  /** Returns whether its sender has used the cell through a later connection, before a time. */
+  private boolean isPassed(int cell, Change change, long beginNs) {
+    if (change.sender == null) {
+      return false;
+    }
+    if (change.passedNs[cell - change.first] < beginNs) {
+      return true;
+    }
+    for (Change later : cells.get(cell)) {
+      if (later.sender == change.sender
+          && later.connection > change.connection
+          && later.effectiveByNs < beginNs) {
+        return true;
+      }
+    }
+    return false;
   }
 
   /**

@@ -23,6 +23,9 @@ final class ClusterClients {
   private static final int MAX_REQUESTS = 12;
   private static final int MEMORY_BYTES = 1 << 20;
 
+  /** Of all that is asked for. */
+  private static final int WANDERS_ONE_IN = 5;
+
   /** Some cells are asked for again and again. */
   private static final int HOT_CELLS = 40;
 
@@ -32,6 +35,7 @@ final class ClusterClients {
   private final Consumer<String> trace;
   private final NativeMemory memory = NativeMemory.reserve(MEMORY_BYTES);
   private final Map<String, ClusterSession> sessions = new TreeMap<>();
+  private final Map<String, ClusterWanderer> wanderers = new TreeMap<>();
   private final List<ClusterRequest> requests = new ArrayList<>();
   private Violation problem;
   private long nextNumber = 1;
@@ -92,7 +96,13 @@ final class ClusterClients {
     }
     ClusterVolume volume = volumes.get(random.nextInt(volumes.size()));
     ClusterNode node = open.get(random.nextInt(open.size()));
-    long waiting = requests.stream().filter(request -> request.node == node).count();
+    if (random.oneIn(WANDERS_ONE_IN)) {
+      wanderers
+          .computeIfAbsent(volume.name, name -> new ClusterWanderer(random, this, volume))
+          .act(node);
+      return;
+    }
+    long waiting = waiting(node);
     // What lies at a sleeper is to be younger than what others do meanwhile.
     if (waiting >= MAX_REQUESTS || (node.isPaused() && !random.oneIn(40))) {
       return;
@@ -117,6 +127,15 @@ final class ClusterClients {
     }
   }
 
+  private long waiting(ClusterNode node) {
+    return requests.stream().filter(request -> request.node == node).count();
+  }
+
+  /** Returns whether a node takes one more request. */
+  boolean hasRoom(ClusterNode node) {
+    return waiting(node) < MAX_REQUESTS;
+  }
+
   /** Lets some node flush a volume; returns whether it was asked. */
   boolean flush(ClusterNode node, ClusterVolume volume) {
     ClusterSession session = session(node, volume);
@@ -126,16 +145,21 @@ final class ClusterClients {
     return session != null;
   }
 
-  private void change(
+  void change(
       ClusterSession session, ClusterVolume volume, Operation operation, int first, int cells) {
     int count = Math.min(cells, ClusterVolume.CELLS - first);
     CellHistory.Change change =
         volume.history.begin(
-            nextNumber++, operation != Operation.WRITE, first, count, network.nowNs());
+            nextNumber++,
+            operation != Operation.WRITE,
+            first,
+            count,
+            network.nowNs(),
+            session.sender);
     send(session, volume, operation, first, count, change);
   }
 
-  private void send(
+  void send(
       ClusterSession session,
       ClusterVolume volume,
       Operation operation,
@@ -169,7 +193,7 @@ final class ClusterClients {
       if (export == null) {
         return null;
       }
-      session = new ClusterSession(node, export);
+      session = new ClusterSession(node, export, null);
       sessions.put(key, session);
     }
     return session;
@@ -183,7 +207,10 @@ final class ClusterClients {
       session.close();
     }
     boolean isDurable = request.change != null && request.isDurable();
-    if (session.isOver() || volume.isGoing || (request.beginNs <= volume.lossNs && !isDurable)) {
+    if (session.isOver()
+        || session.isLeft()
+        || volume.isGoing
+        || (request.beginNs <= volume.lossNs && !isDurable)) {
       // Its client does not hear how it has ended; or an answer has come over the network from
       // somebody who has lost his memory meanwhile, and what it promises with it.
       request.data.releaseAll();
@@ -212,7 +239,8 @@ final class ClusterClients {
         long[] values = request.takeValues();
         for (int i = 0; i < values.length && problem == null; i++) {
           String wrong =
-              volume.history.read(request.firstCell() + i, values[i], request.beginNs, nowNs);
+              volume.history.read(
+                  request.firstCell() + i, values[i], request.beginNs, nowNs, session.sender);
           if (wrong != null) {
             fail(
                 Guarantee.G1,

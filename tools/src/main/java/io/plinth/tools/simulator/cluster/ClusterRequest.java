@@ -72,7 +72,17 @@ final class ClusterRequest extends VolumeRequest {
 
   /** Lies at the core before the core looks at its clock, as what has come over a network does. */
   void send(Volume export) {
-    boolean _ = export.core().execute(() -> submitTo(export));
+    if (session == null) {
+      boolean _ = export.core().execute(() -> submitTo(export));
+    } else {
+      session.onSent();
+      boolean _ = export.core().execute(() -> session.whenAdmitted(() -> submitTo(export)));
+    }
+  }
+
+  @Override
+  public boolean isAbandoned() {
+    return session != null && session.isOver();
   }
 
   /** Submits until it is accepted. */
@@ -92,6 +102,8 @@ final class ClusterRequest extends VolumeRequest {
     }
     if (!export.submit(this)) {
       export.awaitReady(() -> submitTo(export));
+    } else if (session != null) {
+      session.onTaken();
     }
   }
 

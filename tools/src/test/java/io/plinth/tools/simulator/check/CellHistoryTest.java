@@ -59,6 +59,31 @@ class CellHistoryTest {
   }
 
   @Test
+  void whatASenderHasWrittenThroughALaterConnectionIsNotUndone() {
+    CellHistory.Sender sender = new CellHistory.Sender();
+    CellHistory.Change _ = history.begin(1, false, 0, 1, 10, sender);
+    sender.connectAnew();
+    CellHistory.Change later = history.begin(2, false, 0, 1, 15, sender);
+    assertThat(history.read(0, 1, 16, 17)).as("in front of it").isNull();
+    CellHistory.Change _ = history.begin(3, false, 0, 1, 20, sender);
+    history.acknowledge(later, false, 30);
+    assertThat(history.read(0, 1, 31, 32)).contains("cell 0 reads as 1");
+    assertThat(history.read(0, 3, 31, 32)).as("through the same connection").isNull();
+  }
+
+  @Test
+  void whatASenderHasReadThroughALaterConnectionIsNotUndone() {
+    CellHistory.Sender sender = new CellHistory.Sender();
+    CellHistory.Change _ = history.begin(1, false, 0, 2, 10, sender);
+    CellHistory.Change _ = history.begin(2, false, 0, 2, 10, new CellHistory.Sender());
+    sender.connectAnew();
+    assertThat(history.read(0, 0, 20, 30, sender)).isNull();
+    assertThat(history.read(0, 1, 31, 32)).contains("cell 0 reads as 1");
+    assertThat(history.read(1, 1, 31, 32)).as("nobody has read it").isNull();
+    assertThat(history.read(0, 2, 31, 32)).as("of somebody else").isNull();
+  }
+
+  @Test
   void aTornChangeIsFound() {
     CellHistory.Change _ = history.begin(1, false, 0, 2, 10);
     assertThat(history.readAll(new long[] {1, 1, 0, 0}, 20)).isNull();
