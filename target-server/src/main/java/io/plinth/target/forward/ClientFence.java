@@ -25,8 +25,9 @@ import java.util.ArrayList;
  * ends instead passes nothing on that came before: its next connection is a new one, on which it
  * looks at its clients when it has found the leader, as does who becomes the leader (see {@link
  * ForwardedVolume}). What is on its way to who led before is taken by nobody who leads later: a
- * request names the term. And the leader makes sure that it was the leader when it was asked, so
- * that all who lead later are found by other nodes after that.
+ * request names the term. And when all have answered, the leader makes sure that it leads, so that
+ * whoever leads later is found by other nodes after that, and waits until what it has begun can be
+ * read.
  */
 final class ClientFence {
   final int group;
@@ -43,7 +44,8 @@ final class ClientFence {
   /** Sessions that have not answered. */
   final ArrayList<ForwardSession> missing = new ArrayList<>();
 
-  private boolean leads;
+  /** All have answered: the rest is between the leader and its followers. */
+  boolean isConfirming;
 
   ClientFence(int group, long id, ForwardSession session, ForwardedVolume volume, long askedId) {
     this.group = group;
@@ -51,15 +53,6 @@ final class ClientFence {
     this.session = session;
     this.volume = volume;
     this.askedId = askedId;
-  }
-
-  void confirmLead() {
-    leads = true;
-  }
-
-  /** Returns whether nothing is missing, or waits for answers no more because of a bug. */
-  boolean isThere(boolean early) {
-    return leads && (early || missing.isEmpty());
   }
 
   /** Tells who wants it. */

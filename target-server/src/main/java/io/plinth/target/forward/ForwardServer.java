@@ -201,19 +201,7 @@ public final class ForwardServer implements CycleTask {
         session.ask(fence);
       }
     }
-    volume
-        .group()
-        .confirmLead(leads -> {
-          if (!fences.contains(fence)) {
-            return;
-          }
-          if (leads) {
-            fence.confirmLead();
-            endIfThere(fence);
-          } else {
-            end(fence, Status.EREMOTE);
-          }
-        });
+    confirmIfAnswered(fence);
   }
 
   /** A node has answered. */
@@ -221,16 +209,30 @@ public final class ForwardServer implements CycleTask {
     for (ClientFence fence : fences) {
       if (fence.id == id) {
         boolean _ = fence.missing.remove(session);
-        endIfThere(fence);
+        confirmIfAnswered(fence);
         return;
       }
     }
   }
 
-  private void endIfThere(ClientFence fence) {
+  /** What was sent before the answers has been begun: it is to be seen by whoever waits. */
+  private void confirmIfAnswered(ClientFence fence) {
     boolean early = client != null && client.isPlanted(ForwardingBug.FENCE_ANSWERED_EARLY);
-    if (fence.isThere(early)) {
-      end(fence, Status.OK);
+    if (fence.isConfirming || !(early || fence.missing.isEmpty())) {
+      return;
+    }
+    fence.isConfirming = true;
+    LogVolume volume = volume(fence.group);
+    if (volume == null) {
+      end(fence, Status.EREMOTE);
+    } else {
+      volume.group().confirmLead(leads -> onLeadKnown(fence, leads));
+    }
+  }
+
+  private void onLeadKnown(ClientFence fence, boolean leads) {
+    if (fences.contains(fence)) {
+      end(fence, leads ? Status.OK : Status.EREMOTE);
     }
   }
 
@@ -245,7 +247,7 @@ public final class ForwardServer implements CycleTask {
       if (fence.session == session) {
         boolean _ = fences.remove(fence);
       } else if (fence.missing.remove(session)) {
-        endIfThere(fence);
+        confirmIfAnswered(fence);
       }
     }
   }

@@ -64,12 +64,24 @@ public final class VolumeGroup implements ReplicaListener, GroupWork {
     /**
      * Called once.
      *
-     * @param leads nobody else had been elected when that was asked; if false, it is not certain
+     * @param leads nobody else had been elected when that was asked, and what had been begun by
+     *     then has had its effect; if false, neither is certain
      */
     void onLeadKnown(boolean leads);
   }
 
-  private record LeadQuestion(long id, LeadListener listener) {}
+  private static final class LeadQuestion {
+    final long id;
+    final long index;
+    final LeadListener listener;
+    boolean granted;
+
+    LeadQuestion(long id, long index, LeadListener listener) {
+      this.id = id;
+      this.index = index;
+      this.listener = listener;
+    }
+  }
 
   VolumeGroup(VolumeStore store, LogVolume volume, int id) {
     this.store = store;
@@ -133,27 +145,48 @@ public final class VolumeGroup implements ReplicaListener, GroupWork {
 
   /**
    * Finds out whether this node leads, which it can only believe: under its lease at once, else
-   * when a majority has answered.
+   * when a majority has answered. Tells so when everything that was begun by now can be read.
    */
   public void confirmLead(LeadListener listener) {
-    if (isAlone()) {
-      listener.onLeadKnown(leads());
+    if (!leads()) {
+      listener.onLeadKnown(false);
       return;
     }
     // Reads have the positive numbers.
-    LeadQuestion question = new LeadQuestion(--lastLeadQuestion, listener);
+    LeadQuestion question = new LeadQuestion(--lastLeadQuestion, replica.lastIndex(), listener);
+    question.granted = isAlone();
     leadQuestions.add(question);
-    if (replica.read(question.id) != 0 && leadQuestions.remove(question)) {
+    if (isAlone()) {
+      answerLead();
+    } else if (replica.read(question.id) != 0 && leadQuestions.remove(question)) {
       listener.onLeadKnown(false);
     }
   }
 
-  /** Answers a question that has a negative number. */
-  private void answerLead(long id, boolean leads) {
+  private void onLeadConfirmed(long id) {
+    for (LeadQuestion question : leadQuestions) {
+      question.granted |= question.id == id;
+    }
+    answerLead();
+  }
+
+  /** Answers what is certain by now. */
+  private void answerLead() {
+    for (int i = leadQuestions.size(); i > 0; i--) {
+      LeadQuestion question = leadQuestions.poll();
+      if (question != null && question.granted && question.index <= appliedIndex()) {
+        question.listener.onLeadKnown(true);
+      } else if (question != null) {
+        leadQuestions.add(question);
+      }
+    }
+  }
+
+  private void onLeadDoubted(long id) {
     for (LeadQuestion question : leadQuestions) {
       if (question.id == id) {
         boolean _ = leadQuestions.remove(question);
-        question.listener.onLeadKnown(leads);
+        question.listener.onLeadKnown(false);
         return;
       }
     }
@@ -278,6 +311,7 @@ public final class VolumeGroup implements ReplicaListener, GroupWork {
     int done = applier.advance();
     completeApplied(applier.applied());
     reads.serve();
+    answerLead();
     store.noteProgress();
     return done;
   }
@@ -408,6 +442,7 @@ public final class VolumeGroup implements ReplicaListener, GroupWork {
       complete(request);
     }
     source.applied(to);
+    answerLead();
     store.noteProgress();
   }
 
@@ -461,7 +496,7 @@ public final class VolumeGroup implements ReplicaListener, GroupWork {
   @Override
   public void onReadGranted(Replica source, long readId, long index) {
     if (readId < 0) {
-      answerLead(readId, true);
+      onLeadConfirmed(readId);
     } else {
       reads.onGranted(readId, index);
     }
@@ -470,7 +505,7 @@ public final class VolumeGroup implements ReplicaListener, GroupWork {
   @Override
   public void onReadRefused(Replica source, long readId) {
     if (readId < 0) {
-      answerLead(readId, false);
+      onLeadDoubted(readId);
     } else {
       reads.onRefused(readId);
     }
