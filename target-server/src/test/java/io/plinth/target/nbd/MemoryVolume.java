@@ -142,6 +142,21 @@ final class MemoryVolume implements Volume, Releasable {
     told.forEach(ReadyListener::onVolumeReady);
   }
 
+  /** Those that have attached may ask. */
+  void admit() {
+    List.copyOf(attachments).forEach(Attachment::onAdmitted);
+  }
+
+  /** Somebody may have gone. */
+  void fence() {
+    List.copyOf(attachments).forEach(Attachment::onFence);
+  }
+
+  /** Returns for how many of the requests that it has nobody waits. */
+  long abandonedCount() {
+    return pending.stream().filter(VolumeRequest::isAbandoned).count();
+  }
+
   /** The volume is deleted under its clients. */
   void vanish() {
     List<Attachment> told = List.copyOf(attachments);

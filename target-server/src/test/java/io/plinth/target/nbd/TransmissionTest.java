@@ -516,6 +516,62 @@ class TransmissionTest {
   }
 
   @Test
+  void whatComesBeforeTheVolumeAdmitsItsClientIsLookedAtThen() {
+    volume.letsWait = true;
+    TestClient client = simple();
+    client.write(0, 1, 0, new byte[512]).write(0, 2, 512, new byte[512]).expectQuiet();
+    assertThat(volume.log).isEmpty();
+    volume.admit();
+    client.expectSimple(0, 1);
+    client.expectSimple(0, 2);
+  }
+
+  @Test
+  void whoHasGoneBeforeItIsAdmittedAsksForNothing() {
+    volume.letsWait = true;
+    TestClient client = simple();
+    client.write(0, 1, 0, new byte[512]).expectQuiet();
+    client.link().connection.peerEnded = true;
+    volume.admit();
+    client.expectClosed();
+    assertThat(volume.log).isEmpty();
+  }
+
+  @Test
+  void whoIsNotAdmittedYetDoesNotHoldUpTheEndOfTheServer() {
+    volume.letsWait = true;
+    TestClient client = simple();
+    client.write(0, 1, 0, new byte[512]).expectQuiet();
+    drain();
+    client.expectClosed();
+    assertThat(volume.log).isEmpty();
+    assertThat(drained).isTrue();
+  }
+
+  /** What it has sent and what was not read yet, and what the volume has not begun. */
+  @Test
+  void aFenceEndsWhatAClientThatHasGoneHasAskedFor() {
+    TestClient stays = simple();
+    TestClient goes = simple();
+    volume.immediate = false;
+    stays.write(0, 1, 0, new byte[512]).expectQuiet();
+    goes.write(0, 1, 512, new byte[512]).expectQuiet();
+    volume.refusals = 1;
+    goes.write(0, 2, 1024, new byte[512]).expectQuiet();
+    volume.fence();
+    assertThat(volume.abandonedCount()).isZero();
+    goes.link().connection.peerEnded = true;
+    assertThat(volume.abandonedCount()).isZero();
+    volume.fence();
+    assertThat(volume.abandonedCount()).isEqualTo(1);
+    volume.becomeReady();
+    goes.expectClosed();
+    assertThat(volume.log).containsExactly("WRITE 0+512", "WRITE 512+512");
+    volume.completeAll();
+    stays.expectSimple(0, 1);
+  }
+
+  @Test
   void discFinishesWhatIsOutstandingAndCloses() {
     TestClient client = simple();
     volume.immediate = false;

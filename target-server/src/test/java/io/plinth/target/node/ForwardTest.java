@@ -590,6 +590,223 @@ class ForwardTest {
     assertThat(run(door, Operation.READ, 0, 2).status).isZero();
   }
 
+  // Clients that go from one node to another.
+
+  private Outcome send(StoreSession session, Operation operation, int first, int cells) {
+    Outcome outcome = new Outcome();
+    StoreRequest request = request(session.node, operation, first, cells, outcome);
+    request.session = session;
+    request.send();
+    return outcome;
+  }
+
+  private StoreSession attach(StoreNode node) {
+    StoreSession session = new StoreSession(node, 1);
+    await(session::isAdmitted);
+    return session;
+  }
+
+  /** Writes through a session and reads it back, now and later. */
+  private void assertWrites(StoreSession session) {
+    long number = nextNumber;
+    Outcome write = send(session, Operation.WRITE, 0, 2);
+    await(write::isKnown);
+    assertThat(write.status).isZero();
+    for (int i = 0; i < 4; i++) {
+      Outcome read = send(session, Operation.READ, 0, 2);
+      await(read::isKnown);
+      assertThat(read.values).containsOnly(number);
+      pass(500 * MS);
+    }
+  }
+
+  /** What the other node has sent comes before its answer. */
+  @Test
+  void whoAttachesWaitsForWhatIsOnItsWayFromOtherNodes() {
+    StoreSession before = attach(door);
+    network.slow(door.number, leader.number, 40 * MS, 0);
+    Outcome onItsWay = send(before, Operation.WRITE, 0, 2);
+    pass(2 * MS);
+    before.leave();
+    StoreSession after = new StoreSession(follower(), 1);
+    Outcome read = send(after, Operation.READ, 0, 2);
+    pass(30 * MS);
+    assertThat(after.isAdmitted()).isFalse();
+    await(read::isKnown);
+    assertThat(read.values).as("it came before the answer").containsOnly(1);
+    assertThat(onItsWay.isKnown()).as("whoever asked has gone, and is told all the same").isTrue();
+    assertWrites(after);
+    assertThat(before.isOver()).isTrue();
+  }
+
+  /** The leader's own clients wait as those of others do. */
+  @Test
+  void clientsOfTheLeaderWaitAsWell() {
+    StoreSession before = attach(door);
+    network.slow(door.number, leader.number, 40 * MS, 0);
+    Outcome _ = send(before, Operation.WRITE, 0, 2);
+    pass(2 * MS);
+    before.leave();
+    StoreSession after = new StoreSession(leader, 1);
+    pass(30 * MS);
+    assertThat(after.isAdmitted()).isFalse();
+    await(after::isAdmitted);
+    assertWrites(after);
+  }
+
+  /** A node without a leader is asked by nobody; it looks when it has found one. */
+  @Test
+  void whatANodeHoldsForAClientThatHasGoneIsNotPassedOn() {
+    StoreSession goes = attach(door);
+    StoreSession stays = attach(door);
+    isolate(door);
+    pass(1_200 * MS);
+    Outcome held = send(goes, Operation.WRITE, 0, 2);
+    Outcome kept = send(stays, Operation.WRITE, 8, 2);
+    pass(10 * MS);
+    goes.leave();
+    network.heal();
+    long beginNs = network.nowNs();
+    StoreSession after = attach(leader);
+    assertThat(network.nowNs() - beginNs).as("nobody forwards to it").isLessThan(10 * MS);
+    assertWrites(after);
+    await(kept::isKnown);
+    assertThat(kept.status).as("a client that is there").isZero();
+    assertThat(held.isKnown()).isFalse();
+    assertThat(goes.isOver()).isTrue();
+    assertThat(stays.isOver()).isFalse();
+  }
+
+  /** The leader that has lost its lead holds what was given back to it. */
+  @Test
+  void aLeaderThatIsDeposedDropsWhatItHoldsForAClientThatHasGone() {
+    StoreNode old = leader;
+    StoreSession before = attach(old);
+    isolate(old);
+    awaitLeader(old);
+    await(() -> !old.volume(1).group().leads());
+    Outcome held = send(before, Operation.TRIM, 0, 2);
+    pass(10 * MS);
+    before.leave();
+    StoreSession after = attach(door);
+    network.heal();
+    assertWrites(after);
+    assertThat(held.isKnown()).isFalse();
+    assertThat(before.isOver()).isTrue();
+  }
+
+  /** Nothing of a connection that has ended is begun. */
+  @Test
+  void aNodeThatDoesNotAnswerIsWaitedForUntilItsConnectionEnds() {
+    StoreSession before = attach(door);
+    isolate(door);
+    Outcome _ = send(before, Operation.WRITE, 0, 2);
+    pass(2 * MS);
+    before.leave();
+    StoreSession after = new StoreSession(leader, 1);
+    pass(300 * MS);
+    assertThat(after.isAdmitted()).isFalse();
+    await(after::isAdmitted);
+    network.heal();
+    assertWrites(after);
+    assertThat(run(door, Operation.READ, 0, 2).status).isZero();
+  }
+
+  @Test
+  void theNextLeaderIsAskedWhenOneGoesBeforeItHasAnswered() {
+    StoreSession before = attach(door);
+    StoreNode old = leader;
+    StoreNode asker = follower();
+    isolate(door);
+    Outcome _ = send(before, Operation.WRITE, 0, 2);
+    pass(2 * MS);
+    before.leave();
+    StoreSession after = new StoreSession(asker, 1);
+    pass(20 * MS);
+    assertThat(after.isAdmitted()).isFalse();
+    old.kill();
+    awaitLeader(old);
+    await(after::isAdmitted);
+    network.heal();
+    assertWrites(after);
+    assertThat(after.isOver()).isFalse();
+  }
+
+  /** The question may have reached other nodes before the second client's old connection ended. */
+  @Test
+  void whoAttachesWhileAFenceIsAskedForWaitsForTheNextOne() {
+    StoreSession before = attach(door);
+    StoreNode asker = follower();
+    StoreSession _ = attach(asker);
+    network.slow(door.number, leader.number, 40 * MS, 0);
+    StoreSession first = new StoreSession(asker, 1);
+    pass(10 * MS);
+    Outcome _ = send(before, Operation.WRITE, 0, 2);
+    pass(2 * MS);
+    before.leave();
+    StoreSession second = new StoreSession(asker, 1);
+    await(first::isAdmitted);
+    assertThat(second.isAdmitted()).isFalse();
+    await(second::isAdmitted);
+    assertWrites(second);
+  }
+
+  /** Nobody leads in the same term again. */
+  @Test
+  void whatWasSentToALeaderOfBeforeIsNotBegunWhenItLeadsAgain() {
+    StoreSession before = attach(door);
+    StoreNode first = leader;
+    StoreNode second = follower();
+    network.slow(door.number, first.number, 300 * MS, 0);
+    Outcome _ = send(before, Operation.WRITE, 0, 2);
+    pass(2 * MS);
+    before.leave();
+    assertThat(first.volume(1).group().replica().transferLeadership(second.number)).isTrue();
+    await(() -> second.volume(1).group().leads());
+    StoreSession after = attach(second);
+    Outcome write = send(after, Operation.WRITE, 0, 2);
+    await(write::isKnown);
+    assertThat(write.status).isZero();
+    assertThat(second.volume(1).group().replica().transferLeadership(first.number)).isTrue();
+    await(() -> first.volume(1).group().leads());
+    assertWrites(after);
+    assertThat(before.isOver()).isTrue();
+  }
+
+  /** To the same node, which has to send what it holds of nobody who has gone. */
+  @Test
+  void aClientMayComeBackToTheSameNode() {
+    StoreSession before = attach(door);
+    isolate(door);
+    pass(1_200 * MS);
+    Outcome held = send(before, Operation.WRITE, 0, 2);
+    pass(10 * MS);
+    before.leave();
+    StoreSession after = new StoreSession(door, 1);
+    network.heal();
+    await(after::isAdmitted);
+    assertWrites(after);
+    assertThat(held.isKnown()).isFalse();
+  }
+
+  /** What has been begun is to be seen by whoever is admitted, also if it only reads. */
+  @Test
+  void whoIsAdmittedReadsWhatWasBegunBefore() {
+    StoreSession before = attach(leader);
+    long number = nextNumber;
+    members().stream()
+        .filter(node -> node != leader)
+        .forEach(node -> network.slow(node.number, leader.number, 2 * MS, 0));
+    Outcome write = send(before, Operation.WRITE, 0, 2);
+    step();
+    before.leave();
+    StoreSession after = new StoreSession(door, 1);
+    Outcome read = send(after, Operation.READ, 0, 2);
+    await(read::isKnown);
+    assertThat(read.values).containsOnly(number);
+    assertThat(write.isKnown()).isTrue();
+  }
+
   /** Holds the status of a command. */
   private static final class Done {
     Integer status;

@@ -132,9 +132,14 @@ class StoreGroupSimTest {
     }
   }
 
-  /** Mistakes of who forwards are found as well; that of flushes by {@link ForwardTest}. */
+  /**
+   * Mistakes of who forwards are found as well; that of flushes by {@link ForwardTest}, those of
+   * fences by clients that go from node to node, as there are in a simulated cluster.
+   */
   @ParameterizedTest
-  @EnumSource(mode = EnumSource.Mode.EXCLUDE, names = "FLUSH_LOST_IS_DONE")
+  @EnumSource(
+      mode = EnumSource.Mode.EXCLUDE,
+      names = {"FLUSH_LOST_IS_DONE", "FENCE_NOT_AWAITED", "FENCE_ANSWERED_EARLY", "FENCE_SKIPPED"})
   void mistakesOfForwardingAreFound(ForwardingBug bug) {
     for (int seed = 1; seed <= MAX_SEEDS; seed++) {
       try {

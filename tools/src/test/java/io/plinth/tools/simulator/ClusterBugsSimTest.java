@@ -32,7 +32,9 @@ class ClusterBugsSimTest {
         "RULES_CONFLICT_KEPT",
         "RULES_VOTE_TWICE",
         "SKIP_FDATASYNC",
-        "ACK_FUA_EARLY"
+        "ACK_FUA_EARLY",
+        "FENCE_NOT_AWAITED",
+        "FENCE_SKIPPED"
       })
   void aMistakeIsCaughtSoon(String name) {
     catchBug(3, name, 25);
@@ -53,6 +55,7 @@ class ClusterBugsSimTest {
         "ACK_BEFORE_SYNC",
         "READ_AS_DEPOSED",
         "COMMAND_ANSWERED_EARLY",
+        "FENCE_ANSWERED_EARLY",
         "IGNORE_BOOT_ID",
         "RESEND_UNKNOWN_WRITE",
         "MEMBER_BEFORE_BEGUN",
