@@ -325,10 +325,12 @@ public final class ForwardedVolume implements Volume {
   @Override
   public boolean submit(VolumeRequest request) {
     LogVolume replica = local;
+    long termBefore = ledTerm;
     if (!leadsHere(replica) || closed) {
       return router.forward(request);
     }
-    if (request.isAbandoned()) {
+    if (ledTerm != termBefore && request.isAbandoned()) {
+      // Its client was one of those that have gone.
       request.complete(Status.ESTALE);
       return true;
     }
