@@ -12,8 +12,8 @@ import java.util.BitSet;
 
 /**
  * The blocking system calls that set things up: opening and sizing files, making sockets. Every
- * method returns a negated errno on failure, see {@link io.plinth.engine.api.Status}. Never called
- * for each operation of a client.
+ * method that can fail returns a negated errno then, see {@link io.plinth.engine.api.Status}. Never
+ * called for each operation of a client.
  */
 @SuppressWarnings("restricted") // this is where native functions are called
 public final class Posix {
