@@ -75,13 +75,19 @@ final class StoreSession implements Volume.Attachment {
   /** The front end closes the connection. */
   void close() {
     if (!over) {
-      over = true;
       volume.detach(this);
+      end();
     }
   }
 
   @Override
   public void onVolumeClosed() {
+    end();
+  }
+
+  private void end() {
     over = true;
+    early.forEach(Runnable::run);
+    early.clear();
   }
 }
