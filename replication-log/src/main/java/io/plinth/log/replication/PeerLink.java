@@ -38,7 +38,7 @@ final class PeerLink implements Connector {
   private final Replicator replicator;
   private final int node;
   private final int core;
-  private final String address;
+  private String address;
   private final CatchUp catchUp;
   private final PeerPulse pulse;
   private final Message[] waiting = new Message[MAX_WAITING];
@@ -93,6 +93,15 @@ final class PeerLink implements Connector {
 
   PeerPulse pulse() {
     return pulse;
+  }
+
+  /** The peer is to be dialled elsewhere from now on. */
+  void moved(String newAddress) {
+    if (!newAddress.equals(address)) {
+      address = newAddress;
+      retryNs = MIN_RETRY_NS;
+      retryAtNs = 0;
+    }
   }
 
   /** Returns why the peer is not welcome, or null. */

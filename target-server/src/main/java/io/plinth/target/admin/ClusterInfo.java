@@ -11,6 +11,7 @@ import java.util.Locale;
  * @param node the one that was asked
  * @param leader the node that leads the catalogue; null when none is known
  * @param volumes how many the catalogue has
+ * @param cores how many each node has, all the same
  * @param members all nodes
  * @param summary how it is, and what follows from that, for a person
  */
@@ -19,6 +20,7 @@ public record ClusterInfo(
     int node,
     Integer leader,
     int volumes,
+    int cores,
     List<MemberInfo> members,
     List<String> summary) {
   /** Copies the lists. */

@@ -13,7 +13,7 @@ import java.util.stream.Collectors;
 final class ClusterInfos {
   private ClusterInfos() {}
 
-  static ClusterInfo of(ClusterMap cluster, ClusterStatus status) {
+  static ClusterInfo of(ClusterMap cluster, int cores, ClusterStatus status) {
     List<ClusterInfo.MemberInfo> members = new ArrayList<>();
     for (ClusterMap.Member member : cluster.members()) {
       ClusterInfo.State other =
@@ -33,6 +33,7 @@ final class ClusterInfos {
         cluster.self(),
         status.leader() < 0 ? null : status.leader(),
         status.volumes(),
+        cores,
         members,
         summary(members, status));
   }

@@ -3,24 +3,33 @@ package io.plinth.target.node;
 import io.plinth.target.cluster.Catalogue;
 import io.plinth.target.cluster.CatalogueBug;
 import io.plinth.target.cluster.ClusterMap;
+import java.util.Collection;
 import java.util.List;
 import java.util.function.IntPredicate;
 import java.util.stream.IntStream;
 
 /** What this node is in its cluster, if it is in one. On log 0's core. */
 final class NodeMembership {
-  private final ClusterMap cluster;
+  private final ClusterMap configured;
   private final ClusterBugs bugs;
+  private volatile ClusterMap cluster;
   private boolean isNew;
 
   NodeMembership(ClusterMap cluster, ClusterBugs bugs) {
+    this.configured = cluster;
     this.cluster = cluster;
     this.bugs = bugs;
     this.isNew = cluster.isNew();
   }
 
+  /** Returns the nodes as they are known now; any thread. */
   ClusterMap cluster() {
     return cluster;
+  }
+
+  /** The catalogue says where nodes are. */
+  void know(Collection<Catalogue.Node> nodes) {
+    cluster = configured.with(nodes.stream().map(Catalogue.Node::member).toList());
   }
 
   /** Returns whether this node is in no cluster. */

@@ -4,6 +4,7 @@ import io.plinth.engine.api.CycleTask;
 import io.plinth.engine.api.Status;
 import io.plinth.target.cluster.Catalogue;
 import io.plinth.target.cluster.CatalogueBug;
+import io.plinth.target.cluster.ClusterMap;
 import io.plinth.target.forward.ForwardedVolume;
 import io.plinth.target.volume.LogVolume;
 import java.util.List;
@@ -218,6 +219,20 @@ final class NodeReplicas implements NodeCatalogue.Effects {
     }
     if (moves && !membership.isAlone()) {
       place(entry);
+    }
+  }
+
+  @Override
+  public void onNodes() {
+    if (membership.isAlone() || catalogue.nodes().isEmpty()) {
+      return;
+    }
+    membership.know(catalogue.nodes());
+    ClusterMap known = membership.cluster();
+    for (int i = 0; i < logs.count(); i++) {
+      int number = i;
+      NodeLog log = logs.get(i);
+      boolean _ = log.core().execute(() -> log.know(known, number));
     }
   }
 
