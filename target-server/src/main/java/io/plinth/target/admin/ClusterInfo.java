@@ -12,6 +12,7 @@ import java.util.Locale;
  * @param leader the node that leads the catalogue; null when none is known
  * @param volumes how many the catalogue has
  * @param cores how many each node has, all the same
+ * @param voters the nodes that vote for the leader of the catalogue; the others learn it
  * @param members all nodes
  * @param summary how it is, and what follows from that, for a person
  */
@@ -21,10 +22,12 @@ public record ClusterInfo(
     Integer leader,
     int volumes,
     int cores,
+    List<Integer> voters,
     List<MemberInfo> members,
     List<String> summary) {
   /** Copies the lists. */
   public ClusterInfo {
+    voters = List.copyOf(voters);
     members = List.copyOf(members);
     summary = List.copyOf(summary);
   }

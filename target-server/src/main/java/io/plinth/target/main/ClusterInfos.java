@@ -34,6 +34,7 @@ final class ClusterInfos {
         status.leader() < 0 ? null : status.leader(),
         status.volumes(),
         cores,
+        status.catalogue().voters(),
         members,
         summary(members, status));
   }

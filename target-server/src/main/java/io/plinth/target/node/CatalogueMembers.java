@@ -5,7 +5,6 @@ import io.plinth.log.replication.Replica;
 import io.plinth.target.cluster.Catalogue;
 import io.plinth.target.cluster.CatalogueMove;
 import io.plinth.target.cluster.GroupMove;
-import io.plinth.target.cluster.NodeRole;
 import java.util.List;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -52,10 +51,7 @@ final class CatalogueMembers {
       return;
     }
     List<Integer> nodes =
-        catalogue.nodes().stream()
-            .map(node -> node.member().number())
-            .filter(node -> catalogue.role(node).kind() != NodeRole.Kind.REMOVED)
-            .toList();
+        catalogue.nodes().stream().map(node -> node.member().number()).toList();
     int voters = (int) catalogue.nodes().stream().filter(Catalogue.Node::isFirst).count();
     GroupMove.Step next =
         CatalogueMove.next(
@@ -63,7 +59,7 @@ final class CatalogueMembers {
             nodes,
             voters,
             self,
-            node -> catalogue.role(node).equals(NodeRole.IN_SERVICE),
+            catalogue::role,
             node -> node == self || logs.first().replicator().isReachable(node),
             node ->
                 replica.hasDurably(node, barrier) && replica.entriesBehind(node) <= CLOSE_ENTRIES);

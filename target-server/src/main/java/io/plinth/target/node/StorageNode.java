@@ -287,6 +287,7 @@ public final class StorageNode implements VolumeDirectory {
     }
     return new ClusterStatus(
         catalogue.leader(),
+        catalogue.replica().members(),
         connected,
         catalogue.entries().size(),
         catalogue.isRecovering(),
