@@ -55,6 +55,7 @@ final class PeerLink implements Connector {
   private long newestIncarnation;
   private long openIncarnation;
   private long dropped;
+  private long openings;
   private String lastProblem = "";
 
   PeerLink(Replicator replicator, int node, int core, String address) {
@@ -80,6 +81,11 @@ final class PeerLink implements Connector {
   /** Returns whether the peer can be spoken to. */
   boolean isOpen() {
     return channel != null && channel.isOpen();
+  }
+
+  /** Returns how many connections there were, the present one among them. */
+  long openings() {
+    return openings;
   }
 
   /** Returns how many messages found no room. */
@@ -125,6 +131,7 @@ final class PeerLink implements Connector {
       channel.close("the peer has connected anew");
     }
     channel = newChannel;
+    openings++;
     retryNs = MIN_RETRY_NS;
     holding = false;
     lastProblem = "";

@@ -212,6 +212,12 @@ public final class Replicator implements PeerListener {
     return false;
   }
 
+  /** Returns how many connections with a node's log there were since the start of this one. */
+  public long openings(int node) {
+    PeerLink link = link(node);
+    return link == null ? 0 : link.openings();
+  }
+
   int[] peerNodes() {
     return peers.stream().mapToInt(PeerLink::node).toArray();
   }

@@ -418,6 +418,19 @@ public final class Catalogue {
     return bytes.toByteArray();
   }
 
+  /**
+   * Returns the nodes that {@link #encodeNodes} was given.
+   *
+   * @throws IllegalArgumentException when the bytes are no such command
+   */
+  public static List<Node> decodeNodes(byte[] command) {
+    Catalogue read = new Catalogue(Collections.emptySet());
+    if (command.length == 0 || command[0] != NODES || read.apply(command) == null) {
+      throw new IllegalArgumentException("no nodes");
+    }
+    return List.copyOf(read.nodes.values());
+  }
+
   /** Puts all of the nodes of a command, or none. */
   private Applied applyNodes(ByteBuffer buffer) {
     TreeMap<Integer, Node> told = new TreeMap<>(nodes);

@@ -50,8 +50,7 @@ public final class CatalogueMove {
     }
     if (wanted.size() >= voters) {
       GroupMove.Step step =
-          GroupMove.next(
-              new Members(members.voters(), rising), wanted, self, reachable, upToDate);
+          GroupMove.next(new Members(members.voters(), rising), wanted, self, reachable, upToDate);
       if (step.kind() != GroupMove.Kind.DONE && step.kind() != GroupMove.Kind.WAIT) {
         return step;
       }

@@ -449,7 +449,9 @@ final class NodeControlAdapter implements NodeControl {
         ? node.cluster()
             .member(e.node())
             .map(member -> ControlException.elsewhere(e.getMessage(), member.admin()))
-            .orElseThrow()
+            // It has joined, and this node has not been told where it is yet.
+            .orElseGet(
+                () -> new ControlException(ControlException.Kind.UNAVAILABLE, e.getMessage()))
         : new ControlException(kind(e), e.getMessage());
   }
 

@@ -50,8 +50,7 @@ final class CatalogueMembers {
     if (!replica.flush(barrier)) {
       return;
     }
-    List<Integer> nodes =
-        catalogue.nodes().stream().map(node -> node.member().number()).toList();
+    List<Integer> nodes = catalogue.nodes().stream().map(node -> node.member().number()).toList();
     int voters = (int) catalogue.nodes().stream().filter(Catalogue.Node::isFirst).count();
     GroupMove.Step next =
         CatalogueMove.next(

@@ -73,7 +73,9 @@ final class NodeAdmission {
       asks = 0;
       silent.clear();
       for (int node : membership.cluster().numbers()) {
-        boolean counts = catalogue.role(node).kind() != NodeRole.Kind.REMOVED;
+        NodeRole.Kind kind = catalogue.role(node).kind();
+        // Who joins knows how nodes do.
+        boolean counts = kind != NodeRole.Kind.REMOVED && kind != NodeRole.Kind.JOINING;
         boolean _ = counts && node != membership.cluster().self() && silent.add(node);
       }
       ask();

@@ -571,7 +571,8 @@ final class NodeCatalogue implements ReplicaListener, GroupWork {
 
   @Override
   public void onResync(Replica source, int node, ResyncFrame frame) {
-    if (!replica.isStopped() && frame.kind() >= OTHER_KINDS) {
+    boolean takes = !replica.isStopped() || replica.awaitsState();
+    if (takes && frame.kind() >= OTHER_KINDS) {
       others.accept(node, frame);
     } else {
       resync.onFrame(node, frame);

@@ -13,12 +13,14 @@ import io.plinth.target.volume.LogVolume;
 import io.plinth.target.volume.Resyncs;
 import io.plinth.target.volume.VolumeGroup;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.concurrent.CompletableFuture;
+import java.util.stream.IntStream;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -33,12 +35,14 @@ import org.slf4j.LoggerFactory;
  *  32 PLACED   leader of a volume       group     number
  *  33 HEALTH   any node                           1 new      {@link HealthReport}
  *  34, 35      see {@link NodeAdmission}
+ *  36 NODES    any node                                      {@link Catalogue#encodeNodes}
  * </pre>
  */
 final class NodeKeeper {
   private static final Logger LOG = LoggerFactory.getLogger(NodeKeeper.class);
   private static final int PLACED = 32;
   private static final int HEALTH = 33;
+  private static final int NODES = 36;
 
   /** So many volumes have a replica on its way at a time. */
   private static final int MOST_MOVES = 4;
@@ -51,6 +55,7 @@ final class NodeKeeper {
 
   private final NodeLogs logs;
   private final NodeCatalogue catalogue;
+  private final NodeReplicas replicas;
   private final NodeVolumes volumes;
   private final NodeMembership membership;
   private final KeeperSettings settings;
@@ -61,6 +66,9 @@ final class NodeKeeper {
 
   /** Groups for which a command is on its way; that of the catalogue for where nodes are. */
   private final Set<Integer> asked = new TreeSet<>();
+
+  /** With which connection, and which state of it, nodes were told where the others are. */
+  private final Map<Integer, Long> introduced = new TreeMap<>();
 
   /** Nodes that are to be in service, for which a command is on its way. */
   private final Set<Integer> activating = new TreeSet<>();
@@ -73,11 +81,13 @@ final class NodeKeeper {
   NodeKeeper(
       NodeLogs logs,
       NodeCatalogue catalogue,
+      NodeReplicas replicas,
       NodeVolumes volumes,
       NodeMembership membership,
       KeeperSettings settings) {
     this.logs = logs;
     this.catalogue = catalogue;
+    this.replicas = replicas;
     this.volumes = volumes;
     this.membership = membership;
     this.settings = settings;
@@ -107,6 +117,7 @@ final class NodeKeeper {
     if (looks++ % 2 == 0) {
       report();
     }
+    introduce();
     if (leads()) {
       begin();
       members.step(membership.cluster().self());
@@ -149,6 +160,43 @@ final class NodeKeeper {
     return catalogue.role(membership.cluster().self()).equals(NodeRole.JOINING);
   }
 
+  /**
+   * Tells each node once, when there is a connection with it or that has changed, where the others
+   * are. It may have been away while one has joined, and that one may lead by now: then nobody else
+   * can give it the catalogue, from which it would know.
+   */
+  private void introduce() {
+    if (catalogue.nodes().isEmpty()) {
+      return;
+    }
+    byte[] bytes = Catalogue.encodeNodes(catalogue.nodes(), 0);
+    long content = (long) Arrays.hashCode(bytes) << Integer.SIZE;
+    for (int node : membership.cluster().numbers()) {
+      long opening = logs.first().replicator().openings(node) + content;
+      boolean isNew = opening != introduced.getOrDefault(node, content);
+      if (isNew && bytes.length <= ResyncFrame.MAX_BYTES) {
+        ResyncFrame frame = logs.first().store().resyncs().begin(NODES, 0);
+        frame.body().putBytes(0, bytes);
+        if (catalogue.replica().sendResync(node, frame.bytes(bytes.length))) {
+          Long _ = introduced.put(node, opening);
+        }
+      }
+    }
+  }
+
+  private void onIntroduced(byte[] bytes) {
+    try {
+      Set<Integer> known = new TreeSet<>();
+      IntStream.of(membership.cluster().numbers()).forEach(known::add);
+      replicas.know(
+          Catalogue.decodeNodes(bytes).stream()
+              .filter(node -> !known.contains(node.member().number()))
+              .toList());
+    } catch (IllegalArgumentException e) {
+      LOG.warn("a node says where the others are, and it makes no sense: {}", e.getMessage());
+    }
+  }
+
   private HealthReport health() {
     List<HealthReport.Problem> problems = new ArrayList<>();
     int self = membership.cluster().self();
@@ -188,6 +236,11 @@ final class NodeKeeper {
         if (!report.isNew()) {
           activate(node);
         }
+      }
+      case NODES -> {
+        byte[] bytes = new byte[frame.bytes()];
+        frame.body().getBytes(0, bytes);
+        onIntroduced(bytes);
       }
       case NodeAdmission.ASKED, NodeAdmission.SPEAKS -> admission.onFrame(node, frame);
       default -> {

@@ -5,6 +5,8 @@ import io.plinth.target.cluster.CatalogueBug;
 import io.plinth.target.cluster.ClusterMap;
 import java.util.Collection;
 import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
 import java.util.function.IntPredicate;
 import java.util.stream.IntStream;
 
@@ -13,6 +15,7 @@ final class NodeMembership {
   private final ClusterMap configured;
   private final ClusterBugs bugs;
   private volatile ClusterMap cluster;
+  private final Map<Integer, ClusterMap.Member> known = new TreeMap<>();
   private boolean isNew;
 
   NodeMembership(ClusterMap cluster, ClusterBugs bugs) {
@@ -27,9 +30,12 @@ final class NodeMembership {
     return cluster;
   }
 
-  /** The catalogue says where nodes are. */
+  /**
+   * The catalogue says where nodes are: this node's, or that of another one, which may be newer.
+   */
   void know(Collection<Catalogue.Node> nodes) {
-    cluster = configured.with(nodes.stream().map(Catalogue.Node::member).toList());
+    nodes.forEach(node -> known.put(node.member().number(), node.member()));
+    cluster = configured.with(known.values());
   }
 
   /** Returns whether this node is in no cluster. */

@@ -7,6 +7,7 @@ import io.plinth.target.cluster.CatalogueBug;
 import io.plinth.target.cluster.ClusterMap;
 import io.plinth.target.forward.ForwardedVolume;
 import io.plinth.target.volume.LogVolume;
+import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -224,10 +225,15 @@ final class NodeReplicas implements NodeCatalogue.Effects {
 
   @Override
   public void onNodes() {
-    if (membership.isAlone() || catalogue.nodes().isEmpty()) {
+    know(catalogue.nodes());
+  }
+
+  /** Speaks with these nodes from now on, where they are. */
+  void know(Collection<Catalogue.Node> nodes) {
+    if (membership.isAlone() || nodes.isEmpty()) {
       return;
     }
-    membership.know(catalogue.nodes());
+    membership.know(nodes);
     ClusterMap known = membership.cluster();
     for (int i = 0; i < logs.count(); i++) {
       int number = i;

@@ -86,7 +86,7 @@ public final class StorageNode implements VolumeDirectory {
     changes = new VolumeChanges(logs, catalogue, volumes, replicas, early, bugs);
     queries = new VolumeQueries(logs, volumes);
     scrub = new NodeScrub(logs.all());
-    keeper = new NodeKeeper(logs, catalogue, volumes, membership, settings.keeper());
+    keeper = new NodeKeeper(logs, catalogue, replicas, volumes, membership, settings.keeper());
   }
 
   // The life of the node.

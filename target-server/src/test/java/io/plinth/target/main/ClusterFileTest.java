@@ -74,6 +74,29 @@ class ClusterFileTest {
     assertThat(directory.resolve(ClusterFile.NAME)).doesNotExist();
   }
 
+  private static Optional<ServerConfig.Cluster> joining(String name, int node, int... members) {
+    ServerConfig.Cluster plain = cluster(name, node, members).orElseThrow();
+    return Optional.of(new ServerConfig.Cluster(name, node, plain.members(), true, 30, 600));
+  }
+
+  @Test
+  void whoJoinsAsksUntilItIsAMember() throws Exception {
+    ClusterFile.Introduction all = given -> cluster("lab", 4, 1, 2, 3, 4).orElseThrow().members();
+    assertThatThrownBy(() -> file().claim(joining("lab", 4, 1, 4), false, NOBODY))
+        .hasMessage("nobody is asked");
+    assertThat(directory.resolve(ClusterFile.NAME)).doesNotExist();
+    ClusterMap claimed = file().claim(joining("lab", 4, 1, 4), false, all);
+    assertThat(claimed.numbers()).containsExactly(1, 2, 3, 4);
+    assertThat(claimed.first()).containsExactly(1, 2, 3);
+    assertThat(file().claim(joining("lab", 4, 1, 4), true, all).isNew()).isTrue();
+    file().settle(claimed);
+    ClusterMap again = file().claim(joining("lab", 4, 2, 4), true, NOBODY);
+    assertThat(again.joined()).isTrue();
+    assertThat(again.isNew()).isFalse();
+    assertThat(again.numbers()).containsExactly(2, 4);
+    assertRefused(cluster("lab", 4, 2, 4), "has joined it: its configuration needs 'cluster.join");
+  }
+
   @Test
   void whatMakesNoSenseIsSaid() throws IOException {
     for (String text : List.of("", "cluster=lab\nnode=x\nmembers=1 2\nstate=new\n", "node=1\n")) {

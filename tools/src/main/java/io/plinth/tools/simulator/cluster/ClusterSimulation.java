@@ -170,7 +170,9 @@ public final class ClusterSimulation {
     for (int number = 1; number <= count; number++) {
       // Of five nodes, two and two fail together.
       String rack = count < 5 ? "" : "rack " + (number + 1) / 2;
-      members.add(new ClusterMap.Member(number, "node-" + number, 10830, "node-" + number + ":10810", rack));
+      members.add(
+          new ClusterMap.Member(
+              number, "node-" + number, 10830, "node-" + number + ":10810", rack));
     }
     return members;
   }
