@@ -77,6 +77,7 @@ record NodeText(int number, ListenAddress address, ListenAddress admin, String r
   static String configuration(
       String cluster, NodeText self, List<NodeText> nodes, int cores, boolean joins) {
     List<String> lines = new ArrayList<>();
+    lines.add("data-dir = \"plinth-data\"");
     lines.add("cores = " + cores);
     lines.add("admin.listen = " + quoted(self.admin.toString()));
     String nbd = new ListenAddress(self.address.host(), NBD_PORT).toString();
