@@ -38,7 +38,7 @@ final class PeerLink implements Connector {
   private final Replicator replicator;
   private final int node;
   private final int core;
-  private final String address;
+  private String address;
   private final CatchUp catchUp;
   private final PeerPulse pulse;
   private final Message[] waiting = new Message[MAX_WAITING];
@@ -55,6 +55,7 @@ final class PeerLink implements Connector {
   private long newestIncarnation;
   private long openIncarnation;
   private long dropped;
+  private long openings;
   private String lastProblem = "";
 
   PeerLink(Replicator replicator, int node, int core, String address) {
@@ -82,6 +83,11 @@ final class PeerLink implements Connector {
     return channel != null && channel.isOpen();
   }
 
+  /** Returns how many connections there were, the present one among them. */
+  long openings() {
+    return openings;
+  }
+
   /** Returns how many messages found no room. */
   long dropped() {
     return dropped;
@@ -93,6 +99,15 @@ final class PeerLink implements Connector {
 
   PeerPulse pulse() {
     return pulse;
+  }
+
+  /** The peer is to be dialled elsewhere from now on. */
+  void moved(String newAddress) {
+    if (!newAddress.equals(address)) {
+      address = newAddress;
+      retryNs = MIN_RETRY_NS;
+      retryAtNs = 0;
+    }
   }
 
   /** Returns why the peer is not welcome, or null. */
@@ -116,6 +131,7 @@ final class PeerLink implements Connector {
       channel.close("the peer has connected anew");
     }
     channel = newChannel;
+    openings++;
     retryNs = MIN_RETRY_NS;
     holding = false;
     lastProblem = "";

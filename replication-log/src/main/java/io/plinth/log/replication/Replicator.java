@@ -123,8 +123,16 @@ public final class Replicator implements PeerListener {
     return reader;
   }
 
-  /** Makes a peer's log known; its node is dialled if its number is higher than ours. */
+  /**
+   * Makes a peer's log known, or that it is elsewhere; its node is dialled if its number is higher
+   * than ours.
+   */
   public void addPeer(int node, int peerCore, String address) {
+    PeerLink known = link(node);
+    if (known != null) {
+      known.moved(address);
+      return;
+    }
     peers.add(new PeerLink(this, node, peerCore, address));
   }
 
@@ -202,6 +210,12 @@ public final class Replicator implements PeerListener {
       }
     }
     return false;
+  }
+
+  /** Returns how many connections with a node's log there were since the start of this one. */
+  public long openings(int node) {
+    PeerLink link = link(node);
+    return link == null ? 0 : link.openings();
   }
 
   int[] peerNodes() {

@@ -11,6 +11,8 @@ import java.util.Locale;
  * @param node the one that was asked
  * @param leader the node that leads the catalogue; null when none is known
  * @param volumes how many the catalogue has
+ * @param cores how many each node has, all the same
+ * @param voters the nodes that vote for the leader of the catalogue; the others learn it
  * @param members all nodes
  * @param summary how it is, and what follows from that, for a person
  */
@@ -19,10 +21,13 @@ public record ClusterInfo(
     int node,
     Integer leader,
     int volumes,
+    int cores,
+    List<Integer> voters,
     List<MemberInfo> members,
     List<String> summary) {
   /** Copies the lists. */
   public ClusterInfo {
+    voters = List.copyOf(voters);
     members = List.copyOf(members);
     summary = List.copyOf(summary);
   }

@@ -181,6 +181,9 @@ public interface NodeControl {
    */
   CompletableFuture<NodesInfo.Outcome> drainNode(int node, int replacement, boolean dryRun);
 
+  /** Admits a node to the cluster: it may be started then, and is told of everything. */
+  CompletableFuture<NodesInfo.Outcome> admitNode(JoinSpec spec);
+
   /** Takes a node back into service. */
   CompletableFuture<NodesInfo.Outcome> undrainNode(int node);
 

@@ -20,9 +20,12 @@ final class NodeRoutes {
       FullHttpRequest request, QueryStringDecoder uri, List<String> path) {
     if (path.isEmpty()) {
       Query _ = Query.of(uri);
+      if (request.method().equals(HttpMethod.POST)) {
+        return join(request);
+      }
       return request.method().equals(HttpMethod.GET)
           ? control.nodesInfo().thenApply(info -> Reply.of(200, info))
-          : wrongMethod(request, "GET");
+          : wrongMethod(request, "GET, POST");
     }
     if (path.size() != 2) {
       return null;
@@ -34,6 +37,24 @@ final class NodeRoutes {
       case "remove" -> remove(request, uri, node);
       default -> null;
     };
+  }
+
+  private CompletableFuture<Reply> join(FullHttpRequest request) {
+    RequestBody body =
+        body(
+            request,
+            "{\"node\": 4, \"address\": \"10.0.0.4:10830\", \"admin\": \"10.0.0.4:10810\"}",
+            "node",
+            "address",
+            "admin",
+            "rack");
+    JoinSpec spec =
+        new JoinSpec(
+            body.node("node"),
+            body.string("address"),
+            body.string("admin"),
+            body.has("rack") ? body.string("rack") : "");
+    return control.admitNode(spec).thenApply(outcome -> Reply.of(200, outcome));
   }
 
   private interface Change {

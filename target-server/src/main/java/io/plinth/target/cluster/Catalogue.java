@@ -3,6 +3,7 @@ package io.plinth.target.cluster;
 import io.plinth.log.journal.PlantedBug;
 import io.plinth.target.volume.FlushPolicy;
 import io.plinth.target.volume.VolumeSettings;
+import java.io.ByteArrayOutputStream;
 import java.nio.BufferUnderflowException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -28,6 +29,8 @@ import java.util.TreeSet;
  *  placed:  u8 7, u32 group, u32 number
  *  node:    u8 8, u32 node, u8 what it is to be (see {@link NodeRole}), u32 replacement or 0
  *  create with moves:    u8 9, the rest as of create with members, u32 number, u8 nodes, u32 node each
+ *  nodes:   u8 10, u8 nodes, for each: u32 node, u8 flags (1 the cluster has begun with it, 2 it joins),
+ *           u16 port, three times u8 length and UTF-8: host, address of the admin API, rack
  * </pre>
  *
  * Group numbers are never used again, so that records of a deleted volume never reach another. A
@@ -41,8 +44,13 @@ import java.util.TreeSet;
  * know of another, and what is told of an earlier one is void. A move may follow one that is not
  * ended.
  *
+ * <p>As long as no node has joined, the nodes are those of everybody's configuration. The command
+ * that admits the first one names all of them. One that joins with a number or an address that
+ * another node has is void, with all that is in its command.
+ *
  * <p>The whole state is {@code u32 next group, u32 commands}, and for each volume {@code u32
- * length} and the command that creates it, for each node that is not just in service the same.
+ * length} and the command that creates it, for each node that is not just in service the same, and
+ * then one for all nodes, if there is anything to say of them.
  */
 public final class Catalogue {
   /** The group whose log the commands are in. */
@@ -63,11 +71,23 @@ public final class Catalogue {
   private static final byte PLACED = 7;
   private static final byte NODE = 8;
   private static final byte CREATE_WITH_MOVES = 9;
+  private static final byte NODES = 10;
+  private static final int FIRST = 1;
+  private static final int JOINS = 2;
+
+  /** The longest host, address or rack of a node, in bytes of UTF-8. */
+  public static final int MAXIMUM_TEXT_BYTES = 255;
+
+  /** Of commands: other nodes are asked whether they know them before a new one is used. */
+  public static final int LANGUAGE = NODES;
+
   private static final int CREATE_FIXED_BYTES = 20;
 
   private final boolean forgetsSettings;
+  private boolean forgetsNodes;
   private final TreeMap<Integer, Entry> entries = new TreeMap<>();
   private final TreeMap<Integer, NodeRole> roles = new TreeMap<>();
+  private final TreeMap<Integer, Node> nodes = new TreeMap<>();
   private int nextGroup = GROUP + 1;
   private int settingsBytes;
 
@@ -142,13 +162,23 @@ public final class Catalogue {
     }
   }
 
+  /**
+   * A node as the catalogue knows it.
+   *
+   * @param member where it is
+   * @param isFirst whether the cluster has begun with it
+   */
+  public record Node(ClusterMap.Member member, boolean isFirst) {}
+
   /** What becomes of an entry. */
   public enum Change {
     CREATED,
     DELETED,
     SET,
     /** A node has another role; there is no entry. */
-    NODE
+    NODE,
+    /** There are other nodes, or they are elsewhere; there is no entry. */
+    NODES
   }
 
   /**
@@ -193,6 +223,16 @@ public final class Catalogue {
     return roles.getOrDefault(node, NodeRole.IN_SERVICE);
   }
 
+  /** Returns the nodes in the order of their numbers; none as long as no node has joined. */
+  public Collection<Node> nodes() {
+    return Collections.unmodifiableCollection(nodes.values());
+  }
+
+  /** Makes the mistake of forgetting the nodes in each state; only in tests. */
+  public void forgetNodes() {
+    forgetsNodes = true;
+  }
+
   /** Returns how many bytes the settings of all volumes take in {@link #encode}. */
   public int settingsBytes() {
     return settingsBytes;
@@ -221,6 +261,11 @@ public final class Catalogue {
       byte[] set = encodeNode(role.getKey(), role.getValue());
       commands.add(set);
       bytes += Integer.BYTES + set.length;
+    }
+    if (!nodes.isEmpty() && !forgetsNodes) {
+      byte[] all = encodeNodes(nodes.values(), 0);
+      commands.add(all);
+      bytes += Integer.BYTES + all.length;
     }
     ByteBuffer buffer = ByteBuffer.allocate(bytes).order(ByteOrder.LITTLE_ENDIAN);
     buffer.putInt(nextGroup).putInt(commands.size());
@@ -258,6 +303,7 @@ public final class Catalogue {
   public void replaceBy(byte[] bytes) {
     entries.clear();
     roles.clear();
+    nodes.clear();
     settingsBytes = 0;
     nextGroup = GROUP + 1;
     restore(bytes);
@@ -343,6 +389,90 @@ public final class Catalogue {
         .array();
   }
 
+  /**
+   * Encodes where nodes are.
+   *
+   * @param joining the one of them that joins with this; 0 for none
+   */
+  public static byte[] encodeNodes(Collection<Node> nodes, int joining) {
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    bytes.write(NODES);
+    bytes.write(nodes.size());
+    for (Node node : nodes) {
+      ClusterMap.Member member = node.member;
+      int flags = (node.isFirst ? FIRST : 0) | (member.number() == joining ? JOINS : 0);
+      ByteBuffer fixed = ByteBuffer.allocate(7).order(ByteOrder.LITTLE_ENDIAN);
+      fixed.putInt(member.number()).put((byte) flags).putShort((short) member.port()).flip();
+      while (fixed.hasRemaining()) {
+        bytes.write(fixed.get());
+      }
+      for (String text : List.of(member.host(), member.admin(), member.rack())) {
+        byte[] encoded = text.getBytes(StandardCharsets.UTF_8);
+        if (encoded.length > MAXIMUM_TEXT_BYTES) {
+          throw new IllegalArgumentException("too long: " + text);
+        }
+        bytes.write(encoded.length);
+        bytes.writeBytes(encoded);
+      }
+    }
+    return bytes.toByteArray();
+  }
+
+  /**
+   * Returns the nodes that {@link #encodeNodes} was given.
+   *
+   * @throws IllegalArgumentException when the bytes are no such command
+   */
+  public static List<Node> decodeNodes(byte[] command) {
+    Catalogue read = new Catalogue(Collections.emptySet());
+    if (command.length == 0 || command[0] != NODES || read.apply(command) == null) {
+      throw new IllegalArgumentException("no nodes");
+    }
+    return List.copyOf(read.nodes.values());
+  }
+
+  /** Puts all of the nodes of a command, or none. */
+  private Applied applyNodes(ByteBuffer buffer) {
+    TreeMap<Integer, Node> told = new TreeMap<>(nodes);
+    List<Node> joining = new ArrayList<>();
+    for (int i = buffer.get(); i > 0; i--) {
+      int number = buffer.getInt();
+      int flags = buffer.get();
+      int port = buffer.getShort() & 0xFFFF;
+      Node node =
+          new Node(
+              new ClusterMap.Member(number, text(buffer), port, text(buffer), text(buffer)),
+              (flags & FIRST) != 0);
+      if ((flags & JOINS) == 0) {
+        Node _ = told.put(number, node);
+      } else {
+        joining.add(node);
+      }
+    }
+    for (Node node : joining) {
+      if (told.values().stream().anyMatch(other -> isTaken(node.member, other.member))) {
+        return null;
+      }
+      Node _ = told.put(node.member.number(), node);
+    }
+    nodes.putAll(told);
+    joining.forEach(node -> roles.put(node.member.number(), NodeRole.JOINING));
+    return new Applied(Change.NODES, null);
+  }
+
+  /** Returns whether a new node would have the number or an address of another one. */
+  public static boolean isTaken(ClusterMap.Member joining, ClusterMap.Member other) {
+    return joining.number() == other.number()
+        || joining.address(0).equals(other.address(0))
+        || joining.admin().equals(other.admin());
+  }
+
+  private static String text(ByteBuffer buffer) {
+    byte[] bytes = new byte[buffer.get() & 0xFF];
+    buffer.get(bytes);
+    return new String(bytes, StandardCharsets.UTF_8);
+  }
+
   /** Encodes the deletion of a volume. */
   public static byte[] encodeDelete(int group) {
     return ByteBuffer.allocate(5).order(ByteOrder.LITTLE_ENDIAN).put(DELETE).putInt(group).array();
@@ -417,6 +547,7 @@ public final class Catalogue {
               role.equals(NodeRole.IN_SERVICE) ? roles.remove(node) : roles.put(node, role);
           yield new Applied(Change.NODE, null);
         }
+        case NODES -> applyNodes(buffer);
         default -> throw new IllegalArgumentException("unknown catalogue command " + type);
       };
     } catch (BufferUnderflowException e) {

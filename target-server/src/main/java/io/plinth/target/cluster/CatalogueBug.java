@@ -34,5 +34,9 @@ public enum CatalogueBug {
   /** A replica that comes begins as one of those that are to be members, and takes part at once. */
   NEWCOMER_BEGINS_AS_MEMBER,
   /** After a start replicas are begun by whatever the catalogue was when that was written. */
-  BEGUN_BY_OLD_CATALOGUE
+  BEGUN_BY_OLD_CATALOGUE,
+  /** A checkpoint, and what a node is given, do not have the nodes that have joined. */
+  JOINED_NODES_FORGOTTEN,
+  /** A node that joins gets replicas as soon as it is admitted. */
+  JOINING_NODE_PLACED
 }

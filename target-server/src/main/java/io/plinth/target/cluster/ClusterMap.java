@@ -1,8 +1,11 @@
 package io.plinth.target.cluster;
 
 import java.nio.charset.StandardCharsets;
+import java.util.Collection;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.TreeMap;
 import java.util.UUID;
 import java.util.function.IntPredicate;
 
@@ -13,9 +16,11 @@ import java.util.function.IntPredicate;
  * @param self the number of this node
  * @param isNew whether this node has begun with an empty data directory and has not been given
  *     since what it may have had before
- * @param members all nodes, this one among them, in the order of their numbers
+ * @param joined whether this node has joined a cluster that had begun without it
+ * @param members all nodes that are known, this one among them, in the order of their numbers
  */
-public record ClusterMap(String name, int self, boolean isNew, List<Member> members) {
+public record ClusterMap(
+    String name, int self, boolean isNew, boolean joined, List<Member> members) {
   /** How many nodes there may be: all of them have the catalogue. */
   public static final int MAXIMUM_MEMBERS = 7;
 
@@ -41,6 +46,27 @@ public record ClusterMap(String name, int self, boolean isNew, List<Member> memb
     members = List.copyOf(members);
   }
 
+  /** Creates that of a node which the cluster has begun with. */
+  public ClusterMap(String name, int self, boolean isNew, List<Member> members) {
+    this(name, self, isNew, false, members);
+  }
+
+  /**
+   * Returns the same with what the catalogue says of nodes. What a node's own configuration says of
+   * the nodes that the cluster has begun with goes before that; one that has joined was told of
+   * some nodes only to find the others.
+   */
+  public ClusterMap with(Collection<Member> told) {
+    Map<Integer, Member> all = new TreeMap<>();
+    told.forEach(member -> all.put(member.number, member));
+    for (Member member : members) {
+      if (!joined || member.number == self || !all.containsKey(member.number)) {
+        Member _ = all.put(member.number, member);
+      }
+    }
+    return new ClusterMap(name, self, isNew, joined, List.copyOf(all.values()));
+  }
+
   /** Returns that of a node which is in no cluster. */
   public static ClusterMap alone() {
     return new ClusterMap("", 0, false, List.of());
@@ -64,6 +90,17 @@ public record ClusterMap(String name, int self, boolean isNew, List<Member> memb
   /** Returns the numbers of all nodes. */
   public int[] numbers() {
     return members.stream().mapToInt(Member::number).toArray();
+  }
+
+  /**
+   * Returns the nodes that the group of the catalogue begins with here. Who joins does not know who
+   * its members were at the first entry: as it is none of them itself, it awaits a state.
+   */
+  public int[] first() {
+    return members.stream()
+        .mapToInt(Member::number)
+        .filter(number -> !joined || number != self)
+        .toArray();
   }
 
   /**

@@ -23,7 +23,9 @@ public record NodeCondition(
   public enum State {
     /** It is well. */
     ACTIVE,
-    /** It has begun with an empty directory, and has not all that it is to have. */
+    /**
+     * It was admitted, or has begun with an empty directory, and has not all that it is to have.
+     */
     JOINING,
     /** It can be reached, and some of its replicas are behind or have stopped. */
     DEGRADED,
@@ -89,8 +91,15 @@ public record NodeCondition(
           words.add("it counts as unreachable after " + text(settings.unreachableNs()));
         }
       }
-      case JOINING ->
+      case JOINING -> {
+        if (facts.role.kind() != NodeRole.Kind.JOINING) {
           words.add("it has begun with an empty directory, and is given what it is to have");
+        } else if (isSilent) {
+          words.add("it is admitted: start it with 'join = true' in its [cluster]");
+        } else {
+          words.add("it is admitted, and is active and gets replicas when it has the catalogue");
+        }
+      }
       case DEGRADED -> words.addAll(facts.problems);
       case UNREACHABLE -> {
         if (facts.replicas > 0) {
@@ -133,6 +142,7 @@ public record NodeCondition(
   private static State state(Facts facts, KeeperSettings settings) {
     return switch (facts.role.kind()) {
       case REMOVED -> State.REMOVED;
+      case JOINING -> State.JOINING;
       case DRAINING -> State.DRAINING;
       case IN_SERVICE -> {
         if (facts.silentNs >= settings.unreachableNs()) {

@@ -7,6 +7,9 @@ package io.plinth.target.cluster;
  * @param replacement the node that is to have its replicas, if it can; 0 for any
  */
 public record NodeRole(Kind kind, int replacement) {
+  /** The role of a node that was admitted and has not been given the catalogue. */
+  public static final NodeRole JOINING = new NodeRole(Kind.JOINING, 0);
+
   /** The role of every node of which nothing else was said. */
   public static final NodeRole IN_SERVICE = new NodeRole(Kind.IN_SERVICE, 0);
 
@@ -17,7 +20,9 @@ public record NodeRole(Kind kind, int replacement) {
     /** Its replicas go to other nodes, and it gets none. */
     DRAINING(1),
     /** It is not to come back: what it has is lost, and it gets nothing. */
-    REMOVED(2);
+    REMOVED(2),
+    /** It was admitted, and gets replicas when it has the catalogue. */
+    JOINING(3);
 
     private final int code;
 
@@ -45,8 +50,13 @@ public record NodeRole(Kind kind, int replacement) {
     throw new IllegalArgumentException("unknown role " + code + " of a node");
   }
 
+  /** Returns whether it may get replicas. */
+  public boolean takesReplicas() {
+    return kind == Kind.IN_SERVICE;
+  }
+
   /** Returns whether its replicas are to go elsewhere. */
   public boolean isLeaving() {
-    return kind != Kind.IN_SERVICE;
+    return kind == Kind.DRAINING || kind == Kind.REMOVED;
   }
 }

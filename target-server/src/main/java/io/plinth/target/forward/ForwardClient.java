@@ -98,8 +98,13 @@ public final class ForwardClient implements CycleTask {
     server = same;
   }
 
-  /** Makes another node known: where the same core of it listens. */
+  /** Makes another node known, or that it is elsewhere: where the same core of it listens. */
   public void addPeer(int node, String address) {
+    ForwardLink known = linkByNode.get(node);
+    if (known != null) {
+      known.moved(address);
+      return;
+    }
     ForwardLink link = new ForwardLink(this, node, address);
     links.add(link);
     ForwardLink _ = linkByNode.put(node, link);

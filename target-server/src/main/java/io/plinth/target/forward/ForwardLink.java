@@ -26,7 +26,7 @@ final class ForwardLink implements Connector {
 
   private final ForwardClient client;
   private final int node;
-  private final String address;
+  private String address;
   private ForwardChannel channel;
   private boolean dialling;
   private boolean wanted;
@@ -44,6 +44,11 @@ final class ForwardLink implements Connector {
 
   int node() {
     return node;
+  }
+
+  /** The node is to be dialled elsewhere from now on. */
+  void moved(String newAddress) {
+    address = newAddress;
   }
 
   /** Returns the connection if requests can be sent on it, or null; it is wanted from now on. */

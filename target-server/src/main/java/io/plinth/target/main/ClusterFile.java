@@ -27,9 +27,13 @@ import java.util.stream.IntStream;
  *  node=2
  *  members=1 2 3
  *  state=new | member
+ *  joined=true
  * </pre>
  *
- * A node is new until it has begun all replicas that it may have had before its directory was
+ * The last line is there if the node has joined a cluster that had begun without it; then the
+ * members are those that it was told of when it joined, and the catalogue says who they are.
+ *
+ * <p>A node is new until it has begun all replicas that it may have had before its directory was
  * empty: what it promised then is forgotten, so that they count for nothing before they have caught
  * up.
  */
@@ -42,6 +46,13 @@ public final class ClusterFile {
     this.directory = directory;
   }
 
+  /** Asks a cluster that a node is to join whether it may, and who its nodes are. */
+  @FunctionalInterface
+  interface Introduction {
+    /** Returns the nodes as others know them; refuses with one line. */
+    List<ClusterMap.Member> ask(ServerConfig.Cluster cluster) throws StartupException;
+  }
+
   /** Returns the file of a data directory. */
   public static ClusterFile in(Path directory) {
     return new ClusterFile(directory);
@@ -52,9 +63,12 @@ public final class ClusterFile {
    * for it.
    *
    * @param hasLogs whether it has been used
+   * @param introduction asked for a node that joins and has not been given the catalogue
    * @throws StartupException when it belongs to something else; one line
    */
-  ClusterMap claim(Optional<ServerConfig.Cluster> wanted, boolean hasLogs) throws StartupException {
+  ClusterMap claim(
+      Optional<ServerConfig.Cluster> wanted, boolean hasLogs, Introduction introduction)
+      throws StartupException {
     try {
       Optional<ClusterMap> found = read();
       if (wanted.isEmpty()) {
@@ -69,7 +83,7 @@ public final class ClusterFile {
         return ClusterMap.alone();
       }
       ServerConfig.Cluster cluster = wanted.get();
-      ClusterMap claimed = new ClusterMap(cluster.name(), cluster.node(), true, cluster.members());
+      ClusterMap claimed = map(cluster, true);
       if (found.isEmpty()) {
         if (hasLogs) {
           throw new StartupException(
@@ -78,15 +92,24 @@ public final class ClusterFile {
                   + " was used by a node that is in no cluster: a node joins one with an empty"
                   + " directory");
         }
+        if (cluster.joins()) {
+          claimed = map(cluster.with(introduction.ask(cluster)), true);
+        }
         write(claimed);
         return claimed;
       }
       check(found.get(), claimed);
-      return new ClusterMap(cluster.name(), cluster.node(), found.get().isNew(), cluster.members());
+      boolean isAsked = cluster.joins() && found.get().isNew();
+      return map(isAsked ? cluster.with(introduction.ask(cluster)) : cluster, found.get().isNew());
     } catch (IOException e) {
       throw new StartupException(
           "can't use data directory " + directory + ": " + DataDirectory.reason(e), e);
     }
+  }
+
+  private static ClusterMap map(ServerConfig.Cluster cluster, boolean isNew) {
+    return new ClusterMap(
+        cluster.name(), cluster.node(), isNew, cluster.joins(), cluster.members());
   }
 
   private void check(ClusterMap found, ClusterMap claimed) throws StartupException {
@@ -100,7 +123,17 @@ public final class ClusterFile {
               + ", not to "
               + describe(claimed));
     }
-    if (!numbers(found).equals(numbers(claimed))) {
+    if (found.joined() != claimed.joined()) {
+      throw new StartupException(
+          "data directory "
+              + directory
+              + " belongs to "
+              + describe(found)
+              + (found.joined()
+                  ? ", which has joined it: its configuration needs 'cluster.join = true'"
+                  : ", which the cluster has begun with: leave 'cluster.join' out"));
+    }
+    if (!found.joined() && !numbers(found).equals(numbers(claimed))) {
       throw new StartupException(
           "data directory "
               + directory
@@ -108,13 +141,15 @@ public final class ClusterFile {
               + numbers(found)
               + ", and the configuration names "
               + numbers(claimed)
-              + ": the nodes of a cluster can't be changed yet");
+              + ": these are the nodes that a cluster begins with; others join with 'plinth cluster"
+              + " join', and are in no other node's configuration");
     }
   }
 
   /** This node has begun all that it may have lost. */
   void settle(ClusterMap cluster) throws IOException {
-    write(new ClusterMap(cluster.name(), cluster.self(), false, cluster.members()));
+    write(
+        new ClusterMap(cluster.name(), cluster.self(), false, cluster.joined(), cluster.members()));
   }
 
   /**
@@ -141,6 +176,7 @@ public final class ClusterFile {
               value(values, "cluster"),
               Integer.parseInt(value(values, "node")),
               value(values, "state").equals("new"),
+              Boolean.parseBoolean(values.getProperty("joined")),
               members));
     } catch (IllegalArgumentException e) {
       throw new IOException("file " + NAME + " in it makes no sense", e);
@@ -165,7 +201,7 @@ public final class ClusterFile {
             + numbers(cluster)
             + "\nstate="
             + (cluster.isNew() ? "new" : "member")
-            + "\n";
+            + (cluster.joined() ? "\njoined=true\n" : "\n");
     Path written = directory.resolve(NAME + ".new");
     try (FileChannel channel =
         FileChannel.open(

@@ -13,7 +13,7 @@ import java.util.stream.Collectors;
 final class ClusterInfos {
   private ClusterInfos() {}
 
-  static ClusterInfo of(ClusterMap cluster, ClusterStatus status) {
+  static ClusterInfo of(ClusterMap cluster, int cores, ClusterStatus status) {
     List<ClusterInfo.MemberInfo> members = new ArrayList<>();
     for (ClusterMap.Member member : cluster.members()) {
       ClusterInfo.State other =
@@ -33,8 +33,14 @@ final class ClusterInfos {
         cluster.self(),
         status.leader() < 0 ? null : status.leader(),
         status.volumes(),
+        cores,
+        status.catalogue().voters(),
         members,
-        summary(members, status));
+        summary(members, status.catalogue().voters(), status));
+  }
+
+  private static String list(List<Integer> nodes) {
+    return nodes.stream().map(String::valueOf).collect(Collectors.joining(", "));
   }
 
   static NodesInfo of(NodesStatus status) {
@@ -47,28 +53,30 @@ final class ClusterInfos {
         status.moves());
   }
 
-  private static List<String> summary(List<ClusterInfo.MemberInfo> members, ClusterStatus status) {
+  private static List<String> summary(
+      List<ClusterInfo.MemberInfo> members, List<Integer> voters, ClusterStatus status) {
     List<String> lines = new ArrayList<>();
     List<Integer> away =
         members.stream()
             .filter(member -> member.state() == ClusterInfo.State.UNREACHABLE)
             .map(ClusterInfo.MemberInfo::node)
             .toList();
-    int majority = members.size() / 2 + 1;
-    int present = members.size() - away.size();
+    int majority = voters.size() / 2 + 1;
+    long present = voters.stream().filter(voter -> !away.contains(voter)).count();
     if (away.isEmpty()) {
       lines.add("all nodes can be reached");
     } else {
       lines.add(
-          (away.size() == 1 ? "node " : "nodes ")
-              + away.stream().map(String::valueOf).collect(Collectors.joining(", "))
-              + " can't be reached from here");
+          (away.size() == 1 ? "node " : "nodes ") + list(away) + " can't be reached from here");
     }
     if (present < majority) {
       lines.add(
           "nothing can be changed, and volumes of which most replicas are away are not served, until "
               + majority
-              + " nodes reach each other");
+              + (voters.size() == members.size() ? "" : " of the nodes " + list(voters))
+              + (voters.size() == members.size()
+                  ? " nodes reach each other"
+                  : " reach each other"));
     } else if (!away.isEmpty()) {
       lines.add(
           "volumes are served by their other replicas; who comes back is given what it missed");

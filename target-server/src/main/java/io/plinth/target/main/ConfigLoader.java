@@ -278,6 +278,7 @@ public final class ConfigLoader {
     keys.put(
         "cluster.rebuild-after",
         (loader, value) -> loader.builder.clusterRebuildS(awayTime(value)));
+    keys.put("cluster.join", (loader, value) -> loader.builder.clusterJoins(flag(value)));
     keys.put("cluster.member", (loader, value) -> loader.builder.clusterMembers(members(value)));
     keys.put(
         "engine.flush-policy",

@@ -1,11 +1,13 @@
 package io.plinth.target.main;
 
 import io.plinth.engine.metrics.LatencyRecorder;
+import io.plinth.engine.net.SocketAddresses;
 import io.plinth.target.admin.CloneSpec;
 import io.plinth.target.admin.ClusterInfo;
 import io.plinth.target.admin.ControlException;
 import io.plinth.target.admin.DiffInfo;
 import io.plinth.target.admin.HistoryInfo;
+import io.plinth.target.admin.JoinSpec;
 import io.plinth.target.admin.NodeControl;
 import io.plinth.target.admin.NodeInfo;
 import io.plinth.target.admin.NodesInfo;
@@ -48,12 +50,10 @@ import java.util.stream.LongStream;
 /** Lets the admin API see and change a storage node. */
 final class NodeControlAdapter implements NodeControl {
   private final StorageNode node;
-  private final ClusterMap cluster;
   private final Supplier<NodeInfo> nodeInfo;
 
-  NodeControlAdapter(StorageNode node, ClusterMap cluster, Supplier<NodeInfo> nodeInfo) {
+  NodeControlAdapter(StorageNode node, Supplier<NodeInfo> nodeInfo) {
     this.node = node;
-    this.cluster = cluster;
     this.nodeInfo = nodeInfo;
   }
 
@@ -291,7 +291,7 @@ final class NodeControlAdapter implements NodeControl {
   }
 
   private ReplicasInfo replicas(LogVolume volume) {
-    if (cluster.isAlone()) {
+    if (node.cluster().isAlone()) {
       return null;
     }
     VolumeGroup.Standing standing = volume.group().standing();
@@ -308,18 +308,48 @@ final class NodeControlAdapter implements NodeControl {
 
   @Override
   public CompletableFuture<ClusterInfo> clusterInfo() {
-    if (cluster.isAlone()) {
+    if (node.cluster().isAlone()) {
       return CompletableFuture.failedFuture(
           new ControlException(
               ControlException.Kind.NOT_FOUND,
               "this node is in no cluster: its configuration has no [cluster]"));
     }
-    return translated(node.clusterStatus().thenApply(status -> ClusterInfos.of(cluster, status)));
+    return translated(
+        node.clusterStatus()
+            .thenApply(status -> ClusterInfos.of(node.cluster(), node.logCount(), status)));
   }
 
   @Override
   public CompletableFuture<NodesInfo> nodesInfo() {
     return translated(node.nodesStatus().thenApply(ClusterInfos::of));
+  }
+
+  @Override
+  public CompletableFuture<NodesInfo.Outcome> admitNode(JoinSpec spec) {
+    ListenAddress address = resolved(spec.address());
+    return outcome(
+        node.admitNode(
+            new ClusterMap.Member(
+                spec.node(),
+                address.host(),
+                address.port(),
+                ListenAddress.parse(spec.admin()).toString(),
+                spec.rack())));
+  }
+
+  /** What all nodes dial has no names that they would have to look up. */
+  private static ListenAddress resolved(String address) {
+    try {
+      ListenAddress found =
+          ListenAddress.parse(SocketAddresses.resolve(ListenAddress.parse(address).toString()));
+      if (found.port() == 0) {
+        throw new IllegalArgumentException("a port that is not 0 is needed");
+      }
+      return found;
+    } catch (IllegalArgumentException e) {
+      throw new ControlException(
+          ControlException.Kind.INVALID, "address " + address + ": " + e.getMessage());
+    }
   }
 
   @Override
@@ -416,10 +446,12 @@ final class NodeControlAdapter implements NodeControl {
 
   private ControlException refusal(NodeException e) {
     return e.reason() == NodeException.Reason.ELSEWHERE
-        ? cluster
+        ? node.cluster()
             .member(e.node())
             .map(member -> ControlException.elsewhere(e.getMessage(), member.admin()))
-            .orElseThrow()
+            // It has joined, and this node has not been told where it is yet.
+            .orElseGet(
+                () -> new ControlException(ControlException.Kind.UNAVAILABLE, e.getMessage()))
         : new ControlException(kind(e), e.getMessage());
   }
 

@@ -225,7 +225,10 @@ public final class PlinthServer {
   private void openNode() throws StartupException, InterruptedException {
     boolean hasLogs = !directory.logs().isEmpty();
     ClusterFile clusterFile = ClusterFile.in(directory.path());
-    cluster = resolved(clusterFile.claim(config.cluster(), hasLogs));
+    cluster =
+        resolved(
+            clusterFile.claim(
+                config.cluster(), hasLogs, given -> Introduction.ask(given, config.cores())));
     List<Path> folders = directory.logs(config.cores());
     List<LogResources> resources = new ArrayList<>();
     for (int i = 0; i < folders.size(); i++) {
@@ -281,17 +284,21 @@ public final class PlinthServer {
   private static ClusterMap resolved(ClusterMap named) throws StartupException {
     List<ClusterMap.Member> members = new ArrayList<>();
     for (ClusterMap.Member member : named.members()) {
-      try {
-        ListenAddress found = ListenAddress.parse(SocketAddresses.resolve(member.address(0)));
-        members.add(
-            new ClusterMap.Member(
-                member.number(), found.host(), found.port(), member.admin(), member.rack()));
-      } catch (IllegalArgumentException e) {
-        throw new StartupException(
-            "can't find node " + member.number() + " of the cluster: " + e.getMessage(), e);
-      }
+      members.add(resolved(member));
     }
-    return new ClusterMap(named.name(), named.self(), named.isNew(), members);
+    return new ClusterMap(named.name(), named.self(), named.isNew(), named.joined(), members);
+  }
+
+  /** Returns a node with an address instead of a name. */
+  static ClusterMap.Member resolved(ClusterMap.Member member) throws StartupException {
+    try {
+      ListenAddress found = ListenAddress.parse(SocketAddresses.resolve(member.address(0)));
+      return new ClusterMap.Member(
+          member.number(), found.host(), found.port(), member.admin(), member.rack());
+    } catch (IllegalArgumentException e) {
+      throw new StartupException(
+          "can't find node " + member.number() + " of the cluster: " + e.getMessage(), e);
+    }
   }
 
   private NodePeers peers(int log) {
@@ -437,7 +444,7 @@ public final class PlinthServer {
     try {
       admin =
           AdminServer.start(
-              new NodeControlAdapter(node, cluster, this::nodeInfo),
+              new NodeControlAdapter(node, this::nodeInfo),
               AdminOptions.at(config.adminListen().host(), config.adminListen().port()));
     } catch (AdminBindException e) {
       throw new StartupException(e.getMessage(), e);

@@ -169,15 +169,28 @@ public record ServerConfig(
    *
    * @param name of the cluster
    * @param node the number of this node
-   * @param members all nodes, in the order of their numbers
+   * @param members all nodes that the cluster begins with, or of one that joins, itself and at
+   *     least one other; in the order of their numbers
+   * @param joins whether this node joins a cluster that runs without it: then the others are where
+   *     to ask for the rest
    * @param unreachableS a node that is not heard for so many seconds can't be reached
    * @param rebuildS the replicas of one that is not heard for so many seconds are rebuilt elsewhere
    */
   public record Cluster(
-      String name, int node, List<ClusterMap.Member> members, long unreachableS, long rebuildS) {
+      String name,
+      int node,
+      List<ClusterMap.Member> members,
+      boolean joins,
+      long unreachableS,
+      long rebuildS) {
     /** Copies the list. */
     public Cluster {
       members = List.copyOf(members);
+    }
+
+    /** Returns the same with other nodes. */
+    public Cluster with(List<ClusterMap.Member> others) {
+      return new Cluster(name, node, others, joins, unreachableS, rebuildS);
     }
   }
 
@@ -247,6 +260,7 @@ public record ServerConfig(
     private Optional<String> clusterName = Optional.empty();
     private OptionalInt clusterNode = OptionalInt.empty();
     private final List<ClusterMap.Member> clusterMembers = new ArrayList<>();
+    private boolean clusterJoins;
     private long clusterUnreachableS =
         TimeUnit.NANOSECONDS.toSeconds(KeeperSettings.DEFAULT.unreachableNs());
     private long clusterRebuildS =
@@ -481,6 +495,12 @@ public record ServerConfig(
       return this;
     }
 
+    /** Whether this node joins a cluster that runs without it. */
+    public Builder clusterJoins(boolean value) {
+      clusterJoins = value;
+      return this;
+    }
+
     /** Replaces the nodes of the cluster. */
     @CanIgnoreReturnValue
     public Builder clusterMembers(List<ClusterMap.Member> values) {
@@ -541,7 +561,8 @@ public record ServerConfig(
     }
 
     private Optional<Cluster> buildCluster() throws ConfigException {
-      if (clusterName.isEmpty() && clusterNode.isEmpty() && clusterMembers.isEmpty()) {
+      boolean isNamed = clusterName.isPresent() || clusterNode.isPresent() || clusterJoins;
+      if (!isNamed && clusterMembers.isEmpty()) {
         return Optional.empty();
       }
       if (clusterName.isEmpty() || clusterNode.isEmpty() || clusterMembers.isEmpty()) {
@@ -560,6 +581,11 @@ public record ServerConfig(
       if (clusterMembers.stream().noneMatch(member -> member.number() == self)) {
         throw new ConfigException(
             "'cluster.node' is " + self + ", which is none of those in 'cluster.member'");
+      }
+      if (clusterJoins && clusterMembers.size() == 1) {
+        throw new ConfigException(
+            "a node with 'cluster.join' needs another one in 'cluster.member', which is asked for the"
+                + " rest");
       }
       if (retentionS != 0) {
         throw new ConfigException(
@@ -582,7 +608,12 @@ public record ServerConfig(
       }
       return Optional.of(
           new Cluster(
-              clusterName.get(), self, clusterMembers, clusterUnreachableS, clusterRebuildS));
+              clusterName.get(),
+              self,
+              clusterMembers,
+              clusterJoins,
+              clusterUnreachableS,
+              clusterRebuildS));
     }
 
     private Tls buildTls() throws ConfigException {

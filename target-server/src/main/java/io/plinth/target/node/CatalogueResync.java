@@ -100,7 +100,9 @@ final class CatalogueResync {
     }
     boolean isStopped = catalogue.replica().isStopped();
     if (isStopped) {
-      for (int node : catalogue.replica().voters()) {
+      // Who has begun from nothing does not know who the members are by now.
+      Replica present = catalogue.replica();
+      for (int node : present.awaitsState() ? present.peers() : present.voters()) {
         ask(node, nowNs);
       }
     }
@@ -160,7 +162,8 @@ final class CatalogueResync {
             && present.entryTerm(base) == frame.a();
     if (!isStopped && has) {
       present.resynced(node, base, (frame.b() & RECOVERING) != 0);
-    } else if (isStopped || present.needsResync(node)) {
+    } else if (present.isMemberAt(node, catalogue.appliedIndex())
+        && (isStopped || present.needsResync(node))) {
       serve(node, frame.session());
     }
   }

@@ -1,11 +1,13 @@
 package io.plinth.target.node;
 
+import io.plinth.log.replication.Members;
 import java.util.List;
 
 /**
  * A cluster as this node sees it.
  *
  * @param leader the node that leads the catalogue, or -1
+ * @param catalogue the nodes that have the catalogue, as this one knows them
  * @param connected the nodes whose log 0 is connected to ours
  * @param volumes how many the catalogue has
  * @param recovering whether this node's replica of the catalogue may have lost what it promised
@@ -17,6 +19,7 @@ import java.util.List;
  */
 public record ClusterStatus(
     int leader,
+    Members catalogue,
     List<Integer> connected,
     int volumes,
     boolean recovering,

@@ -103,6 +103,9 @@ final class NodeCatalogue implements ReplicaListener, GroupWork {
     /** A node has another role. */
     void onRoles();
 
+    /** There are other nodes, or they are elsewhere. */
+    void onNodes();
+
     /** See {@link #isCurrent}. */
     void onCurrent();
   }
@@ -111,6 +114,9 @@ final class NodeCatalogue implements ReplicaListener, GroupWork {
     this.logs = logs;
     this.bugs = bugs;
     this.catalogue = new Catalogue(plantedBugs);
+    if (bugs.has(CatalogueBug.JOINED_NODES_FORGOTTEN)) {
+      catalogue.forgetNodes();
+    }
     this.resync = new CatalogueResync(this, logs);
   }
 
@@ -178,6 +184,9 @@ final class NodeCatalogue implements ReplicaListener, GroupWork {
       nextGroup = Math.max(nextGroup, log.store().highestGroup() + 1);
     }
     effects = told;
+    if (replica.awaitsState()) {
+      resync.onStopped();
+    }
     if (isBehind()) {
       logs.first().store().behind(this);
     }
@@ -210,6 +219,18 @@ final class NodeCatalogue implements ReplicaListener, GroupWork {
     return catalogue.role(node);
   }
 
+  /** Returns whether a node may get replicas. */
+  boolean takesReplicas(int node) {
+    NodeRole role = catalogue.role(node);
+    boolean early = role.equals(NodeRole.JOINING) && bugs.has(CatalogueBug.JOINING_NODE_PLACED);
+    return role.takesReplicas() || early;
+  }
+
+  /** Returns the nodes; none as long as no node has joined. */
+  Collection<Catalogue.Node> nodes() {
+    return catalogue.nodes();
+  }
+
   /** Returns whether this node has all that was committed when its present leader was elected. */
   boolean isComplete() {
     return effects != null
@@ -231,6 +252,11 @@ final class NodeCatalogue implements ReplicaListener, GroupWork {
 
   /** Makes sure that this node may change the catalogue, and knows all that was changed before. */
   void requireLead() throws NodeException {
+    if (replica.awaitsState()) {
+      throw new NodeException(
+          NodeException.Reason.UNAVAILABLE,
+          "this node joins the cluster, and has not been given the catalogue yet");
+    }
     if (replica.isStopped()) {
       throw new NodeException(
           NodeException.Reason.UNAVAILABLE, "this node's replica of the catalogue has stopped");
@@ -472,6 +498,10 @@ final class NodeCatalogue implements ReplicaListener, GroupWork {
       case DELETED -> effects.onDeleted(done.entry());
       case SET -> effects.onSet(done.entry());
       case NODE -> effects.onRoles();
+      case NODES -> {
+        effects.onNodes();
+        effects.onRoles();
+      }
     }
   }
 
@@ -541,7 +571,8 @@ final class NodeCatalogue implements ReplicaListener, GroupWork {
 
   @Override
   public void onResync(Replica source, int node, ResyncFrame frame) {
-    if (!replica.isStopped() && frame.kind() >= OTHER_KINDS) {
+    boolean takes = !replica.isStopped() || replica.awaitsState();
+    if (takes && frame.kind() >= OTHER_KINDS) {
       others.accept(node, frame);
     } else {
       resync.onFrame(node, frame);
@@ -590,6 +621,7 @@ final class NodeCatalogue implements ReplicaListener, GroupWork {
             Catalogue.GROUP, ReplicaStart.durable(recovered, true, segmentBytes()), this);
     replica.hold();
     Replica held = replica;
+    effects.onNodes();
     before.values().stream()
         .filter(entry -> catalogue.find(entry.group()) == null)
         .forEach(effects::onDeleted);

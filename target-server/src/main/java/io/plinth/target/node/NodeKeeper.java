@@ -13,12 +13,14 @@ import io.plinth.target.volume.LogVolume;
 import io.plinth.target.volume.Resyncs;
 import io.plinth.target.volume.VolumeGroup;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.concurrent.CompletableFuture;
+import java.util.stream.IntStream;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -32,12 +34,15 @@ import org.slf4j.LoggerFactory;
  *  kind        from                     leaf      a          bytes
  *  32 PLACED   leader of a volume       group     number
  *  33 HEALTH   any node                           1 new      {@link HealthReport}
+ *  34, 35      see {@link NodeAdmission}
+ *  36 NODES    any node                                      {@link Catalogue#encodeNodes}
  * </pre>
  */
 final class NodeKeeper {
   private static final Logger LOG = LoggerFactory.getLogger(NodeKeeper.class);
   private static final int PLACED = 32;
   private static final int HEALTH = 33;
+  private static final int NODES = 36;
 
   /** So many volumes have a replica on its way at a time. */
   private static final int MOST_MOVES = 4;
@@ -50,14 +55,23 @@ final class NodeKeeper {
 
   private final NodeLogs logs;
   private final NodeCatalogue catalogue;
+  private final NodeReplicas replicas;
   private final NodeVolumes volumes;
   private final NodeMembership membership;
   private final KeeperSettings settings;
+  private final NodeAdmission admission;
+  private final CatalogueMembers members;
   private final Timers.Task timer = this::onTimer;
   private final Map<Integer, Told> reports = new TreeMap<>();
 
-  /** Groups for which a command is on its way. */
+  /** Groups for which a command is on its way; that of the catalogue for where nodes are. */
   private final Set<Integer> asked = new TreeSet<>();
+
+  /** With which connection, and which state of it, nodes were told where the others are. */
+  private final Map<Integer, Long> introduced = new TreeMap<>();
+
+  /** Nodes that are to be in service, for which a command is on its way. */
+  private final Set<Integer> activating = new TreeSet<>();
 
   private boolean hasTold;
   private int looks;
@@ -67,14 +81,18 @@ final class NodeKeeper {
   NodeKeeper(
       NodeLogs logs,
       NodeCatalogue catalogue,
+      NodeReplicas replicas,
       NodeVolumes volumes,
       NodeMembership membership,
       KeeperSettings settings) {
     this.logs = logs;
     this.catalogue = catalogue;
+    this.replicas = replicas;
     this.volumes = volumes;
     this.membership = membership;
     this.settings = settings;
+    this.admission = new NodeAdmission(logs, catalogue, membership);
+    this.members = new CatalogueMembers(logs, catalogue);
   }
 
   /** Begins to watch; all logs are open. */
@@ -99,8 +117,11 @@ final class NodeKeeper {
     if (looks++ % 2 == 0) {
       report();
     }
+    introduce();
     if (leads()) {
       begin();
+      members.step(membership.cluster().self());
+      tellFirst();
     }
     time();
   }
@@ -122,7 +143,7 @@ final class NodeKeeper {
     if (leader == membership.cluster().self()) {
       Told _ = reports.put(leader, new Told(report, nowNs()));
       hasTold = false;
-    } else if (leader != Replica.NO_NODE && (hasTold || !report.isEmpty())) {
+    } else if (leader != Replica.NO_NODE && (hasTold || !report.isEmpty() || isJoining())) {
       byte[] bytes = report.encode();
       ResyncFrame frame = logs.first().store().resyncs().begin(HEALTH, 0);
       frame.body().putBytes(0, bytes);
@@ -131,6 +152,48 @@ final class NodeKeeper {
               .replica()
               .sendResync(leader, frame.bytes(bytes.length).a(report.isNew() ? 1 : 0));
       hasTold = !sent || !report.isEmpty();
+    }
+  }
+
+  /** Returns whether the others wait for this node to have the catalogue. */
+  private boolean isJoining() {
+    return catalogue.role(membership.cluster().self()).equals(NodeRole.JOINING);
+  }
+
+  /**
+   * Tells each node once, when there is a connection with it or that has changed, where the others
+   * are. It may have been away while one has joined, and that one may lead by now: then nobody else
+   * can give it the catalogue, from which it would know.
+   */
+  private void introduce() {
+    if (catalogue.nodes().isEmpty()) {
+      return;
+    }
+    byte[] bytes = Catalogue.encodeNodes(catalogue.nodes(), 0);
+    long content = (long) Arrays.hashCode(bytes) << Integer.SIZE;
+    for (int node : membership.cluster().numbers()) {
+      long opening = logs.first().replicator().openings(node) + content;
+      boolean isNew = opening != introduced.getOrDefault(node, content);
+      if (isNew && bytes.length <= ResyncFrame.MAX_BYTES) {
+        ResyncFrame frame = logs.first().store().resyncs().begin(NODES, 0);
+        frame.body().putBytes(0, bytes);
+        if (catalogue.replica().sendResync(node, frame.bytes(bytes.length))) {
+          Long _ = introduced.put(node, opening);
+        }
+      }
+    }
+  }
+
+  private void onIntroduced(byte[] bytes) {
+    try {
+      Set<Integer> known = new TreeSet<>();
+      IntStream.of(membership.cluster().numbers()).forEach(known::add);
+      replicas.know(
+          Catalogue.decodeNodes(bytes).stream()
+              .filter(node -> !known.contains(node.member().number()))
+              .toList());
+    } catch (IllegalArgumentException e) {
+      LOG.warn("a node says where the others are, and it makes no sense: {}", e.getMessage());
     }
   }
 
@@ -170,10 +233,47 @@ final class NodeKeeper {
         frame.body().getBytes(0, bytes);
         HealthReport report = HealthReport.decode(frame.a() == 1, bytes);
         Told _ = reports.put(node, new Told(report, nowNs()));
+        if (!report.isNew()) {
+          activate(node);
+        }
       }
+      case NODES -> {
+        byte[] bytes = new byte[frame.bytes()];
+        frame.body().getBytes(0, bytes);
+        onIntroduced(bytes);
+      }
+      case NodeAdmission.ASKED, NodeAdmission.SPEAKS -> admission.onFrame(node, frame);
       default -> {
         // Of a later version.
       }
+    }
+  }
+
+  /** A node that was admitted has the catalogue, and has begun what that says. */
+  private void activate(int node) {
+    if (catalogue.role(node).equals(NodeRole.JOINING) && leads() && activating.add(node)) {
+      catalogue.propose(
+          Catalogue.encodeNode(node, NodeRole.IN_SERVICE), status -> activating.remove(node));
+    }
+  }
+
+  /** Who has joined learns from the catalogue where the nodes are that were there before. */
+  private void tellFirst() {
+    ClusterMap cluster = membership.cluster();
+    if (cluster.joined() || !asked.add(Catalogue.GROUP)) {
+      return;
+    }
+    List<Catalogue.Node> moved = new ArrayList<>();
+    for (Catalogue.Node node : catalogue.nodes()) {
+      ClusterMap.Member member = cluster.member(node.member().number()).orElse(node.member());
+      if (node.isFirst() && !member.equals(node.member())) {
+        moved.add(new Catalogue.Node(member, true));
+      }
+    }
+    if (moved.isEmpty()) {
+      boolean _ = asked.remove(Catalogue.GROUP);
+    } else {
+      catalogue.propose(Catalogue.encodeNodes(moved, 0), status -> asked.remove(Catalogue.GROUP));
     }
   }
 
@@ -235,7 +335,7 @@ final class NodeKeeper {
       NodeRole present = node == changed ? role : catalogue.role(node);
       long silentNs = silentNs(node);
       boolean leaves = present.isLeaving() || silentNs >= givenUpNs;
-      boolean takes = !leaves && silentNs < settings.unreachableNs();
+      boolean takes = present.takesReplicas() && !leaves && silentNs < settings.unreachableNs();
       boolean heard = silentNs < settings.unreachableNs() / 4;
       views.add(
           new MovePlan.NodeView(
@@ -357,6 +457,7 @@ final class NodeKeeper {
     return catalogue.onCore(result -> {
       requireKnown(node);
       catalogue.requireLead();
+      requireJoined(node);
       if (replacement != 0) {
         requireKnown(replacement);
         requireFit(node, replacement);
@@ -375,7 +476,7 @@ final class NodeKeeper {
     String why = null;
     if (replacement == node) {
       why = "it is the node that is to be replaced";
-    } else if (catalogue.role(replacement).isLeaving()) {
+    } else if (!catalogue.role(replacement).takesReplicas()) {
       why = "it is not in service";
     } else if (silentNs(replacement) >= settings.unreachableNs() / 4) {
       why = "it is not heard";
@@ -402,13 +503,34 @@ final class NodeKeeper {
     return lines;
   }
 
-  /** Takes a node back into service, whatever it was. */
+  /**
+   * Takes a node back into service, whatever it was. One that has joined may have been removed
+   * before it had the catalogue: it joins once more.
+   */
   CompletableFuture<List<String>> undrain(int node) {
     return catalogue.onCore(result -> {
       requireKnown(node);
       catalogue.requireLead();
-      set(node, NodeRole.IN_SERVICE, List.of(), result);
+      requireJoined(node);
+      boolean joins =
+          catalogue.role(node).kind() == NodeRole.Kind.REMOVED
+              && catalogue.nodes().stream()
+                  .anyMatch(known -> known.member().number() == node && !known.isFirst());
+      set(node, joins ? NodeRole.JOINING : NodeRole.IN_SERVICE, List.of(), result);
     });
+  }
+
+  private void requireJoined(int node) throws NodeException {
+    if (catalogue.role(node).equals(NodeRole.JOINING)) {
+      throw new NodeException(
+          NodeException.Reason.IN_USE,
+          "node " + node + " joins, and has nothing yet: it may be removed");
+    }
+  }
+
+  /** Admits a node: see {@link NodeAdmission}. */
+  CompletableFuture<List<String>> admit(ClusterMap.Member member) {
+    return admission.admit(member);
   }
 
   /**

@@ -157,6 +157,17 @@ final class NodeLog implements CycleTask, Checkpointer.Superblocks {
     return moves;
   }
 
+  /** Other nodes are known, or are elsewhere; the log is open. On the core. */
+  void know(ClusterMap cluster, int log) {
+    for (ClusterMap.Member member : cluster.members()) {
+      if (member.number() != cluster.self()) {
+        String address = member.address(log);
+        replicator.addPeer(member.number(), log, address);
+        forwarding.client().addPeer(member.number(), address);
+      }
+    }
+  }
+
   /** Returns who speaks for the groups of this log; null before it is open. */
   Replicator replicator() {
     return replicator;

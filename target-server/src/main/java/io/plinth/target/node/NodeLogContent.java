@@ -89,7 +89,7 @@ final class NodeLogContent implements NodeLog.LogContent {
       GroupRecovery groups = logs.get(number).store().recoveredGroups();
       if (membership.isNew() && !groups.has(Catalogue.GROUP)) {
         boolean recovering = !bugs.has(CatalogueBug.NEW_NODE_COUNTS);
-        groups.begin(Catalogue.GROUP, membership.cluster().numbers(), recovering);
+        groups.begin(Catalogue.GROUP, membership.cluster().first(), recovering);
       }
       catalogue.start(replicator, groups.group(Catalogue.GROUP), clean);
     }

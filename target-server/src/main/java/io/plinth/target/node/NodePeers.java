@@ -48,7 +48,7 @@ public record NodePeers(
    */
   public static NodePeers of(
       ClusterMap cluster, int log, Dialler dialler, Consumer<Replicator> accepts) {
-    int[] all = cluster.numbers();
+    int[] first = cluster.first();
     int[] self = {cluster.self()};
     List<Peer> others =
         cluster.members().stream()
@@ -57,7 +57,7 @@ public record NodePeers(
             .toList();
     return new NodePeers(
         Optional.of(cluster.id()),
-        new GroupMembers(cluster.self(), group -> group == Catalogue.GROUP ? all : self),
+        new GroupMembers(cluster.self(), group -> group == Catalogue.GROUP ? first : self),
         others,
         dialler,
         TICK_NS,

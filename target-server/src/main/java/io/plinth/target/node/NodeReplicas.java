@@ -4,8 +4,10 @@ import io.plinth.engine.api.CycleTask;
 import io.plinth.engine.api.Status;
 import io.plinth.target.cluster.Catalogue;
 import io.plinth.target.cluster.CatalogueBug;
+import io.plinth.target.cluster.ClusterMap;
 import io.plinth.target.forward.ForwardedVolume;
 import io.plinth.target.volume.LogVolume;
+import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -218,6 +220,25 @@ final class NodeReplicas implements NodeCatalogue.Effects {
     }
     if (moves && !membership.isAlone()) {
       place(entry);
+    }
+  }
+
+  @Override
+  public void onNodes() {
+    know(catalogue.nodes());
+  }
+
+  /** Speaks with these nodes from now on, where they are. */
+  void know(Collection<Catalogue.Node> nodes) {
+    if (membership.isAlone() || nodes.isEmpty()) {
+      return;
+    }
+    membership.know(nodes);
+    ClusterMap known = membership.cluster();
+    for (int i = 0; i < logs.count(); i++) {
+      int number = i;
+      NodeLog log = logs.get(i);
+      boolean _ = log.core().execute(() -> log.know(known, number));
     }
   }
 

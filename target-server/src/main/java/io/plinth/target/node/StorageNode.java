@@ -86,7 +86,7 @@ public final class StorageNode implements VolumeDirectory {
     changes = new VolumeChanges(logs, catalogue, volumes, replicas, early, bugs);
     queries = new VolumeQueries(logs, volumes);
     scrub = new NodeScrub(logs.all());
-    keeper = new NodeKeeper(logs, catalogue, volumes, membership, settings.keeper());
+    keeper = new NodeKeeper(logs, catalogue, replicas, volumes, membership, settings.keeper());
   }
 
   // The life of the node.
@@ -120,6 +120,7 @@ public final class StorageNode implements VolumeDirectory {
   /** Makes the recovered volumes available; on log 0's core, when all logs are open. */
   public void publishRecovered() throws RecoveryException {
     catalogue.lead(replicas);
+    replicas.onNodes();
     replicas.showRecovered();
     replicas.onRoles();
     catalogue.watch();
@@ -251,6 +252,11 @@ public final class StorageNode implements VolumeDirectory {
     return scrub;
   }
 
+  /** Returns the nodes of the cluster as they are known now; any thread. */
+  public ClusterMap cluster() {
+    return membership.cluster();
+  }
+
   /** Tells how the cluster is; any thread. */
   public CompletableFuture<ClusterStatus> clusterStatus() {
     return catalogue.onCore(result -> result.complete(clusterStatusNow()));
@@ -281,6 +287,7 @@ public final class StorageNode implements VolumeDirectory {
     }
     return new ClusterStatus(
         catalogue.leader(),
+        catalogue.replica().members(),
         connected,
         catalogue.entries().size(),
         catalogue.isRecovering(),
@@ -296,6 +303,16 @@ public final class StorageNode implements VolumeDirectory {
    */
   public CompletableFuture<NodesStatus> nodesStatus() {
     return keeper.status();
+  }
+
+  /**
+   * Admits a node to the cluster; any thread.
+   *
+   * @param member as the other nodes are to reach it, without names that have to be looked up
+   * @return what there is to say, when it is admitted; fails with a {@link NodeException}
+   */
+  public CompletableFuture<List<String>> admitNode(ClusterMap.Member member) {
+    return keeper.admit(member);
   }
 
   /**

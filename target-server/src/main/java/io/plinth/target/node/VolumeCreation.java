@@ -67,7 +67,7 @@ final class VolumeCreation {
       VolumeSettings settings,
       OptionalInt wantedReplicas) {
     return catalogue.onCore(result -> {
-      IntPredicate inService = node -> !catalogue.role(node).isLeaving();
+      IntPredicate inService = node -> catalogue.takesReplicas(node);
       int nodes =
           membership.isAlone()
               ? 1

@@ -179,6 +179,11 @@ public abstract class MemoryNode implements NodeControl {
   }
 
   @Override
+  public CompletableFuture<NodesInfo.Outcome> admitNode(JoinSpec spec) {
+    return fail(ControlException.Kind.NOT_FOUND, "this node is in no cluster");
+  }
+
+  @Override
   public final CompletableFuture<NodesInfo.Outcome> undrainNode(int node) {
     return fail(ControlException.Kind.NOT_FOUND, "this node is in no cluster");
   }

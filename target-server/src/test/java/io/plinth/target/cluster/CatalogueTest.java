@@ -76,6 +76,69 @@ class CatalogueTest {
         .hasMessage("unknown role 9 of a node");
   }
 
+  private static Catalogue.Node node(int number, boolean isFirst) {
+    return new Catalogue.Node(
+        new ClusterMap.Member(number, "10.0.0." + number, 10_830, "n" + number + ":1", "r"),
+        isFirst);
+  }
+
+  @Test
+  void aNodeJoinsWithThoseThatWereThereBefore() {
+    List<Catalogue.Node> nodes = List.of(node(1, true), node(2, true), node(4, false));
+    assertApplied(Catalogue.encodeNodes(nodes, 4), Catalogue.Change.NODES, null);
+    assertThat(catalogue.nodes()).containsExactlyElementsOf(nodes);
+    assertThat(catalogue.role(1)).isEqualTo(NodeRole.IN_SERVICE);
+    assertThat(catalogue.role(4)).isEqualTo(NodeRole.JOINING);
+    assertThat(restored().nodes()).containsExactlyElementsOf(nodes);
+    assertThat(restored().role(4)).isEqualTo(NodeRole.JOINING);
+
+    assertApplied(Catalogue.encodeNode(4, NodeRole.IN_SERVICE), Catalogue.Change.NODE, null);
+    assertThat(restored().role(4))
+        .as("a state does not let it join again")
+        .isEqualTo(NodeRole.IN_SERVICE);
+    assertThat(Catalogue.decodeNodes(Catalogue.encodeNodes(nodes, 0)))
+        .containsExactlyElementsOf(nodes);
+  }
+
+  @Test
+  void whoJoinsWithWhatAnotherHasIsVoid() {
+    List<Catalogue.Node> nodes = List.of(node(1, true), node(2, true), node(4, false));
+    assertApplied(Catalogue.encodeNodes(nodes, 4), Catalogue.Change.NODES, null);
+    ClusterMap.Member two = node(2, true).member();
+    for (ClusterMap.Member member :
+        List.of(
+            new ClusterMap.Member(4, "10.0.0.5", 10_830, "n5:1", ""),
+            new ClusterMap.Member(5, two.host(), two.port(), "n5:1", ""),
+            new ClusterMap.Member(5, "10.0.0.5", 10_830, two.admin(), ""))) {
+      Catalogue.Node joining = new Catalogue.Node(member, false);
+      assertThat(catalogue.apply(Catalogue.encodeNodes(List.of(joining), member.number())))
+          .isNull();
+      assertThat(catalogue.nodes()).containsExactlyElementsOf(nodes);
+    }
+    Catalogue.Node moved =
+        new Catalogue.Node(new ClusterMap.Member(2, "10.0.1.2", 1, "n2:1", "r"), true);
+    assertApplied(Catalogue.encodeNodes(List.of(moved), 0), Catalogue.Change.NODES, null);
+    assertThat(catalogue.nodes()).containsExactly(nodes.get(0), moved, nodes.get(2));
+  }
+
+  @Test
+  void theCommandThatAdmitsANodeIsTheseBytes() {
+    Catalogue.Node first =
+        new Catalogue.Node(new ClusterMap.Member(1, "a", 10_830, "b:1", ""), true);
+    Catalogue.Node joining =
+        new Catalogue.Node(new ClusterMap.Member(4, "c", 10_831, "d:2", "r"), false);
+    assertThat(HexFormat.of().formatHex(Catalogue.encodeNodes(List.of(first, joining), 4)))
+        .isEqualTo(
+            "0a"
+                + "02"
+                + ("01000000" + "01" + "4e2a" + "0161" + "03623a31" + "00")
+                + ("04000000" + "02" + "4f2a" + "0163" + "03643a32" + "0172"));
+    assertThatThrownBy(() -> Catalogue.decodeNodes(new byte[] {9, 0}))
+        .isInstanceOf(IllegalArgumentException.class);
+    assertThatThrownBy(() -> catalogue.apply(new byte[] {10, 1, 4, 0}))
+        .hasMessage("catalogue command of 4 bytes is cut short");
+  }
+
   @Test
   void commandsOfMovesAreTheseBytes() {
     HexFormat hex = HexFormat.of();

@@ -149,6 +149,7 @@ class ConfigLoaderTest {
                 List.of(
                     new ClusterMap.Member(1, "::1", 10_830, "10.0.0.1:10810", "a"),
                     new ClusterMap.Member(2, "10.0.0.2", 10_830, "10.0.0.2:10810", "")),
+                false,
                 30,
                 600));
     assertThat(cluster.members().get(0).address(3)).isEqualTo("[::1]:10833");

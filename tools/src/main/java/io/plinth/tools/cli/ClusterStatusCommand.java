@@ -4,6 +4,7 @@ import io.plinth.target.admin.ClusterInfo;
 import io.plinth.target.admin.NodesInfo;
 import java.io.PrintWriter;
 import java.util.concurrent.Callable;
+import java.util.stream.Collectors;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import tools.jackson.databind.JsonNode;
@@ -50,6 +51,13 @@ final class ClusterStatusCommand implements Callable<Integer> {
     Table table = new Table("ll", "cluster", cluster.name());
     table.row("volumes", Integer.toString(cluster.volumes()));
     table.row("leader", cluster.leader() == null ? "none is known" : "node " + cluster.leader());
+    if (cluster.voters().size() < cluster.members().size()) {
+      table.row(
+          "catalogue",
+          "the nodes "
+              + cluster.voters().stream().map(String::valueOf).collect(Collectors.joining(", "))
+              + " vote; the others have it too");
+    }
     for (String line : cluster.summary()) {
       table.row("state", line);
     }

@@ -80,7 +80,10 @@ final class PlinthCommand implements Runnable {
             .addSubcommand(volume)
             .addSubcommand(scrub)
             .addSubcommand(
-                new CommandLine(new ClusterCommand()).addSubcommand(new ClusterStatusCommand()))
+                new CommandLine(new ClusterCommand())
+                    .addSubcommand(new ClusterInitCommand())
+                    .addSubcommand(new ClusterJoinCommand())
+                    .addSubcommand(new ClusterStatusCommand()))
             .addSubcommand(
                 new CommandLine(new NodeCommand())
                     .addSubcommand(new NodeListCommand())

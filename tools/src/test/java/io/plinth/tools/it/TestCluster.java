@@ -34,6 +34,10 @@ final class TestCluster implements AutoCloseable {
   private final int[] adminPorts;
   private final String settings;
   private final String ofCluster;
+  private final int[] peerPorts;
+
+  /** How many nodes the cluster begins with: the others join. */
+  private final int first;
 
   TestCluster(Servers servers, Path directory, int count) throws IOException {
     this(servers, directory, count, "");
@@ -56,6 +60,18 @@ final class TestCluster implements AutoCloseable {
    */
   TestCluster(Servers servers, Path directory, int count, String settings, String ofCluster)
       throws IOException {
+    this(servers, directory, count, count, settings, ofCluster);
+  }
+
+  /** Prepares a cluster which the last node is to join. */
+  static TestCluster joined(Servers servers, Path directory, int count) throws IOException {
+    return new TestCluster(servers, directory, count, count - 1, "", "");
+  }
+
+  private TestCluster(
+      Servers servers, Path directory, int count, int first, String settings, String ofCluster)
+      throws IOException {
+    this.first = first;
     this.settings = settings;
     this.ofCluster = ofCluster;
     this.servers = servers;
@@ -65,7 +81,7 @@ final class TestCluster implements AutoCloseable {
     int[] ports = freePorts(3 * count);
     nbdPorts = new int[count];
     adminPorts = new int[count];
-    int[] peerPorts = new int[count];
+    peerPorts = new int[count];
     for (int i = 0; i < count; i++) {
       nbdPorts[i] = ports[3 * i];
       adminPorts[i] = ports[3 * i + 1];
@@ -80,7 +96,7 @@ final class TestCluster implements AutoCloseable {
     }
     for (int i = 0; i < count; i++) {
       Files.createDirectories(data(i));
-      Files.writeString(data(i).resolve("plinth.toml"), configuration(i, peerPorts));
+      Files.writeString(data(i).resolve("plinth.toml"), configuration(i));
     }
   }
 
@@ -102,7 +118,7 @@ final class TestCluster implements AutoCloseable {
     }
   }
 
-  private String configuration(int self, int[] peerPorts) {
+  private String configuration(int self) {
     StringBuilder text = new StringBuilder();
     text.append("data-dir = \"data\"\ncores = 1\n");
     text.append("nbd.listen = [\"127.0.0.1:").append(nbdPorts[self]).append("\"]\n");
@@ -111,7 +127,13 @@ final class TestCluster implements AutoCloseable {
     text.append(settings);
     text.append("[cluster]\nname = \"test\"\nnode = ").append(self + 1).append('\n');
     text.append(ofCluster);
+    boolean joins = self >= first;
+    text.append(joins ? "join = true\n" : "");
     for (int i = 0; i < nodes.length; i++) {
+      // Who joins is in no other node's configuration, and needs to know one of them.
+      if (joins ? i != self && i != 0 : i >= first) {
+        continue;
+      }
       int port = i == self ? peerPorts[i] : ways[self][i].port();
       text.append("[[cluster.member]]\nnode = ").append(i + 1);
       text.append("\naddress = \"127.0.0.1:").append(port);
@@ -126,12 +148,12 @@ final class TestCluster implements AutoCloseable {
 
   /** Starts nodes that do not run, and waits until each of them knows a leader of the catalogue. */
   void up() throws IOException, InterruptedException {
-    for (int node = 1; node <= nodes.length; node++) {
+    for (int node = 1; node <= first; node++) {
       if (!isAlive(node)) {
         launch(node);
       }
     }
-    for (int node = 1; node <= nodes.length; node++) {
+    for (int node = 1; node <= first; node++) {
       int asked = node;
       String _ = node(node).readyLine();
       assertThat(
@@ -170,6 +192,24 @@ final class TestCluster implements AutoCloseable {
     Path log = directory.resolve("node-" + node + "-" + System.nanoTime() + ".log");
     String config = data(node - 1).resolve("plinth.toml").toString();
     nodes[node - 1] = servers.exactly(log, "serve", "--config", config);
+  }
+
+  /** Starts a node that may refuse to. */
+  PlinthProcess tryToStart(int node) throws IOException {
+    launch(node);
+    PlinthProcess started = nodes[node - 1];
+    nodes[node - 1] = null;
+    return started;
+  }
+
+  /** Returns where a node is to be reached by others, without a proxy. */
+  String peers(int node) {
+    return "127.0.0.1:" + peerPorts[node - 1];
+  }
+
+  /** Returns where the admin API of a node is. */
+  String admin(int node) {
+    return "127.0.0.1:" + adminPorts[node - 1];
   }
 
   /** Takes the data of a node that does not run away from it. */

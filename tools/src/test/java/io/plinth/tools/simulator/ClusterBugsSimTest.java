@@ -41,6 +41,12 @@ class ClusterBugsSimTest {
   }
 
   @ParameterizedTest
+  @ValueSource(strings = {"JOINED_NODES_FORGOTTEN", "JOINING_NODE_PLACED"})
+  void aMistakeOfANodeThatJoinsIsCaughtSoon(String name) {
+    catchBug(4, name, 25);
+  }
+
+  @ParameterizedTest
   @ValueSource(strings = {"RACKS_IGNORED", "OLD_REPLICA_REMOVED_FIRST"})
   void aMistakeOfFiveNodesIsCaughtSoon(String name) {
     catchBug(5, name, 25);

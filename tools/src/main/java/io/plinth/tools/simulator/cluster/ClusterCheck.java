@@ -23,12 +23,14 @@ import java.util.Objects;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.stream.IntStream;
 
 /** Looks at the nodes from outside: are they equal, and do they have what administrators know. */
 final class ClusterCheck {
   private final List<ClusterNode> nodes;
   private final ClusterCommands commands;
   private final List<ClusterMap.Member> members;
+  private final int first;
 
   /** Which replicas there were when that was looked at last, and in which life of their nodes. */
   private final Map<String, Integer> had = new TreeMap<>();
@@ -37,8 +39,19 @@ final class ClusterCheck {
   private record Told(
       int group, String description, boolean always, List<Integer> members, int moves) {}
 
-  ClusterCheck(List<ClusterNode> nodes, ClusterCommands commands, List<ClusterMap.Member> members) {
+  /**
+   * Creates it.
+   *
+   * @param members all nodes, those too that join later
+   * @param first how many nodes the cluster begins with
+   */
+  ClusterCheck(
+      List<ClusterNode> nodes,
+      ClusterCommands commands,
+      List<ClusterMap.Member> members,
+      int first) {
     this.nodes = nodes;
+    this.first = first;
     this.commands = commands;
     this.members = members;
   }
@@ -110,6 +123,9 @@ final class ClusterCheck {
       return "nobody leads the catalogue";
     }
     String astray = astray();
+    if (astray == null) {
+      astray = catalogueAstray();
+    }
     if (astray != null) {
       return astray;
     }
@@ -219,6 +235,41 @@ final class ClusterCheck {
       return nodes.size() > 3 && nodes.get(0).hasMoves() ? "nobody knows how nodes are" : null;
     }
     return status.moves().isEmpty() ? left(status) : status.moves().get(0);
+  }
+
+  /** Returns which node has no part in the catalogue that it should have, or null. */
+  private String catalogueAstray() {
+    for (ClusterNode node : nodes) {
+      Members members = node.status().catalogue();
+      List<Integer> all = new ArrayList<>(members.voters());
+      all.addAll(members.learners());
+      if (node.leadsCatalogue()
+          && !all.stream().sorted().toList().equals(nodes.stream().map(n -> n.number).toList())) {
+        return "the catalogue's group has " + members;
+      }
+      List<Integer> known = IntStream.of(node.node().cluster().numbers()).boxed().toList();
+      if (!known.equals(nodes.stream().map(n -> n.number).toList())) {
+        return "node " + node.number + " knows of the nodes " + known;
+      }
+      boolean isFull = members.voters().size() == first;
+      NodesStatus status = node.nodesStatus();
+      if (!isFull || (status != null && hasSubstitute(members, status))) {
+        return "the catalogue's group has " + members;
+      }
+    }
+    return null;
+  }
+
+  /** Whether a node votes that is removed, though another one could. */
+  private static boolean hasSubstitute(Members members, NodesStatus status) {
+    boolean removed = false;
+    boolean able = false;
+    for (NodeCondition node : status.nodes()) {
+      boolean votes = members.voters().contains(node.node());
+      removed |= votes && node.state() == NodeCondition.State.REMOVED;
+      able |= !votes && node.state() == NodeCondition.State.ACTIVE;
+    }
+    return removed && able && !members.learners().isEmpty();
   }
 
   /** Returns what a node still has that it should not have, though another one could have it. */

@@ -1,6 +1,7 @@
 package io.plinth.tools.simulator.cluster;
 
 import io.plinth.engine.sim.SimRandom;
+import io.plinth.target.cluster.ClusterMap;
 import io.plinth.target.cluster.NodeRole;
 import io.plinth.target.node.NodeException;
 import io.plinth.target.node.StorageNode;
@@ -47,6 +48,7 @@ final class ClusterCommands {
   /** Of all nodes, as if it were a volume: one command at a time. */
   private final ClusterVolume cluster = new ClusterVolume("", FlushPolicy.FLUSH, 0);
 
+  private boolean hasAdmitted;
   private int nextVolume = 1;
   private int nextSnapshot = 1;
   private int nextText = 1;
@@ -275,6 +277,22 @@ final class ClusterCommands {
     }
   }
 
+  /** Asks to admit a node, unless that, or something else of the nodes, is asked for already. */
+  void admit(ClusterMap.Member member) {
+    if (!cluster.isBusy && !hasAdmitted) {
+      ask(
+          cluster,
+          "admit node " + member.number(),
+          node -> node.admitNode(member),
+          (outcome, lines) -> hasAdmitted = outcome == Outcome.DONE);
+    }
+  }
+
+  /** Returns whether that was done. */
+  boolean hasAdmitted() {
+    return hasAdmitted;
+  }
+
   private int anyNode() {
     return nodes.get(random.nextInt(nodes.size())).number;
   }
@@ -380,6 +398,14 @@ final class ClusterCommands {
           "node " + node.number + " has created volume " + volume.name + " and does not have it");
     }
     volume.members = ClusterCheck.members(node.node(), volume.name);
+    for (int member : volume.members) {
+      boolean isThere = nodes.stream().anyMatch(one -> one.number == member && one.isMember());
+      if (node.hasMoves() && !isThere) {
+        throw new Violation(
+            Guarantee.CATALOGUE,
+            "volume " + volume.name + " is on node " + member + ", which has not joined");
+      }
+    }
   }
 
   private ClusterNode of(StorageNode node) {

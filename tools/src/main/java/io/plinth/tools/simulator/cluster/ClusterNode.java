@@ -116,7 +116,10 @@ final class ClusterNode {
   void start() {
     lives++;
     startsOfDisk++;
-    ClusterMap cluster = new ClusterMap(CLUSTER, number, isNew, settings.members());
+    boolean joins = number == settings.joiner();
+    ClusterMap cluster =
+        new ClusterMap(
+            CLUSTER, number, isNew, joins, joins ? settings.members() : settings.first());
     List<LogResources> resources = new ArrayList<>();
     for (int log = 0; log < parts.size(); log++) {
       resources.add(resources(cluster, log));
@@ -312,6 +315,11 @@ final class ClusterNode {
 
   StorageNode node() {
     return node;
+  }
+
+  /** Returns how it sees the cluster, as it said last. */
+  ClusterStatus status() {
+    return status;
   }
 
   /** Returns whether it leads the catalogue, as it said last. */

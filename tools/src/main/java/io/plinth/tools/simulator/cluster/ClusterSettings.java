@@ -18,6 +18,7 @@ import java.util.Set;
  * @param bugs mistakes of a node
  * @param clusterBugs mistakes that only nodes with others can make
  * @param keeper when nodes that are not heard are given up
+ * @param joiner the node that joins later; 0 when all begin together
  * @param moves whether nodes are drained, removed and replaced
  */
 record ClusterSettings(
@@ -29,4 +30,10 @@ record ClusterSettings(
     Set<PlantedBug> bugs,
     ClusterBugs clusterBugs,
     KeeperSettings keeper,
-    boolean moves) {}
+    int joiner,
+    boolean moves) {
+  /** Returns who the cluster begins with. */
+  List<ClusterMap.Member> first() {
+    return members.stream().filter(member -> member.number() != joiner).toList();
+  }
+}

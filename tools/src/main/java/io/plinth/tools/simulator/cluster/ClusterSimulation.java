@@ -50,6 +50,12 @@ public final class ClusterSimulation {
 
   private static final long LOOK_NS = 5 * MS;
 
+  /** Of the runs in which nodes are drained, in one of so many the last node joins later. */
+  private static final int JOIN_PART = 4;
+
+  /** At most so many steps before it does. */
+  private static final int MAX_STEPS_BEFORE = 500;
+
   /** Between two looks at the voters of all groups. */
   private static final int CYCLES_PER_CHECK = 8;
 
@@ -88,6 +94,12 @@ public final class ClusterSimulation {
   private final ClusterFaults faults;
   private final Digest contents = new Digest();
   private final boolean moves;
+
+  /** The node that joins later, until it is admitted; else null. */
+  private ClusterNode joiner;
+
+  private ClusterMap.Member joining;
+  private int stepsBefore;
   private boolean calm;
   private int compared;
   private long moved;
@@ -97,7 +109,8 @@ public final class ClusterSimulation {
    * Creates a run.
    *
    * @param nodeCount how many nodes there are, 3 to 5: four have two logs each, the others one.
-   *     With more than three, and if no disks are replaced, nodes are drained and given up
+   *     With more than three, and if no disks are replaced, nodes are drained and given up, and for
+   *     seeds that are a multiple of four the last one joins the cluster of the others
    * @param trace is told what happens, a line for each event; null for silence
    * @param stepCount counts the steps as they are done
    */
@@ -117,6 +130,7 @@ public final class ClusterSimulation {
     int few = random.oneIn(2) ? 40 : 64;
     List<ClusterMap.Member> members = members(nodeCount);
     moves = nodeCount > 3 && !wipes;
+    boolean joins = moves && seed % JOIN_PART == 0;
     long rebuildNs = moves && random.oneIn(2) ? REBUILD_NS : 100 * REBUILD_NS;
     KeeperSettings keeper =
         moves ? new KeeperSettings(REBUILD_NS / 2, rebuildNs, LOOK_NS) : KeeperSettings.DEFAULT;
@@ -130,6 +144,7 @@ public final class ClusterSimulation {
             bugs,
             clusterBugs,
             keeper,
+            joins ? nodeCount : 0,
             moves);
     for (int number = 1; number <= nodeCount; number++) {
       ClusterNode node = new ClusterNode(number, settings);
@@ -137,11 +152,16 @@ public final class ClusterSimulation {
       node.indexBytes = random.oneIn(3) ? (1 + random.nextInt(5)) * 4096L : 0;
       nodes.add(node);
     }
+    if (joins) {
+      joiner = nodes.removeLast();
+      joining = members.getLast();
+      stepsBefore = random.nextInt(MAX_STEPS_BEFORE);
+    }
     int[] replicas = nodeCount < 5 ? new int[] {3, 3, 3, 1} : new int[] {3, 3, 3, 5, 1};
     int[] safe = Arrays.copyOf(replicas, replicas.length - 1);
     commands = new ClusterCommands(random, nodes, this::note, wipes ? safe : replicas);
     clients = new ClusterClients(random, network, nodes, this::note);
-    check = new ClusterCheck(nodes, commands, members);
+    check = new ClusterCheck(nodes, commands, members, settings.first().size());
     faults = new ClusterFaults(random, network, nodes, commands, check, atlas, this::note);
   }
 
@@ -150,7 +170,9 @@ public final class ClusterSimulation {
     for (int number = 1; number <= count; number++) {
       // Of five nodes, two and two fail together.
       String rack = count < 5 ? "" : "rack " + (number + 1) / 2;
-      members.add(new ClusterMap.Member(number, "node-" + number, 10830, "", rack));
+      members.add(
+          new ClusterMap.Member(
+              number, "node-" + number, 10830, "node-" + number + ":10810", rack));
     }
     return members;
   }
@@ -165,6 +187,9 @@ public final class ClusterSimulation {
     try {
       begin();
       for (int i = 0; i < steps; i++) {
+        if (joiner != null && i >= stepsBefore) {
+          join();
+        }
         act();
         for (int j = random.nextInt(MAX_CYCLES_PER_STEP); j >= 0; j--) {
           cycle();
@@ -174,6 +199,9 @@ public final class ClusterSimulation {
       end();
     } finally {
       nodes.forEach(ClusterNode::free);
+      if (joiner != null) {
+        joiner.free();
+      }
       clients.free();
     }
     return result();
@@ -211,6 +239,17 @@ public final class ClusterSimulation {
       commands.create();
       await("the first volume is not created", START_LIMIT_NS, commands::isIdle);
     } while (commands.usable().isEmpty());
+  }
+
+  /** The last node is admitted, which may take several tries, and then is one of them. */
+  private void join() {
+    if (!commands.hasAdmitted()) {
+      commands.admit(joining);
+      return;
+    }
+    nodes.add(joiner);
+    faults.start(joiner);
+    joiner = null;
   }
 
   private void act() {
@@ -290,6 +329,17 @@ public final class ClusterSimulation {
     faults.calm();
     nodes.forEach(node -> node.absentUntil(0));
     nodes.forEach(node -> node.pause(0));
+    if (joiner != null) {
+      await(
+          "the last node is not admitted",
+          CALM_LIMIT_NS,
+          () -> {
+            nodes.stream().filter(node -> !node.isUp()).forEach(faults::start);
+            commands.admit(joining);
+            return commands.hasAdmitted();
+          });
+      join();
+    }
     settle();
     judge("in the end");
     switch (random.nextInt(3)) {

@@ -159,7 +159,8 @@ class ForgottenPromisesSimTest {
       all.add(new ClusterMap.Member(number, "node-" + number, 10830, "", ""));
     }
     ClusterSettings settings =
-        new ClusterSettings(network, random, all, OTHER_LOG + 1, 64, Set.of(), bugs, KEEPER, true);
+        new ClusterSettings(
+            network, random, all, OTHER_LOG + 1, 64, Set.of(), bugs, KEEPER, 0, true);
     for (int number = 1; number <= NODES; number++) {
       nodes.add(new ClusterNode(number, settings));
     }
