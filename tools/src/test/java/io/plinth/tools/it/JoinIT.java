@@ -183,23 +183,6 @@ class JoinIT {
 
   /** Reads everything from whoever answers. */
   private void verify(String when) throws Exception {
-    List<String> faults =
-        ledger.verify((offset, data, length) -> {
-          IOException last = null;
-          for (int i = 0; i < 200; i++) {
-            InetSocketAddress address = addresses().get(i % NODES);
-            try (NbdClient client = NbdClient.connect(address, "demo", TIMEOUT_MS)) {
-              if (client.read(offset, data, length) == 0) {
-                return;
-              }
-            } catch (IOException e) {
-              last = e;
-            }
-          }
-          throw new IOException("nobody answers", last);
-        });
-    assertThat(faults.stream().limit(20).toList())
-        .as("%s: %s faults", when, faults.size())
-        .isEmpty();
+    ledger.requireAt(addresses(), "demo", TIMEOUT_MS, when);
   }
 }

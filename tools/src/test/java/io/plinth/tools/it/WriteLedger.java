@@ -1,5 +1,9 @@
 package io.plinth.tools.it;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.net.InetSocketAddress;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
@@ -14,6 +18,9 @@ import java.util.SplittableRandom;
  */
 final class WriteLedger {
   static final int SECTOR = 512;
+
+  /** A volume may be without a leader for a moment. */
+  private static final int MOST_TRIES = 200;
 
   private static final int LONGS = SECTOR / Long.BYTES;
   private static final long MIX_NUMBER = 0x9e3779b97f4a7c15L;
@@ -96,7 +103,7 @@ final class WriteLedger {
    * @param reader reads sectors into a buffer
    * @return what is wrong; empty when all is well
    */
-  synchronized List<String> verify(SectorReader reader) throws java.io.IOException {
+  synchronized List<String> verify(SectorReader reader) throws IOException {
     List<String> faults = new ArrayList<>();
     int[] pending = new int[acknowledged.length];
     int[] applied = new int[inFlight.size()];
@@ -176,6 +183,34 @@ final class WriteLedger {
   /** Reads bytes of the volume. */
   @FunctionalInterface
   interface SectorReader {
-    void read(long offset, byte[] data, int length) throws java.io.IOException;
+    void read(long offset, byte[] data, int length) throws IOException;
+  }
+
+  /**
+   * Reads everything from whoever answers, and fails when something is not as it should be.
+   *
+   * @param addresses nodes that serve the volume; some may be dead
+   * @param when for the message
+   */
+  void requireAt(List<InetSocketAddress> addresses, String volume, int timeoutMs, String when)
+      throws IOException {
+    List<String> faults =
+        verify((offset, data, length) -> {
+          IOException last = null;
+          for (int i = 0; i < MOST_TRIES; i++) {
+            InetSocketAddress address = addresses.get(i % addresses.size());
+            try (NbdClient client = NbdClient.connect(address, volume, timeoutMs)) {
+              if (client.read(offset, data, length) == 0) {
+                return;
+              }
+            } catch (IOException e) {
+              last = e;
+            }
+          }
+          throw new IOException("nobody answers", last);
+        });
+    assertThat(faults.stream().limit(20).toList())
+        .as("%s: %s faults", when, faults.size())
+        .isEmpty();
   }
 }
