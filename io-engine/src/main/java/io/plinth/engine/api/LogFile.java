@@ -37,6 +37,15 @@ public interface LogFile extends BlockFile {
   boolean syncRange(int from, int to, Completion completion, long context);
 
   /**
+   * Returns whether {@link #syncRange} may begin now without keeping this core's processor busy for
+   * long. When not, the file gets ready for what was written so far, and the core is woken when it
+   * is: then, or at any later time, the range may have grown.
+   */
+  default boolean isReadyToSync(int from, int to) {
+    return true;
+  }
+
+  /**
    * Returns whether all of the file's written bytes are known to be in memory at {@link #memory()}.
    */
   boolean isResident();

@@ -77,6 +77,9 @@ public interface LogStorage {
    */
   default void gently(boolean isGentle) {}
 
+  /** Whoever writes the log is about to wait for the segment that is being prepared. */
+  default void hurry() {}
+
   /** Returns whether sealed segments can be kept in memory for certain. */
   boolean canPin();
 

@@ -114,9 +114,26 @@ final class PagePieces {
     }
   }
 
-  void beginWriteback(int descriptor, int to) {
+  /** Takes pages that are not pinned out of the page table. */
+  void unmap(NativeMemory memory, int from, int to) {
     int piece = piece();
-    for (int at = 0; at < to; at += piece) {
+    for (int at = from; at < to; at += piece) {
+      boolean _ = memory.unmapPages(at, Math.min(piece, to - at));
+      rest();
+    }
+  }
+
+  void close(NativeMemory memory) {
+    for (long size = memory.sizeBytes(); size > 0; size -= piece()) {
+      memory.shrink(size);
+      rest();
+    }
+    memory.close();
+  }
+
+  void beginWriteback(int descriptor, int from, int to) {
+    int piece = piece();
+    for (int at = from; at < to; at += piece) {
       int _ = Posix.beginWriteback(descriptor, at, Math.min(piece, to - at));
       rest();
     }

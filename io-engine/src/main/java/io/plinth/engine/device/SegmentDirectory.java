@@ -72,8 +72,8 @@ public final class SegmentDirectory implements LogStorage {
 
   private volatile SegmentFile populating;
   private volatile SegmentFile prepared;
-  private volatile boolean preparing;
   private volatile boolean gentle;
+  private volatile boolean hurried;
 
   /** Counted by the core. */
   private volatile int syncs;
@@ -245,10 +245,9 @@ public final class SegmentDirectory implements LogStorage {
     prepareStatus = Status.OK;
     boolean isKept = kept.get(slot);
     kept.clear(slot);
-    preparing = true;
     submit(() -> {
       createSegment(slot, isKept);
-      preparing = false;
+      hurried = false;
     });
   }
 
@@ -275,6 +274,11 @@ public final class SegmentDirectory implements LogStorage {
   @Override
   public void gently(boolean isGentle) {
     gentle = isGentle;
+  }
+
+  @Override
+  public void hurry() {
+    hurried = true;
   }
 
   @Override
@@ -471,12 +475,9 @@ public final class SegmentDirectory implements LogStorage {
     return gentle && file != null && file.populateTarget() - file.writableBytes() <= SHORT_BYTES;
   }
 
-  /** Not when the next segment is not ready, and the end of the one that is written in sight. */
+  /** Not when somebody is about to wait for the next segment. */
   private boolean helpsGently() {
-    SegmentFile file = populating;
-    boolean isEnding =
-        file != null && !file.isSealed() && file.populateTarget() == file.sizeBytes();
-    return gentle && !(preparing && isEnding);
+    return gentle && !hurried;
   }
 
   private boolean isSyncedSeldom() {
@@ -601,6 +602,23 @@ public final class SegmentDirectory implements LogStorage {
     syncs++;
   }
 
+  /** On the core: whether others need the processors more than the helpers do. */
+  boolean isGentle() {
+    return gentle;
+  }
+
+  void getReadyToSync(SegmentFile file, int from, int to) {
+    submit(() -> {
+      NativeMemory memory = file.memory();
+      if (memory != null && !file.isPinned()) {
+        helperPages.unmap(memory, from & -NativeMemory.PAGE_BYTES, to);
+      }
+      helperPages.beginWriteback(file.descriptor(), from, to);
+      file.setReadyBytes(to);
+      driver.wakeup();
+    });
+  }
+
   /** Looks at how often the segment that is full now was synced. */
   private void judgeSyncs() {
     int now = syncs;
@@ -621,20 +639,21 @@ public final class SegmentDirectory implements LogStorage {
       }
       file.setMemory(memory);
     }
+    helperPages.unmap(memory, 0, segmentBytes);
     memory.makeReadOnly(file.descriptor());
     int length = (validBytes + NativeMemory.PAGE_BYTES - 1) & -NativeMemory.PAGE_BYTES;
     // Brings the pages as well.
     file.setResident(lock(memory, length));
     // So that the pages are clean when the segment leaves memory, and a later sync has less to do.
-    helperPages.beginWriteback(file.descriptor(), length);
+    helperPages.beginWriteback(file.descriptor(), 0, length);
   }
 
-  private static void unmap(SegmentFile file) {
+  private void unmap(SegmentFile file) {
     NativeMemory memory = file.memory();
     file.setResident(false);
     if (memory != null) {
       file.setMemory(null);
-      memory.close();
+      helperPages.close(memory);
     }
   }
 }

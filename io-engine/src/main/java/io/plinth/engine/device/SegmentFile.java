@@ -19,6 +19,9 @@ final class SegmentFile implements LogFile {
    */
   private static final int UNMAP_BYTES = 64 << 10;
 
+  /** With so much to sync, a helper does that in small pieces where others need the processor. */
+  private static final int ASIDE_BYTES = 1 << 20;
+
   private final SegmentDirectory directory;
   private final IoDriver driver;
   private final int slot;
@@ -37,6 +40,9 @@ final class SegmentFile implements LogFile {
   /** Which opening of that descriptor is done, so that the core never uses one about to close. */
   private volatile int openedDisk;
 
+  /** Up to where a helper has got ready for a sync. */
+  private volatile int readyBytes;
+
   // Written by the core, read by the helpers.
   private volatile boolean sealed;
   private volatile int populateTarget;
@@ -44,6 +50,10 @@ final class SegmentFile implements LogFile {
   // The core's: who reads the disk, and how often the first of them began.
   private int diskReaders;
   private int diskOpenings;
+
+  // The core's: whether a helper gets ready for the next sync, and up to where.
+  private boolean isGettingReady;
+  private int readyTarget;
 
   SegmentFile(
       SegmentDirectory directory, IoDriver driver, int slot, int descriptor, int sizeBytes) {
@@ -120,12 +130,28 @@ final class SegmentFile implements LogFile {
   @Override
   public boolean syncRange(int from, int to, Completion completion, long context) {
     directory.countSync();
+    int first = isGettingReady ? readyTarget : from;
+    isGettingReady = false;
     NativeMemory mapped = memory;
-    if (mapped != null && to - from >= UNMAP_BYTES) {
-      int start = from & -NativeMemory.PAGE_BYTES;
+    if (mapped != null && to - first >= UNMAP_BYTES) {
+      int start = first & -NativeMemory.PAGE_BYTES;
       boolean _ = mapped.unmapPages(start, to - start);
     }
     return driver.syncRange(descriptor, from, to - from, completion, context);
+  }
+
+  @Override
+  public boolean isReadyToSync(int from, int to) {
+    if (isGettingReady) {
+      return readyBytes >= readyTarget;
+    }
+    if (to - from < ASIDE_BYTES || !directory.isGentle()) {
+      return true;
+    }
+    isGettingReady = true;
+    readyTarget = to;
+    directory.getReadyToSync(this, from, to);
+    return false;
   }
 
   @Override
@@ -206,6 +232,10 @@ final class SegmentFile implements LogFile {
 
   void setWritableBytes(int bytes) {
     writableBytes = bytes;
+  }
+
+  void setReadyBytes(int bytes) {
+    readyBytes = bytes;
   }
 
   void setResident(boolean value) {

@@ -84,11 +84,13 @@ public final class NativeMemory {
   private final long address;
   private final long sizeBytes;
   private final ByteBuffer bytes;
+  private long mappedBytes;
   private boolean closed;
 
   private NativeMemory(long address, long sizeBytes) {
     this.address = address;
     this.sizeBytes = sizeBytes;
+    mappedBytes = sizeBytes;
     this.bytes =
         sizeBytes <= Integer.MAX_VALUE
             ? MemorySegment.ofAddress(address)
@@ -270,15 +272,32 @@ public final class NativeMemory {
     }
   }
 
+  /**
+   * Unmaps what lies behind the first {@code size} bytes, a multiple of 4096: for whoever closes a
+   * large region in pieces. Nothing but that and {@link #close} may follow.
+   */
+  public void shrink(long size) {
+    if (size < mappedBytes) {
+      unmap(size, mappedBytes - size);
+      mappedBytes = size;
+    }
+  }
+
   /** Unmaps the region. */
   public void close() {
     if (closed) {
       throw new IllegalStateException("region closed twice");
     }
     closed = true;
+    if (mappedBytes > 0) {
+      unmap(0, mappedBytes);
+    }
+  }
+
+  private void unmap(long offset, long length) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment state = arena.allocate(Linker.Option.captureStateLayout());
-      int result = (int) MUNMAP.invokeExact(state, address, sizeBytes);
+      int result = (int) MUNMAP.invokeExact(state, address + offset, length);
       if (result != 0) {
         throw new IllegalStateException("munmap: errno " + (int) ERRNO.get(state, 0L));
       }

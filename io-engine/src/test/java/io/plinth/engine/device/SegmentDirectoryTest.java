@@ -171,6 +171,30 @@ class SegmentDirectoryTest {
         .isEqualTo("appendmore");
   }
 
+  @Test
+  void aHelperGetsReadyForALargeSyncWhileTheLogIsCleaned() throws Exception {
+    LogFile file = prepare(0);
+    int size = 1 << 20;
+    file.memory().buffer(0, 6).putBytes(0, "append".getBytes(StandardCharsets.US_ASCII));
+    assertThat(file.isReadyToSync(0, size)).as("nobody needs the processor more").isTrue();
+    directory.gently(true);
+    assertThat(file.isReadyToSync(0, size / 2)).as("little").isTrue();
+    long before = residentPages(file.memory().address());
+
+    assertThat(file.isReadyToSync(0, size)).isFalse();
+    // Grows meanwhile, which is left to the sync.
+    await(() -> file.isReadyToSync(0, size + 4096));
+
+    assertThat(before - residentPages(file.memory().address())).isGreaterThanOrEqualTo(size / 4096);
+    assertThat(run(() -> file.syncRange(0, size + 4096, completion, 0))).isEqualTo(0);
+    assertThat(file.isReadyToSync(size, size + 4096)).as("the next one").isTrue();
+    assertThat(file.isReadyToSync(0, size)).as("ready once").isFalse();
+    file.memory().buffer(6, 4).putBytes(0, "more".getBytes(StandardCharsets.US_ASCII));
+    assertThat(file.memory().buffer(0, 10).getStringWithoutLengthAscii(0, 10))
+        .isEqualTo("appendmore");
+    await(() -> file.isReadyToSync(0, size));
+  }
+
   /** Returns how many pages of the mapping at an address are in this process's page table. */
   private static long residentPages(long address) throws Exception {
     String start = Long.toHexString(address) + "-";

@@ -42,6 +42,9 @@ public final class Journal implements CycleTask, Completion, Releasable {
   private static final int BLOCK = LogFormat.BLOCK_BYTES;
   private static final int POPULATE_AHEAD_BYTES = 32 << 20;
 
+  /** With so little left of a segment, the next one is needed soon. */
+  private static final int HURRY_BYTES = 12 << 20;
+
   /**
    * How long after a sync without further records the durable position is written down, so that
    * later rot is told from a torn tail.
@@ -1022,10 +1025,13 @@ public final class Journal implements CycleTask, Completion, Releasable {
           .file()
           .populateTo((int) Math.min(segmentBytes, (long) position + POPULATE_AHEAD_BYTES));
     }
+    if (preparing && next == null && segmentBytes - position < HURRY_BYTES) {
+      storage.hurry();
+    }
   }
 
   private int startSync() {
-    if (!syncWanted || pendingSyncs > 0) {
+    if (!syncWanted || pendingSyncs > 0 || !areReadyToSync()) {
       return 0;
     }
     if (plantedBugs.contains(PlantedBug.SKIP_FDATASYNC)) {
@@ -1060,6 +1066,15 @@ public final class Journal implements CycleTask, Completion, Releasable {
     }
     dirtyCount = kept;
     return 1;
+  }
+
+  private boolean areReadyToSync() {
+    boolean areReady = true;
+    for (int i = 0; i < dirtyCount; i++) {
+      Segment segment = dirty[i];
+      areReady &= segment.file().isReadyToSync(segment.syncedBytes(), segment.usedBytes());
+    }
+    return areReady;
   }
 
   /** A sync of one segment has ended. */
