@@ -137,6 +137,15 @@ class JoinIT {
     FailoverLoad load = new FailoverLoad(addresses, "demo", 2, ledger, random.split(), TIMEOUT_MS);
     await(load, 300);
     cluster.awaitLevel("demo");
+    Shell.Result inUse = cluster.node(2).tryCli("volume", "delete", "demo");
+    assertThat(inUse.exitCode()).isEqualTo(1);
+    assertThat(inUse.output()).contains("volume demo is in use by ", " connections to node ");
+    String[] drain = {"node", "drain", "2", "--wait", "--timeout", "2"};
+    Shell.Result stuck = cluster.node(1).tryCli(drain);
+    assertThat(stuck.exitCode()).isEqualTo(1);
+    assertThat(stuck.output())
+        .contains("plinth: node 2 has replicas still after ", "stays: there is nowhere to go");
+    String _ = cluster.cli(1, "node", "undrain", "2");
     cluster.node(1).kill();
     more(load);
     assertThat(
