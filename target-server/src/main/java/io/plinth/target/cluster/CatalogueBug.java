@@ -38,5 +38,9 @@ public enum CatalogueBug {
   /** A checkpoint, and what a node is given, do not have the nodes that have joined. */
   JOINED_NODES_FORGOTTEN,
   /** A node that joins gets replicas as soon as it is admitted. */
-  JOINING_NODE_PLACED
+  JOINING_NODE_PLACED,
+  /** A volume is deleted without a look at who uses it on other nodes. */
+  USE_ELSEWHERE_IGNORED,
+  /** The first node of a cluster of one keeps nothing for those that join it. */
+  FIRST_LEARNER_UNNOTED
 }

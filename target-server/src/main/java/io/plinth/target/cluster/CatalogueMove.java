@@ -11,7 +11,8 @@ import java.util.function.IntPredicate;
  * GroupMove} has them. Every node has the catalogue: those that the cluster has begun with vote,
  * the others learn. A voter that is removed is replaced by a node in service that learns and has
  * everything, and learns itself then, so that it is told if it comes back; as long as there is no
- * other one it stays.
+ * other one it stays. Where fewer vote than are to, nodes rise when there are enough of them: two
+ * voters can't do without either, so one stays alone until there can be three.
  */
 public final class CatalogueMove {
   private CatalogueMove() {}
@@ -21,7 +22,7 @@ public final class CatalogueMove {
    *
    * @param members the present ones; the change that made them is durable on a majority
    * @param nodes all nodes, in the order of their numbers
-   * @param voters how many are to vote
+   * @param voters how many are to vote, if there are as many
    * @param self the leader
    * @param role what nodes are to be
    * @param reachable which nodes can be reached
@@ -42,7 +43,9 @@ public final class CatalogueMove {
                 .toList());
     List<Integer> rising = new ArrayList<>();
     for (int learner : members.learners()) {
-      boolean mayVote = role.apply(learner).takesReplicas() && reachable.test(learner);
+      // With more voters than before one more may be missing for a majority: they come together.
+      boolean isReady = members.voters().size() >= voters || upToDate.test(learner);
+      boolean mayVote = role.apply(learner).takesReplicas() && reachable.test(learner) && isReady;
       if (wanted.size() < voters && mayVote) {
         wanted.add(learner);
         rising.add(learner);

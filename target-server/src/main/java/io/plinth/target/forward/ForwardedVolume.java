@@ -2,6 +2,7 @@ package io.plinth.target.forward;
 
 import io.plinth.engine.api.Core;
 import io.plinth.engine.api.Status;
+import io.plinth.log.replication.Replica;
 import io.plinth.target.volume.LogVolume;
 import io.plinth.target.volume.Volume;
 import io.plinth.target.volume.VolumeRequest;
@@ -147,6 +148,11 @@ public final class ForwardedVolume implements Volume {
   /** Other nodes have its replicas from now on; on the core. */
   public void members(List<Integer> nodes) {
     search.members(nodes);
+  }
+
+  /** Returns the other node that was found to lead, or {@link Replica#NO_NODE}; any thread. */
+  public int leader() {
+    return search.leader();
   }
 
   RequestRouter router() {

@@ -1,6 +1,7 @@
 package io.plinth.target.forward;
 
 import io.plinth.engine.api.Status;
+import io.plinth.log.replication.Replica;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 
@@ -29,6 +30,9 @@ final class LeaderSearch {
   private int[] members = {};
   private ForwardChannel bound;
 
+  /** The node at its other end, for any thread. */
+  private volatile int leader = Replica.NO_NODE;
+
   /** Of the leader that was found; an earlier one is none any more. */
   private long term;
 
@@ -55,6 +59,11 @@ final class LeaderSearch {
   /** Returns the connection to the leader, or null. */
   ForwardChannel bound() {
     return bound != null && bound.isOpen() ? bound : null;
+  }
+
+  /** Returns the other node that was found to lead, or {@link Replica#NO_NODE}; any thread. */
+  int leader() {
+    return leader;
   }
 
   /** Returns the term in which the leader was found. */
@@ -121,6 +130,7 @@ final class LeaderSearch {
       leave();
     }
     bound = channel;
+    leader = channel.node();
     term = foundTerm;
     pauseNs = MIN_PAUSE_NS;
     boolean otherEpoch = epoch != UNKNOWN && frame.offset() != epoch;
@@ -164,6 +174,7 @@ final class LeaderSearch {
       bound.say(ForwardFrame.UNBIND, volume.group());
     }
     bound = null;
+    leader = Replica.NO_NODE;
   }
 
   /** Requests can't go there; returns whether they did. */

@@ -69,7 +69,7 @@ final class NodeControlAdapter implements NodeControl {
   public CompletableFuture<VolumeInfo> cloneVolume(CloneSpec spec) {
     LogVolume source = find(spec.sourceVolume());
     if (source == null) {
-      return noSuchVolume(spec.sourceVolume());
+      return absent(spec.sourceVolume());
     }
     FlushPolicy policy = spec.flushPolicy().orElse(source.flushPolicy());
     return translated(
@@ -81,7 +81,7 @@ final class NodeControlAdapter implements NodeControl {
   public CompletableFuture<VolumeInfo> restoreVolume(RestoreSpec spec) {
     LogVolume source = find(spec.source());
     if (source == null) {
-      return noSuchVolume(spec.source());
+      return absent(spec.source());
     }
     FlushPolicy policy = spec.flushPolicy().orElse(source.flushPolicy());
     return translated(
@@ -149,7 +149,7 @@ final class NodeControlAdapter implements NodeControl {
   public CompletableFuture<List<SnapshotInfo>> listSnapshots(String name, boolean space) {
     LogVolume volume = find(name);
     return volume == null
-        ? noSuchVolume(name)
+        ? absent(name)
         : translated(all(volume.visibleSnapshots(), snapshot -> info(snapshot, space)));
   }
 
@@ -210,7 +210,7 @@ final class NodeControlAdapter implements NodeControl {
     }
     LogVolume volume = find(name);
     return volume == null
-        ? noSuchVolume(name)
+        ? absent(name)
         : CompletableFuture.completedFuture(List.of(stats(volume)));
   }
 
@@ -430,6 +430,13 @@ final class NodeControlAdapter implements NodeControl {
               latency.maxNs()));
     }
     return new VolumeStats(volume.name(), operations);
+  }
+
+  /** This node has no replica of the volume: another one may have. */
+  private <T> CompletableFuture<T> absent(String name) {
+    return name.isEmpty()
+        ? noSuchVolume(name)
+        : translated(node.replica(name).thenCompose(volume -> noSuchVolume(name)));
   }
 
   private static <T> CompletableFuture<T> noSuchVolume(String name) {

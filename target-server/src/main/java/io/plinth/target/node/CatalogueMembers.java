@@ -19,6 +19,9 @@ final class CatalogueMembers {
   /** Who lacks no more than that has everything: commands are few. */
   private static final long CLOSE_ENTRIES = 64;
 
+  /** So many vote, if there are as many nodes, however few the cluster has begun with. */
+  private static final int LEAST_VOTERS = 3;
+
   private final NodeLogs logs;
   private final NodeCatalogue catalogue;
 
@@ -51,12 +54,12 @@ final class CatalogueMembers {
       return;
     }
     List<Integer> nodes = catalogue.nodes().stream().map(node -> node.member().number()).toList();
-    int voters = (int) catalogue.nodes().stream().filter(Catalogue.Node::isFirst).count();
+    int first = (int) catalogue.nodes().stream().filter(Catalogue.Node::isFirst).count();
     GroupMove.Step next =
         CatalogueMove.next(
             members,
             nodes,
-            voters,
+            Math.max(LEAST_VOTERS, first),
             self,
             catalogue::role,
             node -> node == self || logs.first().replicator().isReachable(node),
@@ -64,7 +67,7 @@ final class CatalogueMembers {
                 replica.hasDurably(node, barrier) && replica.entriesBehind(node) <= CLOSE_ENTRIES);
     boolean done =
         switch (next.kind()) {
-          case ADD -> replica.addLearner(next.node());
+          case ADD -> catalogue.addLearner(next.node());
           case PROMOTE -> replica.promote(next.node());
           case REMOVE -> replica.remove(next.node());
           case HAND_OVER -> replica.transferLeadership(next.node());

@@ -78,7 +78,11 @@ final class NodeAdmission {
         boolean counts = kind != NodeRole.Kind.REMOVED && kind != NodeRole.Kind.JOINING;
         boolean _ = counts && node != membership.cluster().self() && silent.add(node);
       }
-      ask();
+      if (silent.isEmpty()) {
+        enter();
+      } else {
+        ask();
+      }
     });
   }
 
@@ -91,11 +95,6 @@ final class NodeAdmission {
       throw refused(
           NodeException.Reason.NOT_FOUND,
           "this node is in no cluster: its configuration has no [cluster]");
-    }
-    if (catalogue.replica().isAlone()) {
-      throw refused(
-          NodeException.Reason.INVALID,
-          "no node can join a cluster of one: begin one with several nodes");
     }
   }
 

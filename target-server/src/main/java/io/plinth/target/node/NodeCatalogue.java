@@ -584,6 +584,17 @@ final class NodeCatalogue implements ReplicaListener, GroupWork {
     others = listener;
   }
 
+  /** Lets another node learn from this one, which leads; returns whether that was proposed. */
+  boolean addLearner(int node) {
+    boolean wasAlone = replica.isAlone();
+    boolean done = replica.addLearner(node);
+    if (wasAlone && !replica.isAlone() && !bugs.has(CatalogueBug.FIRST_LEARNER_UNNOTED)) {
+      // From here on entries are kept for others, also by checkpoints.
+      logs.first().store().noteShared();
+    }
+    return done;
+  }
+
   // Brought up to date beside the log.
 
   Replica replica() {

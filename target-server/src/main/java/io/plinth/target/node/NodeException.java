@@ -2,6 +2,8 @@ package io.plinth.target.node;
 
 import io.plinth.engine.api.Status;
 import io.plinth.log.replication.Replica;
+import java.util.List;
+import java.util.stream.Collectors;
 
 /** An operation on a node was refused or failed; the message is one line for a person. */
 public final class NodeException extends Exception {
@@ -48,6 +50,24 @@ public final class NodeException extends Exception {
                 + " at present: too few nodes can be reached, or it is being"
                 + " elected; try again")
         : new NodeException(Reason.ELSEWHERE, "node " + leader + " leads " + what, leader);
+  }
+
+  /** Another node has a replica of what was asked about, and this one has none. */
+  static NodeException onlyAt(String what, int node) {
+    return new NodeException(
+        Reason.ELSEWHERE,
+        "node " + node + " has a replica of " + what + ", this one has none",
+        node);
+  }
+
+  /** No node that could answer can be reached. */
+  static NodeException unreachable(String what, List<Integer> nodes) {
+    return new NodeException(
+        Reason.UNAVAILABLE,
+        "no node that has a replica of "
+            + what
+            + " can be reached from here: "
+            + nodes.stream().map(String::valueOf).collect(Collectors.joining(", ")));
   }
 
   static NodeException tooManyTrees(int maximum) {

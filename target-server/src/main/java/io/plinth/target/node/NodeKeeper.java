@@ -36,6 +36,7 @@ import org.slf4j.LoggerFactory;
  *  33 HEALTH   any node                           1 new      {@link HealthReport}
  *  34, 35      see {@link NodeAdmission}
  *  36 NODES    any node                                      {@link Catalogue#encodeNodes}
+ *  37, 38      see {@link VolumeUse}
  * </pre>
  */
 final class NodeKeeper {
@@ -59,6 +60,7 @@ final class NodeKeeper {
   private final NodeVolumes volumes;
   private final NodeMembership membership;
   private final KeeperSettings settings;
+  private final VolumeUse use;
   private final NodeAdmission admission;
   private final CatalogueMembers members;
   private final Timers.Task timer = this::onTimer;
@@ -84,13 +86,15 @@ final class NodeKeeper {
       NodeReplicas replicas,
       NodeVolumes volumes,
       NodeMembership membership,
-      KeeperSettings settings) {
+      KeeperSettings settings,
+      VolumeUse use) {
     this.logs = logs;
     this.catalogue = catalogue;
     this.replicas = replicas;
     this.volumes = volumes;
     this.membership = membership;
     this.settings = settings;
+    this.use = use;
     this.admission = new NodeAdmission(logs, catalogue, membership);
     this.members = new CatalogueMembers(logs, catalogue);
   }
@@ -243,6 +247,7 @@ final class NodeKeeper {
         onIntroduced(bytes);
       }
       case NodeAdmission.ASKED, NodeAdmission.SPEAKS -> admission.onFrame(node, frame);
+      case VolumeUse.ASKED, VolumeUse.TOLD -> use.onFrame(node, frame);
       default -> {
         // Of a later version.
       }

@@ -1,5 +1,6 @@
 package io.plinth.target.node;
 
+import io.plinth.log.replication.Replica;
 import io.plinth.target.cluster.Catalogue;
 import io.plinth.target.volume.LogVolume;
 import io.plinth.target.volume.SnapshotVolume;
@@ -10,16 +11,24 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.function.IntPredicate;
 
 /** The volumes that are there for clients. Changed on log 0's core, read by any thread. */
 final class NodeVolumes {
   private final Optional<String> defaultVolume;
+  private final IntPredicate isReachable;
 
   // Replaced as a whole.
   private volatile List<ShownVolume> volumes = List.of();
 
-  NodeVolumes(Optional<String> defaultVolume) {
+  /**
+   * Creates one without volumes.
+   *
+   * @param isReachable whether another node is heard; asked on log 0's core
+   */
+  NodeVolumes(Optional<String> defaultVolume, IntPredicate isReachable) {
     this.defaultVolume = defaultVolume;
+    this.isReachable = isReachable;
   }
 
   /** Returns the volumes in the order of their names. */
@@ -89,14 +98,30 @@ final class NodeVolumes {
   }
 
   /**
-   * Returns this node's replica of the volume that is named; another node has one if it has none.
+   * Returns this node's replica of the volume that is named; another node has one if it has none:
+   * the leader if that is known, else one that can be reached. On log 0's core.
    */
   LogVolume require(String name) throws NodeException {
     ShownVolume volume = requireShown(name);
     if (volume.local() == null) {
-      throw NodeException.elsewhere("volume " + name, volume.entry().members().get(0));
+      throw elsewhere(volume);
     }
     return volume.local();
+  }
+
+  private NodeException elsewhere(ShownVolume volume) {
+    int leader = volume.facade() == null ? Replica.NO_NODE : volume.facade().leader();
+    List<Integer> members = volume.entry().members();
+    int asked = Replica.NO_NODE;
+    for (int node : members) {
+      boolean isBetter = asked == Replica.NO_NODE || node == leader;
+      if (isBetter && isReachable.test(node)) {
+        asked = node;
+      }
+    }
+    return asked == Replica.NO_NODE
+        ? NodeException.unreachable("volume " + volume.name(), members)
+        : NodeException.onlyAt("volume " + volume.name(), asked);
   }
 
   static SnapshotVolume requireSnapshot(LogVolume volume, String snapshot) throws NodeException {

@@ -78,15 +78,18 @@ public final class StorageNode implements VolumeDirectory {
     logs = new NodeLogs(resources, settings.plantedBugs());
     ClusterBugs bugs = settings.clusterBugs();
     catalogue = new NodeCatalogue(logs, settings.plantedBugs(), bugs);
-    volumes = new NodeVolumes(settings.defaultVolume());
+    volumes =
+        new NodeVolumes(
+            settings.defaultVolume(), node -> logs.first().replicator().isReachable(node));
     membership = new NodeMembership(settings.cluster(), bugs);
     replicas = new NodeReplicas(logs, catalogue, volumes, membership, bugs);
     creation = new VolumeCreation(logs, catalogue, volumes, membership, replicas);
     boolean early = settings.plantedBugs().contains(PlantedBug.SETTINGS_BEFORE_DURABLE);
-    changes = new VolumeChanges(logs, catalogue, volumes, replicas, early, bugs);
-    queries = new VolumeQueries(logs, volumes);
+    VolumeUse use = new VolumeUse(logs, catalogue, volumes, membership, bugs);
+    changes = new VolumeChanges(logs, catalogue, volumes, replicas, use, early, bugs);
+    queries = new VolumeQueries(logs, catalogue, volumes);
     scrub = new NodeScrub(logs.all());
-    keeper = new NodeKeeper(logs, catalogue, replicas, volumes, membership, settings.keeper());
+    keeper = new NodeKeeper(logs, catalogue, replicas, volumes, membership, settings.keeper(), use);
   }
 
   // The life of the node.
@@ -388,6 +391,14 @@ public final class StorageNode implements VolumeDirectory {
    */
   public LogVolume findVolume(String name) {
     return volumes.findLocal(name);
+  }
+
+  /**
+   * Returns this node's replica of a volume; any thread. Fails with a {@link NodeException}, also
+   * when only other nodes have one: it names one of them.
+   */
+  public CompletableFuture<LogVolume> replica(String name) {
+    return queries.replica(name);
   }
 
   /**

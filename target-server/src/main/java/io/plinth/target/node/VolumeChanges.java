@@ -24,6 +24,7 @@ final class VolumeChanges {
   private final NodeCatalogue catalogue;
   private final NodeVolumes volumes;
   private final NodeReplicas replicas;
+  private final VolumeUse use;
   private final boolean answersSettingsEarly;
   private final boolean answersMovesEarly;
 
@@ -48,12 +49,14 @@ final class VolumeChanges {
       NodeCatalogue catalogue,
       NodeVolumes volumes,
       NodeReplicas replicas,
+      VolumeUse use,
       boolean answersSettingsEarly,
       ClusterBugs bugs) {
     this.logs = logs;
     this.catalogue = catalogue;
     this.volumes = volumes;
     this.replicas = replicas;
+    this.use = use;
     this.answersSettingsEarly = answersSettingsEarly;
     this.answersMovesEarly = bugs.has(CatalogueBug.LEAD_MOVE_ANSWERED_EARLY);
   }
@@ -86,29 +89,50 @@ final class VolumeChanges {
     return catalogue.onCore(result -> {
       catalogue.requireLead();
       ShownVolume volume = volumes.requireShown(name);
-      requireIdle(volume.attachmentCount(), "volume " + name, force);
-      int snapshots = volume.local() == null ? 0 : volume.local().visibleSnapshots().size();
-      if (snapshots > 0 && !force) {
-        throw new NodeException(
-            NodeException.Reason.IN_USE,
-            "volume " + name + " has " + snapshots + " snapshots; delete them or force it");
-      }
+      Catalogue.Entry entry = volume.entry();
       catalogue.reserveForChange(name, result);
-      catalogue.propose(
-          Catalogue.encodeDelete(volume.entry().group()),
-          status -> {
-            if (status != Status.OK) {
-              result.completeExceptionally(NodeException.ofStatus(status));
-              return;
-            }
-            CompletableFuture<?> _ =
-                replicas
-                    .departure(volume.entry().group())
-                    .thenAccept(gone -> {
-                      boolean _ = result.complete(null);
-                    });
-          });
+      if (force) {
+        delete(entry, result);
+        return;
+      }
+      if (volume.facade() == null) {
+        requireIdle(volume.attachmentCount(), "volume " + name, false);
+        int snapshots = volume.local().visibleSnapshots().size();
+        if (snapshots > 0) {
+          throw new NodeException(
+              NodeException.Reason.IN_USE,
+              "volume " + name + " has " + snapshots + " snapshots; delete them or force it");
+        }
+        delete(entry, result);
+        return;
+      }
+      CompletableFuture<?> _ =
+          use.requireNone(entry)
+              .whenComplete((none, failure) -> {
+                if (failure == null) {
+                  delete(entry, result);
+                } else {
+                  boolean _ = result.completeExceptionally(failure);
+                }
+              });
     });
+  }
+
+  private void delete(Catalogue.Entry entry, CompletableFuture<Void> result) {
+    catalogue.propose(
+        Catalogue.encodeDelete(entry.group()),
+        status -> {
+          if (status != Status.OK) {
+            result.completeExceptionally(NodeException.ofStatus(status));
+            return;
+          }
+          CompletableFuture<?> _ =
+              replicas
+                  .departure(entry.group())
+                  .thenAccept(gone -> {
+                    boolean _ = result.complete(null);
+                  });
+        });
   }
 
   CompletableFuture<Void> createSnapshot(String name, String snapshot) {

@@ -14,21 +14,27 @@ import java.util.function.Supplier;
 /** Questions about volumes that only their cores can answer, some of them bit by bit. */
 final class VolumeQueries {
   private final NodeLogs logs;
+  private final NodeCatalogue catalogue;
   private final NodeVolumes volumes;
 
-  VolumeQueries(NodeLogs logs, NodeVolumes volumes) {
+  VolumeQueries(NodeLogs logs, NodeCatalogue catalogue, NodeVolumes volumes) {
     this.logs = logs;
+    this.catalogue = catalogue;
     this.volumes = volumes;
+  }
+
+  /** Returns this node's replica of a volume; fails with where else to ask. Any thread. */
+  CompletableFuture<LogVolume> replica(String name) {
+    return catalogue.onCore(result -> result.complete(volumes.require(name)));
   }
 
   CompletableFuture<VolumeDiff.Result> diff(
       String name, String from, String to, long offset, int limit) {
-    LogVolume volume;
-    try {
-      volume = volumes.require(name);
-    } catch (NodeException e) {
-      return CompletableFuture.failedFuture(e);
-    }
+    return replica(name).thenCompose(volume -> diff(volume, from, to, offset, limit));
+  }
+
+  private CompletableFuture<VolumeDiff.Result> diff(
+      LogVolume volume, String from, String to, long offset, int limit) {
     return CoreWork.on(
         volume.core(),
         result -> {
@@ -111,17 +117,15 @@ final class VolumeQueries {
   }
 
   private <T> CompletableFuture<T> onLeader(String name, LeaderQuestion<T> question) {
-    LogVolume volume;
-    try {
-      volume = volumes.require(name);
-    } catch (NodeException e) {
-      return CompletableFuture.failedFuture(e);
-    }
+    return replica(name).thenCompose(volume -> onLeader(volume, question));
+  }
+
+  private <T> CompletableFuture<T> onLeader(LogVolume volume, LeaderQuestion<T> question) {
     return CoreWork.on(
         volume.core(),
         result -> {
           if (!volume.group().leads()) {
-            throw NodeException.elsewhere("volume " + name, volume.group().leader());
+            throw NodeException.elsewhere("volume " + volume.name(), volume.group().leader());
           }
           result.complete(question.ask(volume, logs.storeOf(volume).verifies()));
         });

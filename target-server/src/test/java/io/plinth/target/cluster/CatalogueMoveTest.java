@@ -52,6 +52,22 @@ class CatalogueMoveTest {
   }
 
   @Test
+  void aSingleVoterIsJoinedByTwoOthersTogether() {
+    Map<Integer, NodeRole> joining = Map.of(3, NodeRole.JOINING);
+    assertThat(next(members(List.of(1), 2), joining, ALL, ALL)).isEqualTo(new Step(Kind.ADD, 3));
+    assertThat(next(members(List.of(1), 2, 3, 4), joining, Set.of(1, 2, 3), ALL).kind())
+        .isEqualTo(Kind.WAIT);
+    assertThat(next(members(List.of(1), 2, 3, 4), Map.of(), ALL, Set.of(1, 2)).kind())
+        .isEqualTo(Kind.WAIT);
+    assertThat(next(members(List.of(1), 2, 3, 4), Map.of(), ALL, Set.of(1, 2, 4)))
+        .isEqualTo(new Step(Kind.PROMOTE, 2));
+    assertThat(next(members(List.of(1, 2), 3, 4), Map.of(), ALL, Set.of(1, 2, 4)))
+        .isEqualTo(new Step(Kind.PROMOTE, 4));
+    assertThat(next(members(List.of(1, 2), 3, 4), Map.of(), ALL, Set.of(1, 2)).kind())
+        .isEqualTo(Kind.WAIT);
+  }
+
+  @Test
   void whoIsLostGoesJustBeforeTheOtherVotes() {
     Map<Integer, NodeRole> roles = Map.of(3, REMOVED);
     Set<Integer> alive = Set.of(1, 2, 4);

@@ -14,7 +14,12 @@ import tools.jackson.databind.node.ObjectNode;
       "Move all replicas and leads of a node to other nodes, one replica of a volume at a time. Clients go on.",
       "What can't move, and why, is told. 'node undrain' turns it back at any time."
     },
-    footer = {"", "Examples:", "  plinth node drain 3 --dry-run", "  plinth node drain 3 --wait"})
+    footer = {
+      "",
+      "Examples:",
+      "  plinth node drain 3 --dry-run",
+      "  plinth node drain 3 --wait --timeout 600"
+    })
 final class NodeDrainCommand implements Callable<Integer> {
   @Mixin private ClientOptions options;
 
@@ -24,15 +29,15 @@ final class NodeDrainCommand implements Callable<Integer> {
   @Option(names = "--dry-run", description = "Only tell what would be moved.")
   private boolean dryRun;
 
-  @Option(names = "--wait", description = "Return when it has no replicas any more.")
-  private boolean wait;
+  @Mixin private DrainWait wait;
 
   @Override
   public Integer call() {
+    wait.check();
     ObjectNode body = Json.object();
     body.put("dryRun", dryRun);
     String done = "node " + node + (dryRun ? " would be drained" : " is being drained");
     int code = Nodes.change(options, node, "drain", body, done);
-    return wait && !dryRun ? Nodes.await(options, node) : code;
+    return dryRun ? code : wait.await(options, node);
   }
 }

@@ -24,14 +24,14 @@ final class NodeRemoveCommand implements Callable<Integer> {
   @Option(names = "--lost", description = "It will not come back, though it has replicas.")
   private boolean lost;
 
-  @Option(names = "--wait", description = "Return when it has no replicas any more.")
-  private boolean wait;
+  @Mixin private DrainWait wait;
 
   @Override
   public Integer call() {
+    wait.check();
     ObjectNode body = Json.object();
     body.put("lost", lost);
     int code = Nodes.change(options, node, "remove", body, "node " + node + " is removed");
-    return wait ? Nodes.await(options, node) : code;
+    return code == ExitCodes.OK ? wait.await(options, node) : code;
   }
 }

@@ -26,11 +26,11 @@ final class NodeReplaceCommand implements Callable<Integer> {
   @Option(names = "--dry-run", description = "Only tell what would be moved.")
   private boolean dryRun;
 
-  @Option(names = "--wait", description = "Return when it has no replicas any more.")
-  private boolean wait;
+  @Mixin private DrainWait wait;
 
   @Override
   public Integer call() {
+    wait.check();
     ObjectNode body = Json.object();
     body.put("replacement", replacement);
     body.put("dryRun", dryRun);
@@ -40,6 +40,6 @@ final class NodeReplaceCommand implements Callable<Integer> {
             + (dryRun ? " would be replaced by " : " is being replaced by ")
             + replacement;
     int code = Nodes.change(options, node, "drain", body, done);
-    return wait && !dryRun ? Nodes.await(options, node) : code;
+    return dryRun ? code : wait.await(options, node);
   }
 }

@@ -8,9 +8,6 @@ import tools.jackson.databind.node.ObjectNode;
 
 /** What the commands about nodes have in common. */
 final class Nodes {
-  /** So many times in a row may nobody know how the nodes are: another one begins to lead. */
-  private static final int MOST_FAILURES = 60;
-
   private Nodes() {}
 
   static String path(int node, String what) {
@@ -61,41 +58,5 @@ final class Nodes {
           outcome.lines().forEach(out::println);
         });
     return ExitCodes.OK;
-  }
-
-  /**
-   * Waits until a node has no replicas any more, and shows how far that is.
-   *
-   * @return the exit code
-   */
-  static int await(ClientOptions options, int node) {
-    String shown = "";
-    int failures = 0;
-    while (true) {
-      try {
-        NodesInfo info = read(options.client().get("/v1/nodes"));
-        failures = 0;
-        NodesInfo.NodeState state = find(info, node);
-        if (!state.state().equals("draining") && !state.state().equals("removed")) {
-          throw new CliException(
-              ExitCodes.FAILED, "turned_back", "node " + node + " is in service again", null);
-        }
-        if (state.replicas() == 0) {
-          return ExitCodes.OK;
-        }
-        String text = String.join("; ", state.words());
-        if (!text.equals(shown) && !options.isJson()) {
-          options.out().println("node " + node + ": " + text);
-          options.out().flush();
-          shown = text;
-        }
-      } catch (CliException e) {
-        boolean mayPass = e.code().equals("elsewhere") || e.code().equals("unavailable");
-        if (!mayPass || ++failures > MOST_FAILURES) {
-          throw e;
-        }
-      }
-      Progress.pause();
-    }
   }
 }

@@ -21,6 +21,8 @@ import picocli.CommandLine.Spec;
       "  plinth serve --volume demo=1G     serve a new or existing volume of 1 GiB",
       "  plinth volume list                what the running server has",
       "  plinth stats demo                 latencies of one volume",
+      "  plinth --admin 10.0.0.2:10810 node list",
+      "                                    the nodes, as another one sees them",
       "  plinth COMMAND --help             options and examples of a command"
     })
 final class PlinthCommand implements Runnable {
@@ -108,8 +110,10 @@ final class PlinthCommand implements Runnable {
         .setErr(err)
         .setUsageHelpWidth(100)
         .setParameterExceptionHandler((e, args) -> usageFailed(e, debug))
+        .setExecutionStrategy(EarlyOptions::execute)
         .setExecutionExceptionHandler(
             (e, command, parsed) -> executionFailed(e, command, parsed, debug));
+    boolean _ = EarlyOptions.offer(root);
     describe(root);
     return root;
   }

@@ -162,7 +162,11 @@ class HelpTest {
         "attach demo /dev/nbd0 --connections many",
         "detach",
         "attachments now",
-        "version --admin 127.0.0.1:1"
+        "version --admin 127.0.0.1:1",
+        "--admin 127.0.0.1:1 version",
+        "--admin 127.0.0.1:1",
+        "--json node",
+        "node drain 3 --wait --timeout soon"
       })
   void badUsageIsTwoLinesAndTwo(String line) {
     Run run = Run.of(line.isEmpty() ? new String[0] : line.split(" "));

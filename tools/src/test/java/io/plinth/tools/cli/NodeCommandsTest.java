@@ -113,6 +113,61 @@ class NodeCommandsTest {
   }
 
   @Test
+  void whoWaitsForWhatNobodyCanTakeIsToldWhyAndWhenTheTimeIsOver() {
+    node.answerNodesWith(
+        nodes(third("draining", 1, "1 are left", "the replica of volume demo stays: no room")));
+    assertThat(run("node", "drain", "3", "--wait", "--timeout", "1"))
+        .isEqualTo(
+            new Run(
+                1,
+                """
+                node 3 is being drained
+                volume demo: to node 0
+                node 3: 1 are left; the replica of volume demo stays: no room
+                """,
+                """
+                plinth: node 3 has replicas still after 1s: 1 are left; the replica of volume demo stays: \
+                no room
+                """));
+    Run json = run("node", "replace", "3", "4", "--wait", "--timeout", "1", "--json");
+    assertThat(json.exitCode()).isEqualTo(1);
+    assertThat(json.err()).contains("timed_out", "the replica of volume demo stays: no room");
+    for (String time : List.of("0", "-1", "soon", "31536001")) {
+      assertThat(run("node", "drain", "3", "--wait", "--timeout", time).exitCode()).isEqualTo(2);
+    }
+    assertThat(run("node", "drain", "3", "--timeout", "1"))
+        .isEqualTo(new Run(2, "", "plinth: option --timeout goes with --wait\n"));
+  }
+
+  @Test
+  void optionsForTheServerMayStandInFrontOfTheCommand() {
+    node.answerNodesWith(nodes(third("active", 1)));
+    String address = server.address();
+    Run behind = run("node", "list", "--json");
+    assertThat(behind.exitCode()).isZero();
+    for (String[] line :
+        List.of(
+            new String[] {"--admin", address, "--json", "node", "list"},
+            new String[] {"--admin=" + address, "node", "--json", "list"},
+            new String[] {"node", "--admin", address, "list", "--json"},
+            // What is nearer to the command counts.
+            new String[] {"--admin", "127.0.0.1:1", "--json", "node", "--admin", address, "list"},
+            new String[] {
+              "--admin", "127.0.0.1:1", "--json", "node", "list", "--admin", address
+            })) {
+      assertThat(Run.of(line)).isEqualTo(behind);
+    }
+    assertThat(Run.of("--json", "version").out()).startsWith("{");
+    assertThat(Run.of("--admin", "nowhere", "node", "list").exitCode()).isEqualTo(2);
+    assertThat(Run.of("--json", "--admin", "127.0.0.1:1", "node", "list").err()).startsWith("{");
+    for (String command : List.of("serve", "version", "inspect x")) {
+      String line = "--admin " + address + " " + command;
+      assertThat(Run.of(line.split(" ")).err())
+          .startsWith("plinth: option --admin can't be in front of ");
+    }
+  }
+
+  @Test
   void badNumbersAreRefused() {
     node.answerNodesWith(nodes(third("active", 0)));
     assertThat(run("node", "drain", "0"))

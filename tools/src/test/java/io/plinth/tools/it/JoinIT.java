@@ -117,6 +117,60 @@ class JoinIT {
     verify("in the end");
   }
 
+  @Test
+  @Timeout(240)
+  void aClusterOfOneBecomesOneOfThree() throws Exception {
+    cluster = TestCluster.ofOne(servers, directory, 3);
+    cluster.up();
+    String _ = cluster.cli(1, "volume", "create", "solo", "1M", "--replicas", "1");
+    join(2);
+    assertThat(voters(2)).containsExactly(1);
+    // Who learns only is not needed.
+    cluster.node(2).kill();
+    String _ = cluster.cli(1, "volume", "set", "solo", "--description", "without the second");
+    cluster.launch(2);
+    join(3);
+    assertThat(TestCluster.await(60, () -> voters(3).equals(List.of(1, 2, 3)))).isTrue();
+    String _ = cluster.cli(2, "volume", "create", "demo", "64M", "--replicas", "3");
+
+    List<InetSocketAddress> addresses = IntStream.rangeClosed(1, 3).mapToObj(cluster::nbd).toList();
+    FailoverLoad load = new FailoverLoad(addresses, "demo", 2, ledger, random.split(), TIMEOUT_MS);
+    await(load, 300);
+    cluster.awaitLevel("demo");
+    Shell.Result inUse = cluster.node(2).tryCli("volume", "delete", "demo");
+    assertThat(inUse.exitCode()).isEqualTo(1);
+    assertThat(inUse.output()).contains("volume demo is in use by ", " connections to node ");
+    String[] drain = {"node", "drain", "2", "--wait", "--timeout", "2"};
+    Shell.Result stuck = cluster.node(1).tryCli(drain);
+    assertThat(stuck.exitCode()).isEqualTo(1);
+    assertThat(stuck.output())
+        .contains("plinth: node 2 has replicas still after ", "stays: there is nowhere to go");
+    String _ = cluster.cli(1, "node", "undrain", "2");
+    cluster.node(1).kill();
+    more(load);
+    assertThat(
+            TestCluster.await(
+                30,
+                () -> {
+                  String[] set = {"volume", "set", "demo", "--description", "without the first"};
+                  return cluster.node(2).tryCli(set).exitCode() == 0;
+                }))
+        .as("the others go on without the node that the cluster has begun with")
+        .isTrue();
+    cluster.launch(1);
+    load.finish();
+    ledger.requireAt(addresses, "demo", TIMEOUT_MS, "with all of them");
+    assertThat(cluster.cli(1, "volume", "show", "solo")).contains("without the second");
+  }
+
+  private void join(int number) throws Exception {
+    String node = number + "=" + cluster.peers(number) + ",admin=" + cluster.admin(number);
+    String _ = cluster.cli(1, "cluster", "join", "--node", node);
+    cluster.launch(number);
+    String _ = cluster.node(number).readyLine();
+    assertThat(TestCluster.await(60, () -> state(1, number).equals("active"))).isTrue();
+  }
+
   private void refusals() throws Exception {
     // By proxies each node has an address of its own for each other one; the leader's counts.
     int leader =
@@ -144,9 +198,13 @@ class JoinIT {
   }
 
   private String state(int asked) throws Exception {
+    return state(asked, JOINER);
+  }
+
+  private String state(int asked, int node) throws Exception {
     JsonNode answer;
     try {
-      answer = JSON.readTree(cluster.cli(asked, "node", "show", "4", "--json"));
+      answer = JSON.readTree(cluster.cli(asked, "node", "show", Integer.toString(node), "--json"));
     } catch (AssertionError e) {
       // The lead of the catalogue moves.
       return "unknown";

@@ -68,6 +68,11 @@ final class TestCluster implements AutoCloseable {
     return new TestCluster(servers, directory, count, count - 1, "", "");
   }
 
+  /** Prepares a cluster of one node, which the others are to join. */
+  static TestCluster ofOne(Servers servers, Path directory, int count) throws IOException {
+    return new TestCluster(servers, directory, count, 1, "", "");
+  }
+
   private TestCluster(
       Servers servers, Path directory, int count, int first, String settings, String ofCluster)
       throws IOException {
