@@ -1,30 +1,15 @@
 package io.plinth.tools.simulator.cluster;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.fail;
 
-import io.plinth.engine.api.Status;
-import io.plinth.engine.sim.SimNetwork;
-import io.plinth.engine.sim.SimRandom;
 import io.plinth.log.replication.Replica;
 import io.plinth.target.cluster.Catalogue;
 import io.plinth.target.cluster.CatalogueBug;
-import io.plinth.target.cluster.ClusterMap;
 import io.plinth.target.cluster.KeeperSettings;
 import io.plinth.target.node.ClusterBugs;
 import io.plinth.target.node.NodesStatus;
-import io.plinth.target.node.StorageNode;
-import io.plinth.target.volume.FlushPolicy;
-import io.plinth.target.volume.LogVolume;
-import io.plinth.target.volume.VolumeSettings;
-import java.util.ArrayList;
 import java.util.List;
-import java.util.OptionalInt;
 import java.util.Set;
-import java.util.concurrent.CompletableFuture;
-import java.util.function.BooleanSupplier;
-import java.util.function.Function;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -36,12 +21,10 @@ import org.junit.jupiter.params.provider.ValueSource;
  * knows, and must not act as one: the group goes on without them. Random faults do not get there.
  */
 @Timeout(120)
-class ForgottenPromisesSimTest {
+class ForgottenPromisesSimTest extends ClusterScene {
   private static final int NODES = 5;
   private static final int OTHER_LOG = 1;
   private static final String VOLUME = "v";
-  private static final long CYCLE_NS = 200_000;
-  private static final long LIMIT_NS = 30_000_000_000L;
 
   /** Many elections long. */
   private static final long APART_NS = 1_000_000_000L;
@@ -49,20 +32,12 @@ class ForgottenPromisesSimTest {
   private static final KeeperSettings KEEPER =
       new KeeperSettings(30_000_000, 3_600_000_000_000L, 5_000_000);
 
-  private final List<ClusterNode> nodes = new ArrayList<>();
-  private SimNetwork network;
-
   /** The one that was away, and the one that has forgotten. */
   private ClusterNode away;
 
   private ClusterNode forgetful;
 
   private List<Integer> original = List.of();
-
-  @AfterEach
-  void free() {
-    nodes.forEach(ClusterNode::free);
-  }
 
   @ParameterizedTest
   @ValueSource(longs = {1, 2, 3, 4, 5, 6})
@@ -98,7 +73,7 @@ class ForgottenPromisesSimTest {
     List<String> _ = ask(node -> node.undrainNode(forgetful.number));
     List<String> _ = ask(node -> node.drainNode(other, forgetful.number, false));
     await("the new replica is not begun", () -> replica(forgetful) != null);
-    separate();
+    separate(away, forgetful);
     away.start();
     return commitsWithin();
   }
@@ -107,9 +82,9 @@ class ForgottenPromisesSimTest {
   private boolean metByStart(long seed, Set<CatalogueBug> bugs) {
     moveAway(seed, bugs);
     // In the other log, in which nothing tells of it, the catalogue is as old as it was.
-    writeCheckpoint(OTHER_LOG);
+    writeCheckpoint(forgetful, OTHER_LOG);
     forgetful.kill();
-    separate();
+    separate(away, forgetful);
     away.start();
     forgetful.start();
     return commitsWithin();
@@ -117,67 +92,20 @@ class ForgottenPromisesSimTest {
 
   /** Two of the first members are members no more: one is away, the other has dropped it. */
   private void moveAway(long seed, Set<CatalogueBug> bugs) {
-    begin(seed, new ClusterBugs(Set.of(), Set.of(), bugs));
+    begin(seed, NODES, OTHER_LOG + 1, new ClusterBugs(Set.of(), Set.of(), bugs), KEEPER);
     create("beside", 1);
     create(VOLUME, 3);
     await("the volume is not led", () -> nodes.stream().anyMatch(this::leads));
     original = members();
     away = nodes.get(original.get((int) (seed % 3)) - 1);
     forgetful = nodes.get(original.get((int) ((seed + 1) % 3)) - 1);
-    writeCheckpoint(0);
+    writeCheckpoint(forgetful, 0);
     away.kill();
     List<String> _ = ask(node -> node.removeNode(away.number, true));
     await("the replica is not rebuilt", () -> isSettledWithout(away));
     List<String> _ = ask(node -> node.drainNode(forgetful.number, 0, false));
     await("the node is not drained", () -> isSettledWithout(forgetful));
     await("the replica is not dropped", () -> replica(forgetful) == null);
-  }
-
-  /** Volumes are in the logs in turn. */
-  private void create(String name, int replicas) {
-    LogVolume _ =
-        ask(node ->
-            node.createVolume(
-                name,
-                ClusterVolume.LEAST_BYTES,
-                FlushPolicy.FLUSH,
-                VolumeSettings.DEFAULT,
-                OptionalInt.of(replicas)));
-  }
-
-  private void writeCheckpoint(int log) {
-    int[] result = {1};
-    forgetful.node().store(log).checkpointer().request(status -> result[0] = status);
-    await("there is no checkpoint", () -> result[0] == Status.OK);
-  }
-
-  private void begin(long seed, ClusterBugs bugs) {
-    SimRandom random = new SimRandom(seed);
-    network = new SimNetwork(random);
-    List<ClusterMap.Member> all = new ArrayList<>();
-    for (int number = 1; number <= NODES; number++) {
-      all.add(new ClusterMap.Member(number, "node-" + number, 10830, "", ""));
-    }
-    ClusterSettings settings =
-        new ClusterSettings(
-            network, random, all, OTHER_LOG + 1, 64, Set.of(), bugs, KEEPER, 0, true);
-    for (int number = 1; number <= NODES; number++) {
-      nodes.add(new ClusterNode(number, settings));
-    }
-    nodes.forEach(ClusterNode::start);
-    await("the nodes do not begin", () -> nodes.stream().allMatch(ClusterNode::isHealthy));
-  }
-
-  /** Nobody hears the two but they themselves. */
-  private void separate() {
-    for (ClusterNode node : nodes) {
-      if (node != away && node != forgetful) {
-        for (ClusterNode one : List.of(away, forgetful)) {
-          network.block(one.number, node.number);
-          network.block(node.number, one.number);
-        }
-      }
-    }
   }
 
   /** Returns whether one of the two leads, and what its term began with is committed. */
@@ -249,44 +177,5 @@ class ForgottenPromisesSimTest {
         .findFirst()
         .map(Catalogue.Entry::wanted)
         .orElse(List.of());
-  }
-
-  private ClusterNode leader() {
-    return nodes.stream().filter(ClusterNode::leadsCatalogue).findFirst().orElse(null);
-  }
-
-  /** Asks who leads the catalogue until it is done. */
-  private <T> T ask(Function<StorageNode, CompletableFuture<T>> question) {
-    List<CompletableFuture<T>> answers = new ArrayList<>();
-    await(
-        "a command is not done",
-        () -> {
-          CompletableFuture<T> last = answers.isEmpty() ? null : answers.getLast();
-          if (last != null && last.isDone() && !last.isCompletedExceptionally()) {
-            return true;
-          }
-          if ((last == null || last.isDone()) && leader() != null) {
-            answers.add(question.apply(leader().node()));
-          }
-          return false;
-        });
-    return answers.getLast().resultNow();
-  }
-
-  private void await(String otherwise, BooleanSupplier condition) {
-    long end = network.nowNs() + LIMIT_NS;
-    while (!condition.getAsBoolean()) {
-      if (network.nowNs() >= end) {
-        StringBuilder text = new StringBuilder(otherwise);
-        nodes.forEach(node -> text.append("; ").append(node.describe()));
-        fail(text.toString());
-      }
-      cycle();
-    }
-  }
-
-  private void cycle() {
-    network.advance(CYCLE_NS);
-    nodes.forEach(node -> node.cycle(CYCLE_NS));
   }
 }

@@ -2,11 +2,7 @@ package io.plinth.tools.simulator.cluster;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
-import static org.assertj.core.api.Assertions.fail;
 
-import io.plinth.engine.api.Status;
-import io.plinth.engine.sim.SimNetwork;
-import io.plinth.engine.sim.SimRandom;
 import io.plinth.target.cluster.Catalogue;
 import io.plinth.target.cluster.CatalogueBug;
 import io.plinth.target.cluster.ClusterMap;
@@ -14,23 +10,14 @@ import io.plinth.target.cluster.KeeperSettings;
 import io.plinth.target.cluster.NodeCondition;
 import io.plinth.target.node.ClusterBugs;
 import io.plinth.target.node.NodesStatus;
-import io.plinth.target.node.StorageNode;
-import io.plinth.target.volume.FlushPolicy;
-import io.plinth.target.volume.LogVolume;
 import io.plinth.target.volume.SettingsChange;
 import io.plinth.target.volume.VolumeSettings;
 import io.plinth.tools.simulator.check.Violation;
-import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Optional;
-import java.util.OptionalInt;
 import java.util.Set;
-import java.util.concurrent.CompletableFuture;
-import java.util.function.BooleanSupplier;
-import java.util.function.Function;
 import java.util.stream.IntStream;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -40,23 +27,12 @@ import org.junit.jupiter.params.provider.ValueSource;
  * before; with three, all of them vote. Nodes are killed, and checkpoints written, at each stage.
  */
 @Timeout(120)
-class GrowSimTest {
-  private static final long CYCLE_NS = 200_000;
-  private static final long LIMIT_NS = 30_000_000_000L;
-
+class GrowSimTest extends ClusterScene {
   private static final KeeperSettings KEEPER =
       new KeeperSettings(3_600_000_000_000L, 3_600_000_000_000L, 5_000_000);
 
-  private final List<ClusterNode> nodes = new ArrayList<>();
-  private SimNetwork network;
-  private SimRandom random;
   private ClusterBugs bugs;
   private int changes;
-
-  @AfterEach
-  void free() {
-    nodes.forEach(ClusterNode::free);
-  }
 
   @ParameterizedTest
   @ValueSource(longs = {1, 2, 3, 4, 5, 6, 7, 8})
@@ -82,7 +58,7 @@ class GrowSimTest {
     for (int i = 0; i < nodes.size(); i++) {
       ClusterNode node = nodes.get(i);
       if (seed % 2 == i % 2) {
-        writeCheckpoint(node);
+        writeCheckpoint(node, 0);
       }
       node.kill();
       await("nobody else leads", () -> leader() != null);
@@ -105,7 +81,7 @@ class GrowSimTest {
               growToTwo(seed, Set.of(CatalogueBug.FIRST_LEARNER_UNNOTED));
               nodes.get(1).kill();
               change();
-              writeCheckpoint(nodes.get(0));
+              writeCheckpoint(nodes.get(0), 0);
               restart(nodes.get(0));
               nodes.get(1).start();
               await("they do not become equal", this::areEqual);
@@ -115,8 +91,7 @@ class GrowSimTest {
   }
 
   private void growToTwo(long seed, Set<CatalogueBug> planted) {
-    random = new SimRandom(seed);
-    network = new SimNetwork(random);
+    connect(seed);
     bugs = new ClusterBugs(Set.of(), Set.of(), planted);
     ClusterNode first = new ClusterNode(1, settings(List.of(member(1)), 0));
     nodes.add(first);
@@ -125,14 +100,14 @@ class GrowSimTest {
     create("a", 1);
     change();
     if (seed % 2 == 0) {
-      writeCheckpoint(first);
+      writeCheckpoint(first, 0);
     }
     if (seed % 3 == 0) {
       restart(first);
     }
     join(2);
     change();
-    writeCheckpoint(first);
+    writeCheckpoint(first, 0);
     change();
     restart(first);
   }
@@ -142,14 +117,10 @@ class GrowSimTest {
         network, random, members, 1, 64, Set.of(), bugs, KEEPER, joiner, true);
   }
 
-  private static ClusterMap.Member member(int number) {
-    return new ClusterMap.Member(number, "node-" + number, 10830, "admin-" + number, "");
-  }
-
   private void join(int number) {
     List<String> _ = ask(node -> node.admitNode(member(number)));
     List<ClusterMap.Member> known =
-        IntStream.rangeClosed(1, number).mapToObj(GrowSimTest::member).toList();
+        IntStream.rangeClosed(1, number).mapToObj(ClusterScene::member).toList();
     ClusterNode node = new ClusterNode(number, settings(known, number));
     nodes.add(node);
     node.start();
@@ -170,17 +141,6 @@ class GrowSimTest {
     await("it does not get well", this::isWell);
   }
 
-  private void create(String name, int replicas) {
-    LogVolume _ =
-        ask(node ->
-            node.createVolume(
-                name,
-                ClusterVolume.LEAST_BYTES,
-                FlushPolicy.FLUSH,
-                VolumeSettings.DEFAULT,
-                OptionalInt.of(replicas)));
-  }
-
   /** Changes the catalogue. */
   private void change() {
     String text = "change " + ++changes;
@@ -192,12 +152,6 @@ class GrowSimTest {
     return new SettingsChange(
         EnumSet.of(SettingsChange.Key.DESCRIPTION),
         new VolumeSettings(text, Optional.empty(), List.of()));
-  }
-
-  private void writeCheckpoint(ClusterNode node) {
-    int[] result = {1};
-    node.node().store(0).checkpointer().request(status -> result[0] = status);
-    await("there is no checkpoint", () -> result[0] == Status.OK);
   }
 
   private boolean isWell() {
@@ -225,44 +179,5 @@ class GrowSimTest {
 
   private List<Integer> voters() {
     return leader() == null ? List.of() : leader().status().catalogue().voters();
-  }
-
-  private ClusterNode leader() {
-    return nodes.stream().filter(ClusterNode::leadsCatalogue).findFirst().orElse(null);
-  }
-
-  /** Asks who leads the catalogue until it is done. */
-  private <T> T ask(Function<StorageNode, CompletableFuture<T>> question) {
-    List<CompletableFuture<T>> answers = new ArrayList<>();
-    await(
-        "a command is not done",
-        () -> {
-          CompletableFuture<T> last = answers.isEmpty() ? null : answers.getLast();
-          if (last != null && last.isDone() && !last.isCompletedExceptionally()) {
-            return true;
-          }
-          if ((last == null || last.isDone()) && leader() != null) {
-            answers.add(question.apply(leader().node()));
-          }
-          return false;
-        });
-    return answers.getLast().resultNow();
-  }
-
-  private void await(String otherwise, BooleanSupplier condition) {
-    long end = network.nowNs() + LIMIT_NS;
-    while (!condition.getAsBoolean()) {
-      if (network.nowNs() >= end) {
-        StringBuilder text = new StringBuilder(otherwise);
-        nodes.forEach(node -> text.append("; ").append(node.describe()));
-        fail(text.toString());
-      }
-      cycle();
-    }
-  }
-
-  private void cycle() {
-    network.advance(CYCLE_NS);
-    nodes.forEach(node -> node.cycle(CYCLE_NS));
   }
 }

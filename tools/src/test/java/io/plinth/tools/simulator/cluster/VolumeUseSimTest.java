@@ -1,29 +1,19 @@
 package io.plinth.tools.simulator.cluster;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.fail;
 
-import io.plinth.engine.sim.SimNetwork;
-import io.plinth.engine.sim.SimRandom;
 import io.plinth.target.cluster.CatalogueBug;
-import io.plinth.target.cluster.ClusterMap;
 import io.plinth.target.cluster.KeeperSettings;
 import io.plinth.target.node.ClusterBugs;
 import io.plinth.target.node.NodeException;
 import io.plinth.target.node.StorageNode;
-import io.plinth.target.volume.FlushPolicy;
 import io.plinth.target.volume.LogVolume;
 import io.plinth.target.volume.Volume;
-import io.plinth.target.volume.VolumeSettings;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.OptionalInt;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
-import java.util.function.BooleanSupplier;
 import java.util.function.Function;
-import java.util.stream.IntStream;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -33,28 +23,17 @@ import org.junit.jupiter.params.provider.ValueSource;
  * has no replica of a volume names a node that has one and can be reached.
  */
 @Timeout(120)
-class VolumeUseSimTest {
+class VolumeUseSimTest extends ClusterScene {
   private static final int NODES = 4;
   private static final String VOLUME = "v";
-  private static final long CYCLE_NS = 200_000;
-  private static final long LIMIT_NS = 30_000_000_000L;
-
   private static final KeeperSettings KEEPER =
       new KeeperSettings(3_600_000_000_000L, 3_600_000_000_000L, 5_000_000);
-
-  private final List<ClusterNode> nodes = new ArrayList<>();
-  private SimNetwork network;
-
-  @AfterEach
-  void free() {
-    nodes.forEach(ClusterNode::free);
-  }
 
   @ParameterizedTest
   @ValueSource(longs = {1, 2, 3, 4, 5, 6})
   void clientsOfAnyNodeKeepAVolumeFromBeingDeleted(long seed) {
     begin(seed, Set.of());
-    create(3);
+    create(VOLUME, 3);
     for (ClusterNode node : nodes) {
       Volume.Attachment client = attach(node);
       NodeException refused = refusal(delete(false));
@@ -78,8 +57,9 @@ class VolumeUseSimTest {
   @ValueSource(longs = {1, 2, 3})
   void aDeletionThatAsksNobodyIsCaught(long seed) {
     begin(seed, Set.of(CatalogueBug.USE_ELSEWHERE_IGNORED));
-    create(3);
-    ClusterNode other = nodes.stream().filter(node -> node != leader()).findFirst().orElseThrow();
+    create(VOLUME, 3);
+    ClusterNode other =
+        nodes.stream().filter(node -> node != awaitedLeader()).findFirst().orElseThrow();
     Volume.Attachment _ = attach(other);
     assertThat(delete(false)).isCompleted();
   }
@@ -88,8 +68,9 @@ class VolumeUseSimTest {
   @ValueSource(longs = {1, 2, 3})
   void aNodeThatCannotBeReachedCountsOnlyWhereItCouldServeClients(long seed) {
     begin(seed, Set.of());
-    create(3);
-    ClusterNode cut = nodes.stream().filter(node -> node != leader()).findFirst().orElseThrow();
+    create(VOLUME, 3);
+    ClusterNode cut =
+        nodes.stream().filter(node -> node != awaitedLeader()).findFirst().orElseThrow();
     Volume.Attachment _ = attach(cut);
     separate(cut);
     await("it is still heard", () -> isGone(cut));
@@ -98,9 +79,9 @@ class VolumeUseSimTest {
     await("the nodes do not get well", () -> nodes.stream().allMatch(ClusterNode::isHealthy));
 
     // The only replica is on a node that can't be asked, and may serve whoever is there.
-    create(1);
+    create(VOLUME, 1);
     ClusterNode only = nodes.get(members().getFirst() - 1);
-    if (only == leader()) {
+    if (only == awaitedLeader()) {
       return;
     }
     separate(only);
@@ -119,7 +100,7 @@ class VolumeUseSimTest {
   @ValueSource(longs = {1, 2, 3, 4, 5, 6})
   void whoHasNoReplicaNamesAMemberThatIsThere(long seed) {
     begin(seed, Set.of());
-    create(3);
+    create(VOLUME, 3);
     List<Integer> members = members();
     ClusterNode without =
         nodes.stream().filter(node -> !members.contains(node.number)).findFirst().orElseThrow();
@@ -147,19 +128,10 @@ class VolumeUseSimTest {
   }
 
   private boolean isGone(ClusterNode cut) {
-    var answer = leader().node().nodesStatus();
+    var answer = awaitedLeader().node().nodesStatus();
     await("no answer", answer::isDone);
     return !answer.isCompletedExceptionally()
         && answer.resultNow().nodes().get(cut.number - 1).silentMs() > 1000;
-  }
-
-  private void separate(ClusterNode cut) {
-    for (ClusterNode node : nodes) {
-      if (node != cut) {
-        network.block(cut.number, node.number);
-        network.block(node.number, cut.number);
-      }
-    }
   }
 
   private ClusterNode member() {
@@ -167,7 +139,7 @@ class VolumeUseSimTest {
   }
 
   private List<Integer> members() {
-    return leader().node().entries().getFirst().members();
+    return awaitedLeader().node().entries().getFirst().members();
   }
 
   private static Volume export(ClusterNode node) {
@@ -185,7 +157,7 @@ class VolumeUseSimTest {
   }
 
   private CompletableFuture<Void> delete(boolean force) {
-    CompletableFuture<Void> answer = leader().node().deleteVolume(VOLUME, force);
+    CompletableFuture<Void> answer = awaitedLeader().node().deleteVolume(VOLUME, force);
     await("it is not answered", answer::isDone);
     return answer;
   }
@@ -193,19 +165,6 @@ class VolumeUseSimTest {
   private static NodeException refusal(CompletableFuture<?> answer) {
     assertThat(answer).isCompletedExceptionally();
     return (NodeException) answer.exceptionNow();
-  }
-
-  private void create(int replicas) {
-    LogVolume _ =
-        ask(
-            leader(),
-            node ->
-                node.createVolume(
-                    VOLUME,
-                    ClusterVolume.LEAST_BYTES,
-                    FlushPolicy.FLUSH,
-                    VolumeSettings.DEFAULT,
-                    OptionalInt.of(replicas)));
   }
 
   /** Goes where it is sent, until it is done. */
@@ -231,51 +190,11 @@ class VolumeUseSimTest {
   }
 
   private void begin(long seed, Set<CatalogueBug> bugs) {
-    SimRandom random = new SimRandom(seed);
-    network = new SimNetwork(random);
-    List<ClusterMap.Member> all =
-        IntStream.rangeClosed(1, NODES)
-            .mapToObj(number -> new ClusterMap.Member(number, "node-" + number, 10830, "", ""))
-            .toList();
-    ClusterSettings settings =
-        new ClusterSettings(
-            network,
-            random,
-            all,
-            1,
-            64,
-            Set.of(),
-            new ClusterBugs(Set.of(), Set.of(), bugs),
-            KEEPER,
-            0,
-            true);
-    for (int number = 1; number <= NODES; number++) {
-      nodes.add(new ClusterNode(number, settings));
-    }
-    nodes.forEach(ClusterNode::start);
-    await("the nodes do not begin", () -> nodes.stream().allMatch(ClusterNode::isHealthy));
-    await("nobody leads", () -> nodes.stream().anyMatch(ClusterNode::leadsCatalogue));
+    begin(seed, NODES, 1, new ClusterBugs(Set.of(), Set.of(), bugs), KEEPER);
   }
 
-  private ClusterNode leader() {
-    await("nobody leads", () -> nodes.stream().anyMatch(ClusterNode::leadsCatalogue));
-    return nodes.stream().filter(ClusterNode::leadsCatalogue).findFirst().orElseThrow();
-  }
-
-  private void await(String otherwise, BooleanSupplier condition) {
-    long end = network.nowNs() + LIMIT_NS;
-    while (!condition.getAsBoolean()) {
-      if (network.nowNs() >= end) {
-        StringBuilder text = new StringBuilder(otherwise);
-        nodes.forEach(node -> text.append("; ").append(node.describe()));
-        fail(text.toString());
-      }
-      cycle();
-    }
-  }
-
-  private void cycle() {
-    network.advance(CYCLE_NS);
-    nodes.forEach(node -> node.cycle(CYCLE_NS));
+  private ClusterNode awaitedLeader() {
+    await("nobody leads", () -> leader() != null);
+    return leader();
   }
 }
