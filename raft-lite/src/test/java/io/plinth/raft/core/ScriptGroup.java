@@ -14,6 +14,7 @@ final class ScriptGroup {
     long term;
     int vote = RaftCore.NO_NODE;
     boolean recovering;
+    boolean lostDisk;
     List<Cluster.Entry> page = new ArrayList<>();
     int durable;
     final List<Message> hardStates = new ArrayList<>();
@@ -112,6 +113,20 @@ final class ScriptGroup {
         node.page = new ArrayList<>(node.page.subList(0, node.durable));
         start(node, true);
       }
+      case "lose-disk" -> {
+        Node node = node(a);
+        node.up = false;
+        node.appends.clear();
+        node.firsts.clear();
+        node.hardStates.clear();
+        node.page = new ArrayList<>();
+        node.durable = 0;
+        node.term = 0;
+        node.vote = RaftCore.NO_NODE;
+        node.recovering = true;
+        node.lostDisk = true;
+        start(node, true);
+      }
       case "state" -> {
         for (Node node : nodes) {
           out.add(node.id + ": " + (node.up ? CoreText.state(node.core) : "down"));
@@ -175,6 +190,7 @@ final class ScriptGroup {
             node.term,
             node.vote,
             node.recovering,
+            node.lostDisk,
             machineCrashed,
             members,
             log,
@@ -242,6 +258,7 @@ final class ScriptGroup {
       node.term = state.term;
       node.vote = state.vote;
       node.recovering = state.recovering;
+      node.lostDisk &= state.recovering;
       node.core.step(state);
       drain(node);
     }
