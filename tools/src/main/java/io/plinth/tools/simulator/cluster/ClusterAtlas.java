@@ -15,6 +15,11 @@ import java.util.Set;
  *   <li>All machines lose power at once only while no disk is new: then what was flushed is on a
  *       majority of disks. The network heals with that, and nothing more happens until all nodes
  *       are well: who can't be reached while the most complete log is looked for may have it.
+ *   <li>Damage to durable payload (bit rot, read errors, misdirected writes) hits the disks of one
+ *       node, and only what a majority of each group has durably on other nodes. It does not go
+ *       with replaced machines: a new disk has what it was given since in its page cache, and with
+ *       the power of all what was damaged would be lost.
+ *   <li>A rotten header is there when a node starts. If it refuses to, the header is mended.
  *   <li>With replaced machines there are no volumes of one replica: nobody could bring them back.
  *       Logs are large then, so that what a new disk lacks is kept.
  * </ul>
@@ -27,10 +32,14 @@ final class ClusterAtlas {
   static ClusterAtlas choose(SimRandom random) {
     ClusterAtlas atlas = new ClusterAtlas();
     for (ClusterFault fault : ClusterFault.values()) {
-      boolean rare = fault == ClusterFault.WIPE || fault == ClusterFault.SLOW_WAY;
+      boolean rare =
+          fault == ClusterFault.WIPE || fault == ClusterFault.SLOW_WAY || fault.isDamage();
       if (random.nextInt(12) < (rare ? 4 : 8)) {
         atlas.kinds.add(fault);
       }
+    }
+    if (atlas.has(ClusterFault.WIPE)) {
+      atlas.kinds.removeIf(ClusterFault::isDamage);
     }
     return atlas;
   }

@@ -91,6 +91,7 @@ public final class ClusterSimulation {
   private final ClusterCommands commands;
   private final ClusterClients clients;
   private final ClusterCheck check;
+  private final ClusterDamage damage;
   private final ClusterFaults faults;
   private final Digest contents = new Digest();
   private final boolean moves;
@@ -162,7 +163,9 @@ public final class ClusterSimulation {
     commands = new ClusterCommands(random, nodes, this::note, wipes ? safe : replicas);
     clients = new ClusterClients(random, network, nodes, this::note);
     check = new ClusterCheck(nodes, commands, members, settings.first().size());
-    faults = new ClusterFaults(random, network, nodes, commands, check, atlas, this::note);
+    damage = new ClusterDamage(random, nodes, commands);
+    faults = new ClusterFaults(random, network, nodes, commands, check, damage, atlas, this::note);
+    clients.beforeErrors(faults::note);
   }
 
   private static List<ClusterMap.Member> members(int count) {
@@ -285,6 +288,7 @@ public final class ClusterSimulation {
         node.drained();
       }
     }
+    faults.note();
     clients.check();
     if (moves && cycles % CYCLES_PER_CHECK == 0 && !faults.isFragile()) {
       check.requireVoters();
@@ -326,7 +330,7 @@ public final class ClusterSimulation {
   private void end() {
     calm = true;
     note("no more faults");
-    faults.calm();
+    faults.end();
     nodes.forEach(node -> node.absentUntil(0));
     nodes.forEach(node -> node.pause(0));
     if (joiner != null) {
@@ -340,8 +344,13 @@ public final class ClusterSimulation {
           });
       join();
     }
+    await("there is no room", CALM_LIMIT_NS, () -> !faults.mayBeUnaware());
     settle();
     judge("in the end");
+    damage.beginScrubs();
+    await("a scrub does not end", CALM_LIMIT_NS, damage::haveScrubsEnded);
+    damage.requireMended("in the end");
+    judge("after scrubs");
     switch (random.nextInt(3)) {
       case 0 -> nodes.forEach(ClusterNode::kill);
       case 1 -> nodes.forEach(ClusterNode::stop);
@@ -368,6 +377,7 @@ public final class ClusterSimulation {
         "the nodes do not become equal",
         CALM_LIMIT_NS,
         () -> {
+          nodes.stream().filter(ClusterNode::hasFailedLog).forEach(ClusterNode::kill);
           nodes.stream().filter(node -> !node.isUp()).forEach(faults::start);
           boolean settled = clients.isIdle() && commands.isIdle() && check.difference() == null;
           sinceNs[0] = !settled ? -1 : sinceNs[0] < 0 ? network.nowNs() : sinceNs[0];
