@@ -96,6 +96,10 @@ final class ScriptGroup {
         node(a).core.resynced(b, number(words[3]), node(b).recovering);
         drain(node(a));
       }
+      case "unreadable" -> {
+        node(a).core.unreadable(b, number(words[3]));
+        drain(node(a));
+      }
       case "needs" -> out.add("= " + node(a).core.needsResync(b));
       case "kill" -> {
         node(a).up = false;

@@ -143,6 +143,15 @@ final class ClusterClients {
     return waiting(node) < MAX_REQUESTS;
   }
 
+  /** Lets some node write to a volume, if it is open. */
+  void write(ClusterNode node, ClusterVolume volume) {
+    ClusterSession session = node.isOpen() ? session(node, volume) : null;
+    if (session != null) {
+      int first = random.nextInt(ClusterVolume.CELLS / 2);
+      change(session, volume, Operation.WRITE, first, 1 + random.nextInt(ClusterVolume.CELLS / 2));
+    }
+  }
+
   /** Lets some node flush a volume; returns whether it was asked. */
   boolean flush(ClusterNode node, ClusterVolume volume) {
     ClusterSession session = session(node, volume);

@@ -189,7 +189,8 @@ final class ClusterFaults {
   private void fill(ClusterNode node) {
     if (nodes.stream().anyMatch(ClusterNode::isLimited)) {
       giveRoom();
-    } else if (meets(ClusterFault.FULL_DISK, nodes.stream().allMatch(ClusterNode::isMember), node)) {
+    } else if (meets(
+        ClusterFault.FULL_DISK, nodes.stream().allMatch(ClusterNode::isMember), node)) {
       int more = random.nextInt(2);
       if (random.oneIn(3)) {
         trace.accept("and so it is for all");
@@ -200,7 +201,7 @@ final class ClusterFaults {
     }
   }
 
-  private void giveRoom() {
+  void giveRoom() {
     if (nodes.stream().anyMatch(ClusterNode::isLimited)) {
       trace.accept("there is room again");
       nodes.forEach(ClusterNode::unlimitDisks);
@@ -224,6 +225,10 @@ final class ClusterFaults {
       }
       if (node.isLimited() || mayBeUnaware()) {
         for (ClusterVolume volume : commands.volumes()) {
+          if (ended && !mayBeUnaware() && check.leaderOf(volume) != node) {
+            // Nothing else happens: only who leads may refuse.
+            continue;
+          }
           boolean mayHave =
               volume.members.isEmpty() || volume.mayMove || volume.members.contains(node.number);
           if (mayHave || nodes.size() > 3) {

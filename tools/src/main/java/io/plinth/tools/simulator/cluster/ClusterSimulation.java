@@ -59,6 +59,9 @@ public final class ClusterSimulation {
   /** Between two looks at the voters of all groups. */
   private static final int CYCLES_PER_CHECK = 8;
 
+  /** How often all volumes are written to while the disk of one node is full. */
+  private static final int FULL_ROUNDS = 20;
+
   /** So many times is a snapshot asked for that is to be compared. */
   private static final int MAX_TRIES = 20;
 
@@ -345,6 +348,9 @@ public final class ClusterSimulation {
       join();
     }
     await("there is no room", CALM_LIMIT_NS, () -> !faults.mayBeUnaware());
+    if (atlas.has(ClusterFault.FULL_DISK) && random.oneIn(3)) {
+      oneIsFull();
+    }
     settle();
     judge("in the end");
     damage.beginScrubs();
@@ -383,6 +389,35 @@ public final class ClusterSimulation {
           sinceNs[0] = !settled ? -1 : sinceNs[0] < 0 ? network.nowNs() : sinceNs[0];
           return settled && network.nowNs() - sinceNs[0] >= SETTLED_NS;
         });
+  }
+
+  /** The disk of one node is full, and all others go on: G8, G9. */
+  private void oneIsFull() {
+    ClusterNode full = nodes.get(random.nextInt(nodes.size()));
+    note("only the disk of node " + full.number + " is full");
+    await(
+        "a majority does not go on beside a full disk",
+        CALM_LIMIT_NS,
+        () -> {
+          nodes.stream().filter(ClusterNode::hasFailedLog).forEach(ClusterNode::kill);
+          nodes.stream().filter(node -> !node.isUp()).forEach(faults::start);
+          if (nodes.stream().allMatch(ClusterNode::isMember) && !full.isLimited()) {
+            full.limitDisks(0);
+          }
+          return full.isLimited()
+              && clients.isIdle()
+              && nodes.stream().allMatch(node -> node == full || node.isHealthy())
+              && commands.usable().stream()
+                  .allMatch(volume -> volume.replicas == 1 || check.leaderOf(volume) != null);
+        });
+    for (int i = 0; i < FULL_ROUNDS; i++) {
+      for (ClusterVolume volume : commands.usable()) {
+        clients.write(nodes.get(random.nextInt(nodes.size())), volume);
+      }
+      await("a request is not answered beside a full disk", CALM_LIMIT_NS, clients::isIdle);
+    }
+    faults.giveRoom();
+    await("there is no room", CALM_LIMIT_NS, () -> !faults.mayBeUnaware());
   }
 
   private void flushAll() {

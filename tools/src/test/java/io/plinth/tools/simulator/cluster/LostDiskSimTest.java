@@ -213,10 +213,7 @@ class LostDiskSimTest {
 
   private static Replica replica(ClusterNode node) {
     return node.isOpen()
-        ? node.replicas().stream()
-            .map(one -> one.group().replica())
-            .findFirst()
-            .orElse(null)
+        ? node.replicas().stream().map(one -> one.group().replica()).findFirst().orElse(null)
         : null;
   }
 
