@@ -57,6 +57,7 @@ final class Peer {
     probing = true;
     probeSent = false;
     resyncReported = false;
+    unreadable = 0;
     nextIndex = lastIndex + 1;
     appended = 0;
     durable = 0;

@@ -404,6 +404,7 @@ public final class ClusterSimulation {
           if (nodes.stream().allMatch(ClusterNode::isMember) && !full.isLimited()) {
             full.limitDisks(0);
           }
+          commands.usable().forEach(check::lookFor);
           return full.isLimited()
               && clients.isIdle()
               && nodes.stream().allMatch(node -> node == full || node.isHealthy())
