@@ -34,7 +34,11 @@ class ClusterBugsSimTest {
         "SKIP_FDATASYNC",
         "ACK_FUA_EARLY",
         "FENCE_NOT_AWAITED",
-        "FENCE_SKIPPED"
+        "FENCE_SKIPPED",
+        "SKIP_READ_CHECKSUM",
+        "MEND_TRUSTS_PEER",
+        "CUT_DURABLE_TAIL",
+        "RETRY_FAILED_SYNC"
       })
   void aMistakeIsCaughtSoon(String name) {
     catchBug(3, name, 25);
@@ -65,7 +69,9 @@ class ClusterBugsSimTest {
         "IGNORE_BOOT_ID",
         "RESEND_UNKNOWN_WRITE",
         "MEMBER_BEFORE_BEGUN",
-        "NEW_NODE_COUNTS"
+        "NEW_NODE_COUNTS",
+        "TAIL_NOT_REWRITTEN",
+        "UNKNOWN_REPLICA_STAYS"
       })
   void aMistakeIsCaughtWithinFiveHundredSeeds(String name) {
     catchBug(3, name, 500);
