@@ -55,7 +55,6 @@ final class GroupSim {
   /** Entries of some log have rotted: who lacks them needs the state beside the log. */
   boolean isDamaged;
 
-
   /** How long some syncs of some nodes take. */
   int maxSlowSyncNs = 5_000_000;
 
@@ -133,17 +132,17 @@ final class GroupSim {
     checkRest();
   }
 
-  /** Returns the sum over all groups. */
   /** What had rotted is mended: the leader may try again to send it, as owners let it. */
   void mended() {
     for (GroupNode node : nodes) {
       GroupNode leader = leader();
-      if (leader != null && leader != node && leader.replica.needsResync(node.number)) {
+      if (leader != null && !leader.equals(node) && leader.replica.needsResync(node.number)) {
         leader.replica.resynced(node.number, 0, false);
       }
     }
   }
 
+  /** Returns the sum over all groups. */
   int sum(ToIntFunction<GroupCheck> what) {
     return checks.stream().mapToInt(what).sum();
   }

@@ -38,7 +38,7 @@ class ClusterBugsSimTest {
         "SKIP_READ_CHECKSUM",
         "MEND_TRUSTS_PEER",
         "CUT_DURABLE_TAIL",
-        "RETRY_FAILED_SYNC"
+        "TAIL_NOT_REWRITTEN"
       })
   void aMistakeIsCaughtSoon(String name) {
     catchBug(3, name, 25);
@@ -69,9 +69,7 @@ class ClusterBugsSimTest {
         "IGNORE_BOOT_ID",
         "RESEND_UNKNOWN_WRITE",
         "MEMBER_BEFORE_BEGUN",
-        "NEW_NODE_COUNTS",
-        "TAIL_NOT_REWRITTEN",
-        "UNKNOWN_REPLICA_STAYS"
+        "NEW_NODE_COUNTS"
       })
   void aMistakeIsCaughtWithinFiveHundredSeeds(String name) {
     catchBug(3, name, 500);

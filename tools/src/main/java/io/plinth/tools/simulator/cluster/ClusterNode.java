@@ -488,11 +488,6 @@ final class ClusterNode {
     parts.get(log).storage.failOneSync();
   }
 
-  /** From now on no sync of its logs ends. */
-  void holdSyncs() {
-    parts.forEach(part -> part.storage.holdSyncs());
-  }
-
   /** No further sync fails. */
   void endFailing() {
     if (isUp()) {
