@@ -62,6 +62,7 @@ class ClusterBugsSimTest {
       strings = {
         "RULES_COMMIT_BEYOND_MATCH",
         "CATALOGUE_NOT_DURABLE",
+        "UNKNOWN_REPLICA_STAYS",
         "ACK_BEFORE_SYNC",
         "READ_AS_DEPOSED",
         "COMMAND_ANSWERED_EARLY",
