@@ -225,7 +225,7 @@ final class ClusterFaults {
       }
       if (node.isLimited() || mayBeUnaware()) {
         for (ClusterVolume volume : commands.volumes()) {
-          if (ended && !mayBeUnaware() && check.leaderOf(volume) != node) {
+          if (ended && !mayBeUnaware() && !leads(node, volume)) {
             // Nothing else happens: only who leads may refuse.
             continue;
           }
@@ -237,6 +237,12 @@ final class ClusterFaults {
         }
       }
     }
+  }
+
+  /** It serves other nodes also while its own catalogue does not know the volume again. */
+  private boolean leads(ClusterNode node, ClusterVolume volume) {
+    ClusterNode shown = check.leaderOf(volume);
+    return shown == null ? node.leads(volume.name) : shown == node;
   }
 
   private void failSync(ClusterNode node) {

@@ -383,6 +383,12 @@ final class ClusterNode {
     return all;
   }
 
+  /** Returns whether its replica of a volume leads, shown to clients or not. */
+  boolean leads(String volume) {
+    return isOpen()
+        && replicas().stream().anyMatch(one -> one.name().equals(volume) && one.group().leads());
+  }
+
   /** Returns a replica that has stopped for good, or null. */
   LogVolume stoppedVolume() {
     if (isOpen() && status != null && status.stopped() > 0 && !hasFailedLog()) {
