@@ -42,6 +42,16 @@ public interface LogStorage {
    */
   int eraseNow(int slot, int from, int to);
 
+  /**
+   * Lets the bytes of a slot from {@code from} to before {@code to} count as written just now, so
+   * that the next sync writes them out: after a sync that failed, the kernel takes pages for
+   * written that the disk does not hold, and a process that is new does not hear of it. What can't
+   * be read is passed over: it is not in memory, and was written before. At start only.
+   *
+   * @return {@link Status#OK} or a negated errno
+   */
+  int rewriteNow(int slot, int from, int to);
+
   /** Deletes the file of a slot that holds no records. At start only. */
   void removeExisting(int slot);
 
@@ -103,7 +113,7 @@ public interface LogStorage {
 
   /**
    * Makes the 8 KiB of the superblock durable as they are, and reads them: a copy that a process
-   * before had not synced must not be relied on while the other one is overwritten.
+   * before had not synced, or could not, must not be relied on while the other one is overwritten.
    *
    * @return the count, 0 or all zeroes when there is none yet, or a negated errno. At start only
    */

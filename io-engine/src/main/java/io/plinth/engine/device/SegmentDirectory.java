@@ -38,6 +38,9 @@ public final class SegmentDirectory implements LogStorage {
   /** With so much still to be populated, somebody is about to wait for it. */
   private static final int SHORT_BYTES = 24 << 20;
 
+  /** What is read and written again at a time. */
+  private static final int REWRITE_BYTES = 1 << 20;
+
   /** A log is synced seldom when so much, or more, was written for each sync. */
   private static final int SELDOM_BYTES = 4 << 20;
 
@@ -231,6 +234,41 @@ public final class SegmentDirectory implements LogStorage {
   }
 
   @Override
+  public int rewriteNow(int slot, int from, int to) {
+    int descriptor = ((SegmentFile) openExisting(slot)).descriptor();
+    NativeMemory buffer = NativeMemory.reserve(REWRITE_BYTES);
+    int result = Status.OK;
+    int at = from & -NativeMemory.PAGE_BYTES;
+    while (at < to && result == Status.OK) {
+      int length = Math.min(REWRITE_BYTES, to - at);
+      int count = readNow(slot, buffer.address(), length, at);
+      if (count <= 0) {
+        // Page by page, to pass over the one that can't be read.
+        length = Math.min(NativeMemory.PAGE_BYTES, length);
+        count = readNow(slot, buffer.address(), length, at);
+      }
+      if (count > 0) {
+        result = writeNow(descriptor, buffer.address(), count, at);
+      }
+      at += count > 0 ? count : length;
+    }
+    buffer.close();
+    return result;
+  }
+
+  private static int writeNow(int descriptor, long address, int length, long position) {
+    int done = 0;
+    while (done < length) {
+      int count = Posix.write(descriptor, address + done, length - done, position + done);
+      if (count < 0 && count != Status.EINTR) {
+        return count;
+      }
+      done += Math.max(0, count);
+    }
+    return Status.OK;
+  }
+
+  @Override
   public void removeExisting(int slot) {
     SegmentFile file = files.remove(slot);
     if (file != null) {
@@ -323,8 +361,13 @@ public final class SegmentDirectory implements LogStorage {
 
   @Override
   public int readSuperblock(long address) {
-    int result = Posix.sync(superblock);
-    return result < 0 ? result : Posix.read(superblock, address, 2 * SUPERBLOCK_COPY_BYTES, 0);
+    int count = Posix.read(superblock, address, 2 * SUPERBLOCK_COPY_BYTES, 0);
+    if (count > 0) {
+      int result = writeNow(superblock, address, count, 0);
+      result = result == Status.OK ? Posix.sync(superblock) : result;
+      return result < 0 ? result : count;
+    }
+    return count;
   }
 
   @Override

@@ -91,6 +91,16 @@ public final class SimDisk {
     return file.isClean(offset) && file.isIntact(offset);
   }
 
+  /** Returns whether the disk was told what the page cache holds of a page. */
+  public boolean isClean(int slot, int offset) {
+    return files.get(slot).isClean(offset);
+  }
+
+  /** Returns whether a page can't be read from the disk. */
+  public boolean isUnreadable(int slot, int offset) {
+    return files.get(slot).isUnreadable(offset);
+  }
+
   /** Returns the slots that have files. */
   public List<Integer> slots() {
     return new ArrayList<>(files.keySet());

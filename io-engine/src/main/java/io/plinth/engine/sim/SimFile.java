@@ -76,6 +76,21 @@ final class SimFile {
     });
   }
 
+  /**
+   * What is in memory is written again, so that it is dirty where the disk holds something else.
+   */
+  void rewrite(int from, int to) {
+    if (!inCache) {
+      return;
+    }
+    int first = (from & -PAGE_BYTES) / SECTOR_BYTES;
+    int end = ((to + PAGE_BYTES - 1) & -PAGE_BYTES) / SECTOR_BYTES;
+    Map<Integer, byte[]> within = damage.subMap(first, Math.max(first, end));
+    within.forEach((sector, content) ->
+        System.arraycopy(content, 0, durable, sector * SECTOR_BYTES, SECTOR_BYTES));
+    within.clear();
+  }
+
   /** Keeps of each dirty sector a random part; what is in memory is what the disk holds. */
   void losePower(SimRandom random) {
     int keepOneIn = 1 + random.nextInt(4);
@@ -215,6 +230,10 @@ final class SimFile {
 
   void makeUnreadable(int offset) {
     unreadablePages.set(offset / PAGE_BYTES);
+  }
+
+  boolean isUnreadable(int offset) {
+    return unreadablePages.get(offset / PAGE_BYTES);
   }
 
   /** Returns what the disk holds. */

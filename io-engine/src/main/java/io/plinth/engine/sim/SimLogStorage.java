@@ -64,6 +64,11 @@ public final class SimLogStorage implements LogStorage {
     syncsToFail = 1;
   }
 
+  /** No further sync fails. */
+  public void endFailing() {
+    syncsToFail = 0;
+  }
+
   /** Returns whether the process has been told that a sync failed. */
   public boolean hasFailedSync() {
     return syncFailed;
@@ -127,6 +132,12 @@ public final class SimLogStorage implements LogStorage {
     SimFile file = disk.files().get(slot);
     NativeMemory.zero(file.cached.address() + from, to - from);
     file.sync(0, segmentBytes());
+    return Status.OK;
+  }
+
+  @Override
+  public int rewriteNow(int slot, int from, int to) {
+    disk.files().get(slot).rewrite(from, to);
     return Status.OK;
   }
 
@@ -214,6 +225,7 @@ public final class SimLogStorage implements LogStorage {
   @Override
   public int readSuperblock(long address) {
     SimFile file = disk.superblock();
+    file.rewrite(0, file.sizeBytes());
     file.sync(0, file.sizeBytes());
     return read(file, address, file.sizeBytes(), 0);
   }

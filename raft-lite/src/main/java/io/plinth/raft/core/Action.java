@@ -44,6 +44,7 @@ public final class Action {
   long id;
   int node;
   boolean recovering;
+  boolean lostDisk;
   Role role = Role.FOLLOWER;
 
   Action() {}
@@ -91,6 +92,11 @@ public final class Action {
   /** Returns the mark to make durable. */
   public boolean recovering() {
     return recovering;
+  }
+
+  /** Returns the other mark to make durable: it is recovering because it has lost its disk. */
+  public boolean lostDisk() {
+    return lostDisk;
   }
 
   /** Returns the role. */

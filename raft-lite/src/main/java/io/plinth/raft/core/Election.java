@@ -98,6 +98,7 @@ final class Election {
       peer.answered = true;
       peer.logOk = false;
       peer.recovering = m.recovering;
+      peer.lostDisk = m.lostDisk;
     }
   }
 
@@ -185,6 +186,27 @@ final class Election {
     peer.granted = m.granted;
     peer.logOk = m.logOk;
     peer.recovering = m.recovering;
+    peer.lostDisk = m.lostDisk;
+  }
+
+  /**
+   * Returns whether what was flushed is on the disk of one of those who are heard of, in an
+   * election that only has to look for the most complete log. It was on a majority of all disks.
+   * Whoever has lost his since may have been one of these, so that so many others are needed as
+   * leave no majority besides them. If a majority has lost its disks, there is nothing to wait for.
+   */
+  private boolean hearsEnoughDisks(int voters) {
+    boolean isVoter = core.membership().isVoter(core.self);
+    int lost = isVoter && core.lostDisk ? 1 : 0;
+    int heard = isVoter ? 1 : 0;
+    for (int i = 0; i < core.peers.size(); i++) {
+      Peer peer = core.peers.get(i);
+      if (peer.voter && peer.answered) {
+        heard++;
+        lost += peer.lostDisk ? 1 : 0;
+      }
+    }
+    return lost >= Quorum.majority(voters) || heard - lost >= blocking(voters);
   }
 
   private void checkPreVotes(boolean asksAgain) {
@@ -208,7 +230,8 @@ final class Election {
       campaign(false, false);
     } else if (recovering >= blocking(voters) && mostComplete) {
       // No other election can succeed. All that can be reached get half a timeout to answer.
-      boolean waited = core.electionElapsed >= core.config.electionTicks() / 2;
+      boolean waited =
+          core.electionElapsed >= core.config.electionTicks() / 2 && hearsEnoughDisks(voters);
       if (answered == voters || waited) {
         campaign(true, false);
       } else if (asksAgain) {
@@ -234,7 +257,8 @@ final class Election {
     }
     // The answers are from this term: whoever gave one takes nothing from an earlier leader any
     // more, so that those who are recovering now stay so until this election is decided.
-    boolean mayRaiseEpoch = recovering >= blocking(voters) && mostComplete;
+    boolean mayRaiseEpoch =
+        recovering >= blocking(voters) && mostComplete && hearsEnoughDisks(voters);
     if (granted >= majority && (!recoveryElection || mayRaiseEpoch)) {
       core.becomeLeader(recoveryElection);
     }

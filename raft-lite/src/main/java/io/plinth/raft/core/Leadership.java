@@ -289,8 +289,22 @@ final class Leadership {
     peer.probeSent = false;
   }
 
+  /** Whether a member needs an entry that is compacted, or can't be read. */
+  boolean lacks(Peer peer) {
+    return peer.nextIndex - 1 < core.log.baseIndex() || peer.nextIndex <= peer.unreadable;
+  }
+
+  /** An entry that is committed can't be sent to a member that needs it. */
+  void unreadable(Peer peer, long index) {
+    if (peer.appended < index) {
+      peer.unreadable = Math.max(peer.unreadable, index);
+      peer.nextIndex = Math.min(peer.nextIndex, index);
+      send(peer);
+    }
+  }
+
   private void send(Peer peer) {
-    if (peer.nextIndex - 1 < core.log.baseIndex()) {
+    if (lacks(peer)) {
       if (!peer.resyncReported) {
         peer.resyncReported = true;
         core.actions.add(Action.Kind.RESYNC_NEEDED).node = peer.node;

@@ -67,6 +67,9 @@ public final class Message {
   /** Whether the sender is recovering. */
   public boolean recovering;
 
+  /** Whether the sender is recovering because it has lost its disk. */
+  public boolean lostDisk;
+
   /** Answers to votes: whether the candidate's log is at least as complete as the sender's. */
   public boolean logOk;
 
@@ -126,6 +129,7 @@ public final class Message {
     recoverTo = 0;
     granted = false;
     recovering = false;
+    lostDisk = false;
     logOk = false;
     transfer = false;
     recoveryElection = false;
@@ -186,6 +190,7 @@ public final class Message {
     recoverTo = other.recoverTo;
     granted = other.granted;
     recovering = other.recovering;
+    lostDisk = other.lostDisk;
     logOk = other.logOk;
     transfer = other.transfer;
     recoveryElection = other.recoveryElection;

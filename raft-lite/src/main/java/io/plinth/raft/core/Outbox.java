@@ -46,6 +46,7 @@ final class Outbox {
     message.term = core.term;
     message.incarnation = core.incarnation;
     message.recovering = core.recovering;
+    message.lostDisk = core.lostDisk;
     message.epoch = core.log.epoch();
     return message;
   }
@@ -71,6 +72,7 @@ final class Outbox {
     action.term = core.term;
     action.node = core.vote;
     action.recovering = core.recovering;
+    action.lostDisk = core.lostDisk;
   }
 
   /** Returns whether what is durable now is the newest: then the held messages go. */

@@ -16,6 +16,7 @@ final class Peer {
 
   // As a leader knows it.
   boolean recovering;
+  boolean lostDisk;
 
   /**
    * A probe finds out where the logs agree, one message at a time; otherwise many are on the way.
@@ -24,6 +25,10 @@ final class Peer {
 
   boolean probeSent;
   boolean resyncReported;
+
+  /** Up to there are entries that this leader can't read any more, and the member lacks. */
+  long unreadable;
+
   long nextIndex;
   long appended;
   long durable;
@@ -48,9 +53,11 @@ final class Peer {
   /** What was known of an earlier incarnation or leadership counts no more. */
   void restart(long lastIndex, long now) {
     recovering = false;
+    lostDisk = false;
     probing = true;
     probeSent = false;
     resyncReported = false;
+    unreadable = 0;
     nextIndex = lastIndex + 1;
     appended = 0;
     durable = 0;

@@ -56,6 +56,10 @@ public final class RaftCore {
   int vote;
   int leader = NO_NODE;
   boolean recovering;
+
+  /** It is recovering, and what it had is not even in part on its disk. */
+  boolean lostDisk;
+
   long commit;
   long appended;
   long durable;
@@ -115,6 +119,7 @@ public final class RaftCore {
     // Under DURABLE no ack told of a tail that power can take.
     boolean lostTail = start.machineCrashed() && config.ackPolicy() == AckPolicy.APPENDED;
     recovering = start.recovering() || lostTail;
+    lostDisk = start.recovering() && start.lostDisk() && flaw != Flaw.LOST_DISK_COUNTS;
     if (recovering != start.recovering() || term != start.term()) {
       outbox.persist();
     }
@@ -166,6 +171,11 @@ public final class RaftCore {
    */
   public boolean isRecovering() {
     return recovering;
+  }
+
+  /** Returns whether it is recovering because it has lost its disk. */
+  public boolean hasLostDisk() {
+    return lostDisk;
   }
 
   /**
@@ -237,10 +247,24 @@ public final class RaftCore {
    */
   public boolean needsResync(int node) {
     Peer peer = peerOrNull(node);
-    return role == Role.LEADER
-        && peer != null
-        && peer.member
-        && peer.nextIndex - 1 < log.baseIndex();
+    return role == Role.LEADER && peer != null && peer.member && leadership.lacks(peer);
+  }
+
+  /**
+   * The caller can't read an entry any more that a member waits for: if it is committed, the member
+   * is brought up to date beside the log, as if the entry were compacted.
+   */
+  public void unreadable(int node, long index) {
+    Peer peer = peerOrNull(node);
+    if (role == Role.LEADER && peer != null && peer.member && index <= commit) {
+      leadership.unreadable(peer, index);
+    }
+  }
+
+  /** Returns whether all entries behind one can be sent to a member, as far as is known. */
+  public boolean canSendAfter(int node, long index) {
+    Peer peer = peerOrNull(node);
+    return index >= log.baseIndex() && (peer == null || index >= peer.unreadable);
   }
 
   /**
@@ -495,6 +519,7 @@ public final class RaftCore {
       peer.incarnation = m.incarnation;
       peer.restart(log.lastIndex(), now);
       peer.recovering = m.recovering;
+      peer.lostDisk = m.lostDisk;
       peer.clearBallot();
       quiescence.onStir(peer);
     }
@@ -704,11 +729,18 @@ public final class RaftCore {
   }
 
   private void checkRecovered() {
-    if (recovering && recoverTo > 0 && Math.min(appended, matched) >= recoverTo) {
-      recovering = false;
-      recoveredTo = recoverTo;
-      outbox.persist();
+    if (!recovering || recoverTo == 0 || Math.min(appended, matched) < recoverTo) {
+      return;
     }
+    if (lostDisk && Math.min(durable, matched) < recoverTo) {
+      // What others have flushed counts on its disk: until it is there, nothing is.
+      Action _ = actions.add(Action.Kind.SYNC_WANTED);
+      return;
+    }
+    recovering = false;
+    lostDisk = false;
+    recoveredTo = recoverTo;
+    outbox.persist();
   }
 
   long appendOwn(EntryKind kind, int subject, long place, int lengthBytes) {
@@ -776,8 +808,10 @@ public final class RaftCore {
       boolean member = members.isVoter(peer.node) || members.isLearner(peer.node);
       if (member && !peer.member) {
         boolean wasRecovering = peer.recovering;
+        boolean hadLostDisk = peer.lostDisk;
         peer.restart(log.lastIndex(), now);
         peer.recovering = wasRecovering;
+        peer.lostDisk = hadLostDisk;
       }
       peer.member = member;
       peer.voter = members.isVoter(peer.node);
@@ -868,6 +902,7 @@ public final class RaftCore {
     if (recovering) {
       // What it has is the truth of the new epoch, or of a group of one.
       recovering = false;
+      lostDisk = false;
       recoveredTo = log.lastIndex();
       outbox.persist();
     }

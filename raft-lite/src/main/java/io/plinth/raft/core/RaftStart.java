@@ -9,6 +9,7 @@ package io.plinth.raft.core;
  * @param term the durable term, 0 at first
  * @param vote the durable vote in it, or {@link RaftCore#NO_NODE}
  * @param recovering the durable mark
+ * @param lostDisk the durable mark of one that is recovering because it has lost its disk
  * @param machineCrashed whether a tail that was appended, and acknowledged, may be lost: the boot
  *     id is another one
  * @param membership the members as of the base of the log
@@ -22,10 +23,35 @@ public record RaftStart(
     long term,
     int vote,
     boolean recovering,
+    boolean lostDisk,
     boolean machineCrashed,
     Membership membership,
     EntryLog log,
     long durableIndex) {
+  /** The start of a replica that has not lost its disk. */
+  public RaftStart(
+      int self,
+      long incarnation,
+      long term,
+      int vote,
+      boolean recovering,
+      boolean machineCrashed,
+      Membership membership,
+      EntryLog log,
+      long durableIndex) {
+    this(
+        self,
+        incarnation,
+        term,
+        vote,
+        recovering,
+        false,
+        machineCrashed,
+        membership,
+        log,
+        durableIndex);
+  }
+
   /** Returns the start of a replica that has nothing. */
   public static RaftStart empty(int self, Membership membership) {
     return new RaftStart(

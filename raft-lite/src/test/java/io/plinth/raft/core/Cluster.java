@@ -44,6 +44,7 @@ final class Cluster {
     long diskTerm;
     int diskVote = RaftCore.NO_NODE;
     boolean diskRecovering;
+    boolean diskLost;
     List<Entry> page = new ArrayList<>();
     List<Entry> device = new ArrayList<>();
     long lastIo;
@@ -76,6 +77,7 @@ final class Cluster {
               diskTerm,
               diskVote,
               diskRecovering,
+              diskLost,
               machineCrashed,
               Membership.of(firstVoters),
               log,
@@ -194,6 +196,17 @@ final class Cluster {
       }
     }
 
+    /** The machine has lost its power, and comes back with another disk. */
+    void loseDisk() {
+      kill(true);
+      page = new ArrayList<>();
+      device = new ArrayList<>();
+      diskTerm = 0;
+      diskVote = RaftCore.NO_NODE;
+      diskRecovering = true;
+      diskLost = true;
+    }
+
     /** Storage works in order; what was not reached before a crash never happens. */
     void io(long delay, Runnable work) {
       int ofLife = life;
@@ -295,6 +308,38 @@ final class Cluster {
     runUntil(now + 12_000);
     checkConvergence();
     checkRest();
+  }
+
+  /**
+   * A leader and one other voter have all that was flushed. The other one loses its disk, and has
+   * some of that again, or all, when all lose their power; then the leader is not there for long.
+   */
+  void runWithLostDisk() {
+    calm = true;
+    after(50, this::work);
+    after(BEAT, this::beat);
+    runUntil(3000);
+    Node keeper = leader();
+    Node loser = nodes.get(keeper.id % firstVoters.length);
+    side.put(loser.id, 1);
+    side.put(keeper.id, 1);
+    runUntil(now + 1500);
+    loser.loseDisk();
+    loser.start();
+    runUntil(now + random.nextInt(600));
+    for (Node node : nodes) {
+      node.kill(true);
+    }
+    side.clear();
+    for (Node node : nodes) {
+      if (node != keeper) {
+        node.start();
+      }
+    }
+    runUntil(now + 10_000);
+    keeper.start();
+    runUntil(now + 12_000);
+    checkConvergence();
   }
 
   private void runUntil(long end) {
@@ -596,6 +641,7 @@ final class Cluster {
     long term = action.term();
     int vote = action.node();
     boolean recovering = action.recovering();
+    boolean lostDisk = action.lostDisk();
     int ofLife = node.life;
     node.lastPersist = Math.max(node.lastPersist, now + 5 + random.nextInt(60));
     at(
@@ -607,6 +653,7 @@ final class Cluster {
                   node.diskTerm = term;
                   node.diskVote = vote;
                   node.diskRecovering = recovering;
+                  node.diskLost = lostDisk;
                   node.core.step(new Message().hardStateDurable(node.id, term, vote, recovering));
                   drain(node);
                 }));

@@ -18,6 +18,7 @@ final class CoreText {
         + core.commitIndex()
         + (core.epoch() > 0 ? " epoch=" + core.epoch() : "")
         + (core.isRecovering() ? " recovering" : "")
+        + (core.hasLostDisk() ? " lost-disk" : "")
         + (core.recoveredTo() < Long.MAX_VALUE ? " recovered-to=" + core.recoveredTo() : "")
         + (core.quiescence.isQuiet() ? " quiet" : "");
   }

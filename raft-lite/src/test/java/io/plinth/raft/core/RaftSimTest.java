@@ -40,12 +40,23 @@ class RaftSimTest {
     }
   }
 
+  @Test
+  void whatWasFlushedIsWaitedForWhenADiskIsLost() {
+    for (long seed = 1; seed <= SEEDS; seed++) {
+      runWithLostDisk(seed, Flaw.NONE);
+    }
+  }
+
   @ParameterizedTest
   @EnumSource(value = Flaw.class, mode = EnumSource.Mode.EXCLUDE, names = "NONE")
   void everyPlantedFlawIsFound(Flaw flaw) {
     for (long seed = 1; seed <= 500; seed++) {
       try {
-        Cluster _ = run(seed, flaw);
+        if (flaw == Flaw.LOST_DISK_COUNTS) {
+          runWithLostDisk(seed, flaw);
+        } else {
+          Cluster _ = run(seed, flaw);
+        }
       } catch (Cluster.Violation found) {
         assertThat(found).hasMessageContaining("seed " + seed);
         System.out.printf(
@@ -54,6 +65,10 @@ class RaftSimTest {
       }
     }
     fail("500 seeds do not find " + flaw);
+  }
+
+  private static void runWithLostDisk(long seed, Flaw flaw) {
+    new Cluster(seed, 3, AckPolicy.APPENDED, flaw).runWithLostDisk();
   }
 
   private static Cluster run(long seed, Flaw flaw) {

@@ -14,6 +14,7 @@ final class ScriptGroup {
     long term;
     int vote = RaftCore.NO_NODE;
     boolean recovering;
+    boolean lostDisk;
     List<Cluster.Entry> page = new ArrayList<>();
     int durable;
     final List<Message> hardStates = new ArrayList<>();
@@ -95,6 +96,10 @@ final class ScriptGroup {
         node(a).core.resynced(b, number(words[3]), node(b).recovering);
         drain(node(a));
       }
+      case "unreadable" -> {
+        node(a).core.unreadable(b, number(words[3]));
+        drain(node(a));
+      }
       case "needs" -> out.add("= " + node(a).core.needsResync(b));
       case "kill" -> {
         node(a).up = false;
@@ -110,6 +115,20 @@ final class ScriptGroup {
         node.firsts.clear();
         node.hardStates.clear();
         node.page = new ArrayList<>(node.page.subList(0, node.durable));
+        start(node, true);
+      }
+      case "lose-disk" -> {
+        Node node = node(a);
+        node.up = false;
+        node.appends.clear();
+        node.firsts.clear();
+        node.hardStates.clear();
+        node.page = new ArrayList<>();
+        node.durable = 0;
+        node.term = 0;
+        node.vote = RaftCore.NO_NODE;
+        node.recovering = true;
+        node.lostDisk = true;
         start(node, true);
       }
       case "state" -> {
@@ -175,6 +194,7 @@ final class ScriptGroup {
             node.term,
             node.vote,
             node.recovering,
+            node.lostDisk,
             machineCrashed,
             members,
             log,
@@ -242,6 +262,7 @@ final class ScriptGroup {
       node.term = state.term;
       node.vote = state.vote;
       node.recovering = state.recovering;
+      node.lostDisk &= state.recovering;
       node.core.step(state);
       drain(node);
     }

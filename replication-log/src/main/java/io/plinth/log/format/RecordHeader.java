@@ -35,7 +35,8 @@ import org.agrona.concurrent.UnsafeBuffer;
  *       blockCount} 1. No trailer.
  *   <li>{@link #STATE}: what a replica promised, no entry of its group: {@code term}; its vote, or
  *       -1, in {@code firstBlock}; in {@code index} 64 bits of the machine's boot id; {@code
- *       blockCount} 1; {@link #RECOVERING} or 0. The newest one counts. No trailer.
+ *       blockCount} 1; {@link #RECOVERING}, {@link #LOST_DISK} too, or 0. The newest one counts. No
+ *       trailer.
  *   <li>{@link #JOIN}: a replica of the group begins here, no entry of its group: whatever the log
  *       held of it before is void. {@link #RECOVERING} or 0. The trailer is {@code blockCount}
  *       bytes: who the members are, and what the owner wants to know.
@@ -73,6 +74,9 @@ public final class RecordHeader {
 
   /** Flag of {@link #STATE} and {@link #JOIN}: it may have lost what it acknowledged. */
   public static final int RECOVERING = 1;
+
+  /** Flag of {@link #STATE}, beside {@link #RECOVERING}: because it has lost its disk. */
+  public static final int LOST_DISK = 2;
 
   /** Flag of {@link #RELOCATE}: the blocks do not match their checksums, and did not before. */
   public static final int DAMAGED = 1;

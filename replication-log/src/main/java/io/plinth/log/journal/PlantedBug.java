@@ -9,6 +9,8 @@ public enum PlantedBug {
   SKIP_FDATASYNC,
   /** A failed sync is tried again until it succeeds, though the kernel has dropped the pages. */
   RETRY_FAILED_SYNC,
+  /** A start takes for written what the page cache holds, though a sync of it may have failed. */
+  TAIL_NOT_REWRITTEN,
   /** A writing request is acknowledged before its batch is sealed. */
   ACK_BEFORE_APPEND,
   /** A request that asks for durability is acknowledged when it is appended. */

@@ -57,6 +57,11 @@ public final class LogRecovery {
   private long sequence;
   private int chain;
 
+  /** Where the first accepted batch is that is not known to be durable; no index for nowhere. */
+  private int unsyncedIndex = -1;
+
+  private int unsyncedFrom;
+
   /** Up to here the current scan has met the payload of batches. */
   private int scanEnd;
 
@@ -136,6 +141,10 @@ public final class LogRecovery {
         cut = true;
         break;
       }
+      if (sequence > durable && unsyncedIndex < 0) {
+        unsyncedIndex = segmentIndex;
+        unsyncedFrom = batch.headerStart() & -LogFormat.BLOCK_BYTES;
+      }
       rotten += bad;
       batches++;
       records += batch.recordCount();
@@ -152,6 +161,9 @@ public final class LogRecovery {
     torn += sharedTorn;
     if (cut || torn > 0) {
       eraseTail();
+    }
+    if (sameBoot && !plantedBugs.contains(PlantedBug.TAIL_NOT_REWRITTEN)) {
+      rewriteTail();
     }
     return finish(batches, records, torn, rotten);
   }
@@ -584,6 +596,29 @@ public final class LogRecovery {
     }
     noteUsed(segmentIndex, position);
     erase(position, storage.segmentBytes());
+  }
+
+  /**
+   * What is not known to be durable is in the page cache of a process that is gone. Perhaps a sync
+   * of it has failed: the kernel takes it for written then, and the next sync would write nothing.
+   */
+  private void rewriteTail() throws RecoveryException {
+    for (int index = Math.max(0, unsyncedIndex);
+        unsyncedIndex >= 0 && index <= segmentIndex;
+        index++) {
+      RecoveredLog.Segment segment = segments.get(index);
+      boolean whole = index > unsyncedIndex || unsyncedFrom == LogFormat.BLOCK_BYTES;
+      int result =
+          storage.rewriteNow(segment.slot(), whole ? 0 : unsyncedFrom, segment.usedBytes());
+      if (result != Status.OK) {
+        throw new RecoveryException(
+            name
+                + ": can't write the tail of segment file "
+                + segment.slot()
+                + " again: "
+                + Status.name(result));
+      }
+    }
   }
 
   private void erase(int from, int to) throws RecoveryException {

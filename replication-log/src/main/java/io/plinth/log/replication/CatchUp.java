@@ -245,7 +245,10 @@ final class CatchUp {
     return damagedOf == replica && damagedIndex == index && nowNs < damagedUntilNs;
   }
 
-  /** Nobody gets what the disk does not hold as it was written; a person has to know. */
+  /**
+   * Nobody gets what the disk does not hold as it was written; a person has to know. What came of
+   * it can be had beside the log, if it is committed: where it is alive it is mended for that.
+   */
   private void report(Replica replica, long index, long nowNs) {
     boolean known = damagedOf == replica && damagedIndex == index;
     damagedOf = replica;
@@ -264,6 +267,7 @@ final class CatchUp {
           replicator.journal().describe(body.position / LogFormat.BLOCK_BYTES),
           replicator.journal().describe(body.place));
     }
+    replica.unreadable(node, index);
   }
 
   private int idle(long nowNs) {

@@ -97,6 +97,7 @@ public final class GroupRecovery implements RecoveryVisitor {
           record.term(),
           (int) record.firstBlock(),
           (record.flags() & RecordHeader.RECOVERING) != 0,
+          (record.flags() & RecordHeader.LOST_DISK) != 0,
           record.index());
       return;
     }

@@ -19,6 +19,7 @@ import java.nio.ByteBuffer;
  * @param term the replica's promised term; 0 when it has promised nothing
  * @param vote its vote in that term, or {@link RaftCore#NO_NODE}
  * @param recovering whether it may have lost what it acknowledged
+ * @param lostDisk whether that is because it has lost its disk
  * @param bootId of the machine when that was so
  */
 public record GroupState(
@@ -31,16 +32,24 @@ public record GroupState(
     long term,
     int vote,
     boolean recovering,
+    boolean lostDisk,
     long bootId) {
   /** Returns the state of a group that has no entries. */
   public static GroupState first(int group, Membership membership) {
     return begun(group, membership, false);
   }
 
-  /** Returns the same of one that may have lost what it acknowledged in an earlier life. */
+  /**
+   * Returns the same of one that may have lost what it acknowledged in an earlier life, with its
+   * disk.
+   */
   static GroupState begun(int group, Membership membership, boolean recovering) {
-    return new GroupState(group, 0, 0, 0, 0, membership, 0, RaftCore.NO_NODE, recovering, 0);
+    return new GroupState(
+        group, 0, 0, 0, 0, membership, 0, RaftCore.NO_NODE, recovering, recovering, 0);
   }
+
+  private static final int RECOVERING = 1;
+  private static final int LOST_DISK = 2;
 
   /** What {@link #encode} takes for a group without members. */
   public static final int LEAST_BYTES = 65;
@@ -55,14 +64,14 @@ public record GroupState(
    *
    * <pre>
    *  u32 group, u64 index, u64 applied, u64 term of entry index, u64 epoch,
-   *  u64 term, u32 vote, u8 recovering, u64 boot id,
+   *  u64 term, u32 vote, u8 1 recovering, 3 with its disk lost, u64 boot id,
    *  u32 voters, u32 each, u32 learners, u32 each
    * </pre>
    */
   public void encode(ByteBuffer out) {
     out.putInt(group).putLong(index).putLong(applied).putLong(entryTerm);
     out.putLong(epoch).putLong(term).putInt(vote);
-    out.put((byte) (recovering ? 1 : 0)).putLong(bootId);
+    out.put((byte) ((recovering ? RECOVERING : 0) | (lostDisk ? LOST_DISK : 0))).putLong(bootId);
     out.putInt(membership.voterCount());
     for (int i = 0; i < membership.voterCount(); i++) {
       out.putInt(membership.voter(i));
@@ -87,7 +96,7 @@ public record GroupState(
     long epoch = in.getLong();
     long term = in.getLong();
     int vote = in.getInt();
-    boolean recovering = in.get() == 1;
+    int marks = in.get();
     long bootId = in.getLong();
     int[] voters = nodes(in);
     int[] learners = nodes(in);
@@ -101,7 +110,17 @@ public record GroupState(
       throw new IllegalArgumentException("the entries of group " + group + " make no sense");
     }
     return new GroupState(
-        group, index, applied, entryTerm, epoch, members, term, vote, recovering, bootId);
+        group,
+        index,
+        applied,
+        entryTerm,
+        epoch,
+        members,
+        term,
+        vote,
+        (marks & RECOVERING) != 0,
+        (marks & LOST_DISK) != 0,
+        bootId);
   }
 
   private static int[] nodes(ByteBuffer in) {

@@ -163,6 +163,7 @@ public final class KeptEntries {
           core.term(),
           core.vote(),
           true,
+          true,
           bootId);
     }
     EntryLog log = core.log();
@@ -177,6 +178,7 @@ public final class KeptEntries {
         core.term(),
         core.vote(),
         core.isRecovering(),
+        core.hasLostDisk(),
         bootId);
   }
 }

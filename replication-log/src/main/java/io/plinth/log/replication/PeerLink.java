@@ -210,6 +210,7 @@ final class PeerLink implements Connector {
       last.recoverIncarnation = message.recoverIncarnation;
       last.recoverTo = message.recoverTo;
       last.recovering = message.recovering;
+      last.lostDisk = message.lostDisk;
     }
     return follows;
   }

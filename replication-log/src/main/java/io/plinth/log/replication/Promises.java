@@ -15,6 +15,7 @@ final class Promises {
   private long term;
   private int vote;
   private boolean recovering;
+  private boolean lostDisk;
   private boolean wanted;
   private boolean written;
   private long sequence;
@@ -39,6 +40,7 @@ final class Promises {
     term = found.term();
     vote = found.vote();
     recovering = found.isRecovering() || lostTail;
+    lostDisk = found.isRecovering() && found.hasLostDisk();
     // Before anything is promised under this boot id, the log says that it was this one. Who is
     // alone promises nothing to anybody, and must be able to start in a log that is full.
     wanted = !found.isAlone() && (!found.hasState() || found.isOfAnotherBoot(bootId));
@@ -57,6 +59,10 @@ final class Promises {
     return recovering;
   }
 
+  boolean hasLostDisk() {
+    return lostDisk;
+  }
+
   /** Returns whether a record is still to be written. */
   boolean isWanted() {
     return wanted;
@@ -68,17 +74,19 @@ final class Promises {
   }
 
   /** Takes new promises. */
-  void want(long newTerm, int newVote, boolean isRecovering) {
+  void want(long newTerm, int newVote, boolean isRecovering, boolean hasLostDisk) {
     term = newTerm;
     vote = newVote;
     recovering = isRecovering;
+    lostDisk = hasLostDisk;
     wanted = true;
     written = false;
   }
 
   /** Writes the record and asks for a sync, if one is wanted and the journal has room. */
   void write() {
-    int flags = recovering ? RecordHeader.RECOVERING : 0;
+    int flags =
+        (recovering ? RecordHeader.RECOVERING : 0) | (lostDisk ? RecordHeader.LOST_DISK : 0);
     if (wanted && journal.begin(RecordHeader.STATE, flags, group, term, bootId, vote, 1)) {
       wanted = false;
       written = true;

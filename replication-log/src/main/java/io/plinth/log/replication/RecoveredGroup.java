@@ -30,6 +30,7 @@ public final class RecoveredGroup {
   private long term;
   private int vote = RaftCore.NO_NODE;
   private boolean recovering;
+  private boolean lostDisk;
   private boolean hasState;
   private long bootId;
   private boolean alone;
@@ -51,17 +52,19 @@ public final class RecoveredGroup {
     term = base.term();
     vote = base.vote();
     recovering = base.recovering();
+    lostDisk = base.lostDisk();
     bootId = base.bootId();
     hasState = term > 0;
     alone = membership.isOnly(self);
   }
 
   /** Takes note of promises. */
-  void state(long newTerm, int newVote, boolean isRecovering, long newBootId) {
+  void state(long newTerm, int newVote, boolean isRecovering, boolean hasLostDisk, long newBootId) {
     hasState = true;
     term = newTerm;
     vote = newVote;
     recovering = isRecovering;
+    lostDisk = hasLostDisk;
     bootId = newBootId;
   }
 
@@ -143,6 +146,7 @@ public final class RecoveredGroup {
         hasState ? term : 0,
         vote,
         recovering,
+        lostDisk,
         bootId);
   }
 
@@ -192,6 +196,10 @@ public final class RecoveredGroup {
 
   boolean isRecovering() {
     return recovering;
+  }
+
+  boolean hasLostDisk() {
+    return lostDisk;
   }
 
   /**

@@ -339,6 +339,21 @@ public final class Replica {
     return isRunning() && core.needsResync(node);
   }
 
+  /** Returns whether this leader can send a member all entries behind one, as far as it knows. */
+  public boolean canSendAfter(int node, long index) {
+    return isRunning() && core.canSendAfter(node, index);
+  }
+
+  /** An entry that a member waits for can't be read from the disk any more. */
+  void unreadable(int node, long index) {
+    if (isRunning()) {
+      passTime();
+      drain();
+      core.unreadable(node, index);
+      drain();
+    }
+  }
+
   /** Returns whether the replica has ever taken part since it is here. */
   public boolean hasBegun() {
     return core != null;
@@ -411,6 +426,7 @@ public final class Replica {
         term(),
         core == null ? promises.vote() : core.vote(),
         isRecovering() || stopped,
+        stopped || (core == null ? promises.hasLostDisk() : core.hasLostDisk()),
         ~replicator.bootId());
   }
 
@@ -576,6 +592,7 @@ public final class Replica {
                 promises.term(),
                 promises.vote(),
                 promises.isRecovering(),
+                promises.hasLostDisk(),
                 false,
                 start.recovered().membership(),
                 log,
@@ -799,7 +816,8 @@ public final class Replica {
     switch (action.kind()) {
       case SEND -> replicator.send(this, action.message());
       case APPEND -> append(action);
-      case PERSIST_HARD_STATE -> promises.want(action.term(), action.node(), action.recovering());
+      case PERSIST_HARD_STATE ->
+          promises.want(action.term(), action.node(), action.recovering(), action.lostDisk());
       case COMMIT -> {
         long from = committed;
         committed = Math.max(from, action.index());

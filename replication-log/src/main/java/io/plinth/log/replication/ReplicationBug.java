@@ -50,6 +50,8 @@ public enum ReplicationBug {
   RULES_ACK_BEFORE_DURABLE(Flaw.ACK_BEFORE_DURABLE),
   /** The rules let who has lost his memory vote. */
   RULES_RECOVERING_VOTES(Flaw.RECOVERING_VOTES),
+  /** The rules elect without waiting for those who still have their disks. */
+  RULES_LOST_DISK_COUNTS(Flaw.LOST_DISK_COUNTS),
   /** The rules of a follower commit entries that the leader may not have. */
   RULES_COMMIT_BEYOND_MATCH(Flaw.COMMIT_BEYOND_MATCH);
 

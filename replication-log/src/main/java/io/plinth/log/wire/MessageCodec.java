@@ -25,7 +25,8 @@ import org.agrona.MutableDirectBuffer;
  *  7 TIMEOUT_NOW               term epoch
  *  8 SYNC                      index
  *
- *  flags: 1 granted, 2 recovering, 4 logOk, 8 transfer, 16 recoveryElection, from version 2 on: 32 quiet
+ *  flags: 1 granted, 2 recovering, 4 logOk, 8 transfer, 16 recoveryElection, from version 2 on: 32 quiet;
+ *  64 lostDisk, which older ones pass over
  * </pre>
  *
  * SYNC is not one of consensus: the sender wants entries up to {@code index} durable at the
@@ -78,7 +79,8 @@ final class MessageCodec {
         | (m.logOk ? WireFormat.LOG_OK : 0)
         | (m.transfer ? WireFormat.TRANSFER : 0)
         | (m.recoveryElection ? WireFormat.RECOVERY_ELECTION : 0)
-        | (m.quiet ? WireFormat.QUIET : 0);
+        | (m.quiet ? WireFormat.QUIET : 0)
+        | (m.lostDisk ? WireFormat.LOST_DISK : 0);
   }
 
   static void flags(Message m, int flags) {
@@ -88,6 +90,7 @@ final class MessageCodec {
     m.transfer = (flags & WireFormat.TRANSFER) != 0;
     m.recoveryElection = (flags & WireFormat.RECOVERY_ELECTION) != 0;
     m.quiet = (flags & WireFormat.QUIET) != 0;
+    m.lostDisk = (flags & WireFormat.LOST_DISK) != 0;
   }
 
   /** Writes a message; returns where it ends. */

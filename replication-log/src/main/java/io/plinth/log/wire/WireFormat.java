@@ -51,6 +51,7 @@ public final class WireFormat {
   static final int TRANSFER = 8;
   static final int RECOVERY_ELECTION = 16;
   static final int QUIET = 32;
+  static final int LOST_DISK = 64;
 
   /** Message: its number is beside those of the messages of consensus. */
   static final int SYNC = 8;

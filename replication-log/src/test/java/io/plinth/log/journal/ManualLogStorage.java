@@ -131,6 +131,11 @@ final class ManualLogStorage implements LogStorage, AutoCloseable {
   }
 
   @Override
+  public int rewriteNow(int slot, int from, int to) {
+    throw new UnsupportedOperationException();
+  }
+
+  @Override
   public void removeExisting(int slot) {
     throw new UnsupportedOperationException();
   }

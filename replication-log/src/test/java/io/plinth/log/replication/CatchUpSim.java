@@ -52,6 +52,7 @@ final class CatchUpSim {
     fromDisk = leader.up ? leader.replicator.entriesFromDisk() : 0;
     damaged = leader.up ? leader.replicator.damagedEntries() : 0;
     rotten.forEach(leader::mend);
+    sim.mended();
     sim.finish();
   }
 
@@ -77,6 +78,7 @@ final class CatchUpSim {
       if (isPayload && !leader.isInMemory(index, body)) {
         rotten.add(leader.rot(index));
         rottenEntries++;
+        sim.isDamaged = true;
       }
     }
   }

@@ -113,6 +113,7 @@ class CatchUpTest {
     while (leader.isInMemory(gone, body)) {
       gone--;
     }
+    sim.isDamaged = true;
     leader.journal.free((int) (body.position / SEGMENT_BYTES));
     sim.start(away);
     await(() -> leader.replicator.damagedEntries() > 0);
@@ -121,7 +122,10 @@ class CatchUpTest {
     await(() -> leader.replica.committedIndex() >= index);
   }
 
-  /** What is damaged stays here; all else goes on, and the peer too once it is mended. */
+  /**
+   * What is damaged stays here, and the peer needs the state beside the log; all else goes on, and
+   * the peer too once it is mended.
+   */
   @Test
   void whatIsDamagedIsReportedAndNotSent() {
     letOneBeAway();
@@ -130,6 +134,7 @@ class CatchUpTest {
       lacked--;
     }
     long damaged = lacked;
+    sim.isDamaged = true;
     GroupNode.Bit bit = leader.rot(damaged);
     sim.start(away);
     await(() -> leader.replicator.damagedEntries() > 0);
@@ -139,7 +144,9 @@ class CatchUpTest {
     assertThat(away.replica.lastIndex()).isEqualTo(damaged - 1);
     assertThat(leader.replicator.isConnected(away.number)).isTrue();
 
+    assertThat(leader.replica.needsResync(away.number)).isTrue();
     leader.mend(bit);
+    sim.mended();
     await(() -> hasAll(away));
     sim.finish();
   }

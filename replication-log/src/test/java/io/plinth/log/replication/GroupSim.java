@@ -52,6 +52,9 @@ final class GroupSim {
   private final List<GroupCheck> checks = new ArrayList<>();
   private boolean calm;
 
+  /** Entries of some log have rotted: who lacks them needs the state beside the log. */
+  boolean isDamaged;
+
   /** How long some syncs of some nodes take. */
   int maxSlowSyncNs = 5_000_000;
 
@@ -127,6 +130,16 @@ final class GroupSim {
     finish();
     checkTransfer();
     checkRest();
+  }
+
+  /** What had rotted is mended: the leader may try again to send it, as owners let it. */
+  void mended() {
+    for (GroupNode node : nodes) {
+      GroupNode leader = leader();
+      if (leader != null && !leader.equals(node) && leader.replica.needsResync(node.number)) {
+        leader.replica.resynced(node.number, 0, false);
+      }
+    }
   }
 
   /** Returns the sum over all groups. */

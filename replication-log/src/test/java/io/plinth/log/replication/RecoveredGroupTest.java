@@ -14,7 +14,8 @@ import org.junit.jupiter.api.Test;
 class RecoveredGroupTest {
   private final RecoveredGroup group =
       new RecoveredGroup(
-          new GroupState(3, 10, 10, 2, 1, Membership.of(1, 2, 3), 0, RaftCore.NO_NODE, false, 0),
+          new GroupState(
+              3, 10, 10, 2, 1, Membership.of(1, 2, 3), 0, RaftCore.NO_NODE, false, false, 0),
           1);
   private final EntryPlaces places = new EntryPlaces(10);
 
@@ -137,8 +138,8 @@ class RecoveredGroupTest {
   void theNewestPromisesCount() {
     assertThat(group.hasState()).isFalse();
     assertThat(group.isOfAnotherBoot(5)).as("without promises there is nothing to lose").isFalse();
-    group.state(4, 2, true, 5);
-    group.state(6, RaftCore.NO_NODE, false, 7);
+    group.state(4, 2, true, false, 5);
+    group.state(6, RaftCore.NO_NODE, false, false, 7);
     assertThat(group.term()).isEqualTo(6);
     assertThat(group.vote()).isEqualTo(RaftCore.NO_NODE);
     assertThat(group.isRecovering()).isFalse();

@@ -21,6 +21,8 @@ public enum CatalogueBug {
   DELETED_REPLICA_STAYS,
   /** A start drops replicas of volumes that the catalogue does not know yet. */
   UNKNOWN_REPLICA_DROPPED,
+  /** A catalogue that came as a whole does not end replicas of volumes that nobody knew here. */
+  UNKNOWN_REPLICA_STAYS,
   /** That a lead was moved is answered when that has begun. */
   LEAD_MOVE_ANSWERED_EARLY,
   /** Changed settings of a volume are not shown until the next start. */

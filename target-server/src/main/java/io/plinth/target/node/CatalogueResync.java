@@ -157,7 +157,7 @@ final class CatalogueResync {
     long base = frame.leaf();
     boolean has =
         base > 0
-            && base >= present.baseIndex()
+            && present.canSendAfter(node, base)
             && base <= catalogue.appliedIndex()
             && present.entryTerm(base) == frame.a();
     if (!isStopped && has) {
@@ -181,6 +181,7 @@ final class CatalogueResync {
             present.membershipAt(index),
             present.term(),
             Replica.NO_NODE,
+            false,
             false,
             0);
     servedSession = ofSession;

@@ -38,9 +38,16 @@ final class LeadMove implements CycleTask {
     }
     nextNs = nowNs + AGAIN_NS;
     Replica replica = group.replica();
-    if (replica.leader() == target) {
+    if (group.leader() == target) {
       core.removeCycleTask(this);
       boolean _ = done.complete(null);
+    } else if (group.isStopped()) {
+      core.removeCycleTask(this);
+      boolean _ =
+          done.completeExceptionally(
+              new NodeException(
+                  NodeException.Reason.UNAVAILABLE,
+                  "the replica of volume " + name + " on this node has stopped: ask another node"));
     } else if (nowNs >= deadlineNs) {
       core.removeCycleTask(this);
       boolean _ =

@@ -103,6 +103,9 @@ final class NodeCatalogue implements ReplicaListener, GroupWork {
     /** A node has another role. */
     void onRoles();
 
+    /** All of it came at once: what was deleted before it was known here has to be looked for. */
+    void onReplaced();
+
     /** There are other nodes, or they are elsewhere. */
     void onNodes();
 
@@ -644,6 +647,7 @@ final class NodeCatalogue implements ReplicaListener, GroupWork {
       }
     }
     effects.onRoles();
+    effects.onReplaced();
     logs.first()
         .store()
         .checkpointer()

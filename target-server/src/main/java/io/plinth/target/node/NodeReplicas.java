@@ -258,6 +258,43 @@ final class NodeReplicas implements NodeCatalogue.Effects {
   }
 
   /**
+   * A replica whose deletion was not durable when the machine lost its power is there again, and
+   * stays until the catalogue knows of it. If that does not come entry by entry, nobody says that
+   * the volume was deleted.
+   */
+  @Override
+  public void onReplaced() {
+    if (membership.isAlone() || bugs.has(CatalogueBug.UNKNOWN_REPLICA_STAYS)) {
+      return;
+    }
+    for (NodeLog log : logs.all()) {
+      boolean _ =
+          log.core()
+              .execute(() -> {
+                List<Integer> here =
+                    log.store().volumes().stream().map(volume -> volume.group().id()).toList();
+                catalogue.onCore(() -> dropDeleted(log, here));
+              });
+    }
+  }
+
+  private void dropDeleted(NodeLog log, List<Integer> groups) {
+    for (int group : groups) {
+      boolean isDeleted = catalogue.find(group) == null && catalogue.isBefore(group);
+      if (isDeleted && !underWay.containsKey(group)) {
+        boolean _ =
+            log.core()
+                .execute(() -> {
+                  LogVolume volume = log.store().volume(group);
+                  if (volume != null) {
+                    log.store().remove(volume);
+                  }
+                });
+      }
+    }
+  }
+
+  /**
    * The catalogue is as new as all that this node has done by it before its start: what was left
    * alone until now is done.
    */

@@ -415,7 +415,7 @@ public final class Cleaner {
     moveChecksums[moveCount] = record.checksum(i);
     if (!good) {
       LOG.error(
-          "{} does not match its checksum; reads of it fail until it is written again",
+          "{} does not match its checksum; reads of it fail until it is mended or written again",
           store.journal().describe(place));
     }
     moveAddresses[moveCount++] = records.payloadAddress(i);
@@ -478,7 +478,7 @@ public final class Cleaner {
     for (int i = 0; i < fits; i++) {
       store.space().relocate(moveFamily, moveBlocks[i], moveFrom[i], to + i);
       if (moveDamaged) {
-        store.scrubber().moved(moveFamily, moveBlocks[i], moveFrom[i], to + i);
+        store.scrubber().moved(moveFamily, moveBlocks[i], moveFrom[i], to + i, moveChecksums[i]);
       }
     }
     movedBlocks += fits;

@@ -130,23 +130,28 @@ final class DamageList {
   }
 
   /**
-   * The cleaner has moved a block that does not match its checksum, out of one life into another.
+   * The cleaner has moved a block, out of one life into another; returns whether it was known to be
+   * damaged.
    */
-  void moved(int family, long block, long from, long fromLife, long to, long toLife) {
+  boolean moved(long from, long fromLife, long to, long toLife) {
     Entry known = find(from);
-    if (known != null && known.life == fromLife) {
-      known.place = to;
-      known.life = toLife;
-      if (running && known.pass < pass) {
-        // The pass may not have been there yet, and it does not come to the new place.
-        known.pass = pass;
-        count++;
-      }
-      return;
+    if (known == null || known.life != fromLife) {
+      return false;
     }
+    known.place = to;
+    known.life = toLife;
+    if (running && known.pass < pass) {
+      // The pass may not have been there yet, and it does not come to the new place.
+      known.pass = pass;
+      count++;
+    }
+    return true;
+  }
+
+  /** Adds a block that does not match its checksum. What is beside a pass is not of its number. */
+  void addMismatch(int family, long block, long place, long life) {
     long before = count;
-    boolean _ = add(Kind.DATA, to, toLife, family, block, MISMATCH);
-    // What is beside a pass is not of its number.
+    boolean _ = add(Kind.DATA, place, life, family, block, MISMATCH);
     count = running ? count : before;
   }
 

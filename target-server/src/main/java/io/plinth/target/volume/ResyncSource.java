@@ -108,6 +108,7 @@ final class ResyncSource {
         term,
         Replica.NO_NODE,
         false,
+        false,
         0);
   }
 

@@ -247,7 +247,7 @@ public final class Resyncs {
     long base = frame.leaf();
     boolean has =
         base > 0
-            && base >= group.replica().baseIndex()
+            && group.replica().canSendAfter(node, base)
             && base <= group.appliedIndex()
             && group.replica().entryTerm(base) == frame.a();
     if (!stopped && has) {

@@ -194,15 +194,23 @@ public final class Scrubber {
     }
   }
 
-  /** The cleaner has moved a block that does not match its checksum. */
-  void moved(int family, long block, long from, long to) {
-    damage.moved(family, block, from, life(from), to, life(to));
+  /**
+   * The cleaner has moved a block that does not match its checksum. It is asked for there: the pass
+   * does not come to the new place, and who asked for it at the old one does so no more.
+   */
+  void moved(int family, long block, long from, long to, int checksum) {
+    if (damage.moved(from, life(from), to, life(to))) {
+      return;
+    }
+    LogVolume volume = store.volume(family);
+    if (volume == null || !store.mends().mend(volume.group(), block, to, checksum, true)) {
+      notMended(family, block, to);
+    }
   }
 
-  /** What a scrub has found damaged, nobody else has either. */
+  /** What a scrub or the cleaner has found damaged, nobody else has either. */
   void notMended(int family, long block, long place) {
-    boolean _ =
-        damage.add(DamageList.Kind.DATA, place, life(place), family, block, DamageList.MISMATCH);
+    damage.addMismatch(family, block, place, life(place));
   }
 
   /** Returns the sequence of the segment that a place is in, which tells its lives apart. */

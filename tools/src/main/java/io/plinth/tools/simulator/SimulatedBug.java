@@ -38,7 +38,8 @@ record SimulatedBug(String name, Set<PlantedBug> planted, ClusterBugs clusterBug
           PlantedBug.APPLY_TORN_REQUEST,
           PlantedBug.READ_AS_DEPOSED,
           PlantedBug.REPLAY_SKIPS_KEPT,
-          PlantedBug.CHECKPOINT_DROPS_KEPT);
+          PlantedBug.CHECKPOINT_DROPS_KEPT,
+          PlantedBug.TAIL_NOT_REWRITTEN);
 
   /** Returns all bugs. */
   static List<SimulatedBug> all() {

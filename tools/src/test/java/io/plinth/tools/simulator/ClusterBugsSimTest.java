@@ -34,7 +34,11 @@ class ClusterBugsSimTest {
         "SKIP_FDATASYNC",
         "ACK_FUA_EARLY",
         "FENCE_NOT_AWAITED",
-        "FENCE_SKIPPED"
+        "FENCE_SKIPPED",
+        "SKIP_READ_CHECKSUM",
+        "MEND_TRUSTS_PEER",
+        "CUT_DURABLE_TAIL",
+        "TAIL_NOT_REWRITTEN"
       })
   void aMistakeIsCaughtSoon(String name) {
     catchBug(3, name, 25);
@@ -58,6 +62,7 @@ class ClusterBugsSimTest {
       strings = {
         "RULES_COMMIT_BEYOND_MATCH",
         "CATALOGUE_NOT_DURABLE",
+        "UNKNOWN_REPLICA_STAYS",
         "ACK_BEFORE_SYNC",
         "READ_AS_DEPOSED",
         "COMMAND_ANSWERED_EARLY",

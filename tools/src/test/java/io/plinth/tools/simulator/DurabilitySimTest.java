@@ -8,6 +8,7 @@ import io.plinth.engine.sim.SimRandom;
 import io.plinth.target.volume.FlushPolicy;
 import io.plinth.target.volume.LogVolume;
 import io.plinth.target.volume.Operation;
+import io.plinth.tools.simulator.disk.LogImage;
 import java.util.List;
 import java.util.Set;
 import org.junit.jupiter.api.AfterEach;

@@ -33,7 +33,8 @@ class PlantedBugsSimTest {
         "CHECKPOINT_DROPS_KEPT",
         "RESYNC_.*",
         "MEND_TRUSTS_PEER",
-        "VERIFY_FREEZES_LATE"
+        "VERIFY_FREEZES_LATE",
+        "TAIL_NOT_REWRITTEN"
       })
   void everyPlantedBugIsCaught(PlantedBug bug) {
     for (long seed = 1; seed <= SEEDS; seed++) {

@@ -11,6 +11,7 @@ import io.plinth.target.volume.FlushPolicy;
 import io.plinth.target.volume.LogVolume;
 import io.plinth.target.volume.Operation;
 import io.plinth.target.volume.Scrubber;
+import io.plinth.tools.simulator.disk.LogImage;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;

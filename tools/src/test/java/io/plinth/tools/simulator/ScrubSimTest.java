@@ -16,6 +16,7 @@ import io.plinth.target.volume.Operation;
 import io.plinth.target.volume.Scrubber;
 import io.plinth.target.volume.SnapshotVolume;
 import io.plinth.target.volume.VolumeSettings;
+import io.plinth.tools.simulator.disk.LogImage;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;

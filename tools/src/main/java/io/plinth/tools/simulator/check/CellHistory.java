@@ -129,6 +129,14 @@ public final class CellHistory {
     }
   }
 
+  /** A change was refused: it has not had its effect, and never will. */
+  public void refuse(Change change) {
+    for (int i = change.first; i < change.first + change.cells; i++) {
+      boolean _ = cells.get(i).remove(change);
+    }
+    boolean _ = undurable.remove(change);
+  }
+
   /** A flush that began then is acknowledged. */
   public void flushed(long beginNs) {
     undurable.removeIf(change -> {
@@ -173,6 +181,11 @@ public final class CellHistory {
       seen.get(0).effectiveByNs = Math.min(seen.get(0).effectiveByNs, endNs);
     }
     return null;
+  }
+
+  /** Returns whether a read that begins then may see a value. */
+  public boolean mayHold(int cell, long value, long beginNs) {
+    return cell < cells.size() && !possible(cell, value, beginNs).isEmpty();
   }
 
   /** Returns which changes a read that began then may have seen. */

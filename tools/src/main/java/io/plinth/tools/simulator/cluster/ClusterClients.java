@@ -37,10 +37,12 @@ final class ClusterClients {
   private final Map<String, ClusterSession> sessions = new TreeMap<>();
   private final Map<String, ClusterWanderer> wanderers = new TreeMap<>();
   private final List<ClusterRequest> requests = new ArrayList<>();
+  private Runnable beforeErrors = () -> {};
   private Violation problem;
   private long nextNumber = 1;
   private long answered;
   private long unknown;
+  private long refused;
 
   ClusterClients(
       SimRandom random, SimNetwork network, List<ClusterNode> nodes, Consumer<String> trace) {
@@ -71,6 +73,11 @@ final class ClusterClients {
   /** Returns how many did not. */
   long unknown() {
     return unknown;
+  }
+
+  /** Returns how many were refused, for a reason. */
+  long refused() {
+    return refused;
   }
 
   /** Forgets what has ended, and throws what was found since. */
@@ -136,6 +143,15 @@ final class ClusterClients {
     return waiting(node) < MAX_REQUESTS;
   }
 
+  /** Lets some node write to a volume, if it is open. */
+  void write(ClusterNode node, ClusterVolume volume) {
+    ClusterSession session = node.isOpen() ? session(node, volume) : null;
+    if (session != null) {
+      int first = random.nextInt(ClusterVolume.CELLS / 2);
+      change(session, volume, Operation.WRITE, first, 1 + random.nextInt(ClusterVolume.CELLS / 2));
+    }
+  }
+
   /** Lets some node flush a volume; returns whether it was asked. */
   boolean flush(ClusterNode node, ClusterVolume volume) {
     ClusterSession session = session(node, volume);
@@ -199,7 +215,15 @@ final class ClusterClients {
     return session;
   }
 
+  /** Is called before an answer that is an error is judged. */
+  void beforeErrors(Runnable look) {
+    beforeErrors = look;
+  }
+
   private void onEnd(ClusterRequest request, int status) {
+    if (status != Status.OK) {
+      beforeErrors.run();
+    }
     long nowNs = network.nowNs();
     ClusterVolume volume = request.volume;
     ClusterSession session = request.session;
@@ -215,6 +239,27 @@ final class ClusterClients {
       // somebody who has lost his memory meanwhile, and what it promises with it.
       request.data.releaseAll();
       unknown++;
+      return;
+    }
+    if (status == Status.EIO
+        && volume.mayBeDamaged(request.firstCell(), request.cells(), request.beginNs)) {
+      // Of a change, too: it needed what else is in the block.
+      refused++;
+      if (request.change != null) {
+        volume.history.refuse(request.change);
+      }
+      return;
+    }
+    if (status == Status.EIO && volume.failedNs >= request.beginNs) {
+      // It may have its effect all the same.
+      unknown++;
+      return;
+    }
+    boolean needsRoom =
+        request.operation == Operation.WRITE || request.operation == Operation.WRITE_ZEROES;
+    if (status == Status.ENOSPC && needsRoom && volume.fullNs >= request.beginNs) {
+      refused++;
+      volume.history.refuse(request.change);
       return;
     }
     if (status != Status.OK) {

@@ -30,6 +30,18 @@ enum ClusterFault {
   RESET("reset"),
   /** A machine comes back with an empty disk. */
   WIPE("wiped node"),
+  /** A bit of durable payload flips on the disk of one node. */
+  BIT_ROT("bit rot"),
+  /** A block of durable payload can't be read from the disk of one node. */
+  READ_ERROR("latent read error"),
+  /** On the disk of one node a block went to the place of another one. */
+  MISDIRECTED_WRITE("misdirected write"),
+  /** The file system of one node, or of all, has no more room for segments. */
+  FULL_DISK("full disk"),
+  /** A sync fails, and the kernel forgets the pages that it could not write. */
+  FAILED_SYNC("failed sync"),
+  /** A durable header has rotted when a node starts: it is mended as from a copy of the disk. */
+  HEADER_ROT("header rot"),
   /** Syncs and reads of a node may take long, from its next start on. */
   SLOW_DEVICE("slow device");
 
@@ -37,6 +49,11 @@ enum ClusterFault {
 
   ClusterFault(String label) {
     this.label = label;
+  }
+
+  /** Returns whether it damages payload. */
+  boolean isDamage() {
+    return this == BIT_ROT || this == READ_ERROR || this == MISDIRECTED_WRITE;
   }
 
   /** Returns what to call it in a report. */

@@ -2,6 +2,7 @@ package io.plinth.tools.simulator.cluster;
 
 import io.plinth.engine.sim.SimNetwork;
 import io.plinth.engine.sim.SimRandom;
+import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
@@ -12,6 +13,10 @@ final class ClusterFaults {
   private static final long MS = 1_000_000;
   private static final int SLOW_SYNC_NS = 5_000_000;
   private static final int SLOW_READ_NS = 2_000_000;
+
+  /** A log that had no room tries again after 2 s. */
+  private static final long UNAWARE_NS = 2_100 * MS;
+
   private static final int MAX_PAUSE_MS = 120;
   private static final int LOSE_ONE_IN = 200;
   private static final int LATE_ONE_IN = 20;
@@ -25,11 +30,21 @@ final class ClusterFaults {
   private final ClusterAtlas atlas;
   private final ClusterCommands commands;
   private final ClusterCheck check;
+  private final ClusterDamage damage;
+
+  /** The node whose disks are damaged. */
+  private final int damagedNode;
+
   private final Consumer<String> trace;
   private final Map<ClusterFault, Long> counts = new EnumMap<>(ClusterFault.class);
 
   /** All machines have lost their power, and the groups have not recovered yet. */
   private boolean fragile;
+
+  private boolean ended;
+
+  /** When there was room again last. */
+  private long roomSinceNs = -UNAWARE_NS;
 
   ClusterFaults(
       SimRandom random,
@@ -37,6 +52,7 @@ final class ClusterFaults {
       List<ClusterNode> nodes,
       ClusterCommands commands,
       ClusterCheck check,
+      ClusterDamage damage,
       ClusterAtlas atlas,
       Consumer<String> trace) {
     this.random = random;
@@ -44,6 +60,8 @@ final class ClusterFaults {
     this.nodes = nodes;
     this.commands = commands;
     this.check = check;
+    this.damage = damage;
+    this.damagedNode = 1 + random.nextInt(nodes.size());
     this.atlas = atlas;
     this.trace = trace;
   }
@@ -63,12 +81,13 @@ final class ClusterFaults {
   /** Lets something happen, by chance. */
   void act() {
     if (isFragile()) {
+      giveRoom();
       nodes.stream().filter(node -> !node.isUp()).forEach(this::start);
       return;
     }
     ClusterNode node = nodes.get(random.nextInt(nodes.size()));
     ClusterNode other = nodes.get(random.nextInt(nodes.size()));
-    switch (random.nextInt(18)) {
+    switch (random.nextInt(24)) {
       case 0 -> oneWay(node, other);
       case 1 -> isolate(random.oneIn(2) ? node : leader(node));
       case 2, 3, 4 -> heal();
@@ -87,9 +106,15 @@ final class ClusterFaults {
       case 12 -> pause(random.oneIn(2) ? node : leader(node));
       case 13, 14 -> stop(node);
       case 15 -> wipe(node);
+      case 16, 17, 18 -> damage();
+      case 19, 20 -> fill(node);
+      case 21 -> failSync(node);
       default -> reset(node, other);
     }
     for (ClusterNode down : nodes) {
+      if (down.hasFailedLog() && random.oneIn(3)) {
+        endFailed(down);
+      }
       if (!down.isUp() && random.oneIn(2)) {
         start(down);
       }
@@ -124,6 +149,7 @@ final class ClusterFaults {
     boolean slow = meets(ClusterFault.SLOW_DEVICE, random.oneIn(3));
     node.slowSyncNs = slow ? SLOW_SYNC_NS : 0;
     node.slowReadNs = slow ? SLOW_READ_NS : 0;
+    rotHeader(node);
     trace.accept("node " + node.number + " is started");
     node.start();
   }
@@ -157,6 +183,114 @@ final class ClusterFaults {
 
   private boolean othersAreWell(ClusterNode node) {
     return nodes.stream().allMatch(other -> other == node || other.isHealthy());
+  }
+
+  /** The disks of a node, or of all, are full soon; or there is room again. */
+  private void fill(ClusterNode node) {
+    if (nodes.stream().anyMatch(ClusterNode::isLimited)) {
+      giveRoom();
+    } else if (meets(
+        ClusterFault.FULL_DISK, nodes.stream().allMatch(ClusterNode::isMember), node)) {
+      int more = random.nextInt(2);
+      if (random.oneIn(3)) {
+        trace.accept("and so it is for all");
+        nodes.forEach(one -> one.limitDisks(more));
+      } else {
+        node.limitDisks(more);
+      }
+    }
+  }
+
+  void giveRoom() {
+    if (nodes.stream().anyMatch(ClusterNode::isLimited)) {
+      trace.accept("there is room again");
+      nodes.forEach(ClusterNode::unlimitDisks);
+      roomSinceNs = network.nowNs();
+    }
+  }
+
+  /** Returns whether logs may not have tried yet whether there is room again. */
+  boolean mayBeUnaware() {
+    return network.nowNs() < roomSinceNs + UNAWARE_NS;
+  }
+
+  /** Notes whom a full disk may keep from writing, or a failed one. */
+  void note() {
+    for (ClusterNode node : nodes) {
+      for (ClusterVolume volume : commands.volumes()) {
+        boolean mayHave = volume.mayMove || volume.members.contains(node.number);
+        if (node.hasFailedLog() && volume.replicas == 1 && mayHave) {
+          volume.failedNs = network.nowNs();
+        }
+      }
+      if (node.isLimited() || mayBeUnaware()) {
+        for (ClusterVolume volume : commands.volumes()) {
+          if (ended && !mayBeUnaware() && !leads(node, volume)) {
+            // Nothing else happens: only who leads may refuse.
+            continue;
+          }
+          boolean mayHave =
+              volume.members.isEmpty() || volume.mayMove || volume.members.contains(node.number);
+          if (mayHave || nodes.size() > 3) {
+            volume.fullNs = network.nowNs();
+          }
+        }
+      }
+    }
+  }
+
+  /** It serves other nodes also while its own catalogue does not know the volume again. */
+  private boolean leads(ClusterNode node, ClusterVolume volume) {
+    ClusterNode shown = check.leaderOf(volume);
+    return shown == null ? node.leads(volume.name) : shown == node;
+  }
+
+  private void failSync(ClusterNode node) {
+    boolean possible = node.isHealthy() && othersAreWell(node) && !node.isPaused();
+    if (meets(ClusterFault.FAILED_SYNC, possible, node)) {
+      node.failSync(random.nextInt(node.logs()));
+    }
+  }
+
+  /** What has stopped is started anew by somebody, perhaps with the machine. */
+  private void endFailed(ClusterNode node) {
+    if (atlas.has(ClusterFault.POWER_CUT) && othersAreWell(node) && random.oneIn(3)) {
+      trace.accept("node " + node.number + ", whose log has failed, loses power");
+      node.losePower();
+      loneVolumesLost(node);
+    } else {
+      trace.accept("node " + node.number + ", whose log has failed, is killed");
+      node.kill();
+    }
+  }
+
+  private void damage() {
+    List<ClusterFault> kinds =
+        Arrays.stream(ClusterFault.values())
+            .filter(fault -> fault.isDamage() && atlas.has(fault))
+            .toList();
+    ClusterNode victim = nodes.get(damagedNode - 1);
+    if (kinds.isEmpty() || !victim.isOpen()) {
+      return;
+    }
+    ClusterFault kind = kinds.get(random.nextInt(kinds.size()));
+    String what = damage.inject(kind, victim, network.nowNs());
+    if (what != null) {
+      counts.merge(kind, 1L, Long::sum);
+      trace.accept(what);
+    }
+  }
+
+  private void rotHeader(ClusterNode node) {
+    boolean possible = !ended && !node.hasRottenHeader() && !fragile;
+    String what =
+        possible && atlas.has(ClusterFault.HEADER_ROT) && random.oneIn(3)
+            ? damage.rotHeader(node)
+            : null;
+    if (what != null) {
+      counts.merge(ClusterFault.HEADER_ROT, 1L, Long::sum);
+      trace.accept(what);
+    }
   }
 
   private void oneWay(ClusterNode from, ClusterNode to) {
@@ -206,7 +340,8 @@ final class ClusterFaults {
   }
 
   private void stop(ClusterNode node) {
-    if (meets(ClusterFault.ORDERLY_STOP, node.isOpen() && !node.isPaused(), node)) {
+    boolean possible = node.isOpen() && !node.isPaused() && !node.hasFailedLog();
+    if (meets(ClusterFault.ORDERLY_STOP, possible, node)) {
       node.stop();
     }
   }
@@ -253,7 +388,7 @@ final class ClusterFaults {
   }
 
   private void loseAllPower() {
-    boolean possible = nodes.stream().allMatch(ClusterNode::isMember) && !anyAbsent();
+    boolean possible = !anyAbsent();
     if (random.oneIn(2)) {
       if (meets(ClusterFault.ALL_POWER_CUT, possible)) {
         cutAll();
@@ -294,6 +429,14 @@ final class ClusterFaults {
     calm();
     fragile = true;
     nodes.stream().filter(node -> !node.isUp()).forEach(this::start);
+  }
+
+  /** Nothing more happens. */
+  void end() {
+    ended = true;
+    giveRoom();
+    nodes.forEach(ClusterNode::endFailing);
+    calm();
   }
 
   /** Ends what happens to the network. */

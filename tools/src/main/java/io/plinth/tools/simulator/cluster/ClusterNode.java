@@ -62,6 +62,7 @@ final class ClusterNode {
   private static final class Part {
     private SimDisk disk;
     private SimCore core;
+    private SimLogStorage storage;
     private SimHost host;
   }
 
@@ -88,6 +89,12 @@ final class ClusterNode {
 
   /** As the file {@code cluster} in its data directory says. */
   private boolean isNew = true;
+
+  /** What the next start may find, until it is over. */
+  private RottenHeader rotten;
+
+  /** How many starts were refused. */
+  long refusals;
 
   int slowSyncNs;
   int slowReadNs;
@@ -154,6 +161,7 @@ final class ClusterNode {
     part.core = new SimCore(log, epochMs);
     part.host = settings.network().attach(number, part.core);
     SimLogStorage storage = new SimLogStorage(part.disk, part.core, settings.random());
+    part.storage = storage;
     storage.slowSyncs(slowSyncNs);
     storage.slowReads(slowReadNs);
     NodePeers real = NodePeers.of(cluster, log, part.host, replicator -> {});
@@ -168,17 +176,31 @@ final class ClusterNode {
     try {
       step = node.openLog(opening);
     } catch (RecoveryException e) {
-      throw refused(e.getMessage());
+      refused(e.getMessage());
     }
   }
 
-  private Violation refused(String why) {
-    return new Violation(Guarantee.G6, "node " + number + " does not start: " + why);
+  /** Only a header that has rotted lets a start be refused, and nothing is changed by that. */
+  private void refused(String why) {
+    if (rotten == null || !rotten.isThere()) {
+      throw new Violation(Guarantee.G6, "node " + number + " does not start: " + why);
+    }
+    refusals++;
+    mendHeader();
+    down(false);
+  }
+
+  private void mendHeader() {
+    if (rotten != null) {
+      rotten.mend();
+      rotten = null;
+    }
   }
 
   private void opened() {
     if (step.isCompletedExceptionally()) {
-      throw refused(step.exceptionNow().getMessage());
+      refused(step.exceptionNow().getMessage());
+      return;
     }
     if (++opening < parts.size()) {
       open();
@@ -191,8 +213,10 @@ final class ClusterNode {
     try {
       node.publishRecovered();
     } catch (RecoveryException e) {
-      throw refused(e.getMessage());
+      refused(e.getMessage());
+      return;
     }
+    mendHeader();
     life = Life.OPEN;
     if (isNew) {
       int begun = lives;
@@ -228,7 +252,10 @@ final class ClusterNode {
           opened();
         }
       }
-      case OPEN -> look();
+      case OPEN -> {
+        requireStopped();
+        look();
+      }
       case HANDING_OVER -> {
         if (step.isDone()) {
           life = Life.DRAINING;
@@ -356,9 +383,15 @@ final class ClusterNode {
     return all;
   }
 
+  /** Returns whether its replica of a volume leads, shown to clients or not. */
+  boolean leads(String volume) {
+    return isOpen()
+        && replicas().stream().anyMatch(one -> one.name().equals(volume) && one.group().leads());
+  }
+
   /** Returns a replica that has stopped for good, or null. */
   LogVolume stoppedVolume() {
-    if (isOpen() && status != null && status.stopped() > 0) {
+    if (isOpen() && status != null && status.stopped() > 0 && !hasFailedLog()) {
       for (LogVolume volume : node.volumes()) {
         if (volume.group().isStopped()) {
           return volume;
@@ -423,6 +456,11 @@ final class ClusterNode {
   }
 
   private void closed() {
+    if (hasFailedLog()) {
+      // It ends with an error.
+      down(false);
+      return;
+    }
     if (step.isCompletedExceptionally()) {
       throw new Violation(
           Guarantee.PROGRESS,
@@ -442,6 +480,69 @@ final class ClusterNode {
     }
   }
 
+  /** A header has rotted. */
+  void rot(RottenHeader header) {
+    rotten = header;
+  }
+
+  boolean hasRottenHeader() {
+    return rotten != null;
+  }
+
+  /** The next sync of one of its logs fails. */
+  void failSync(int log) {
+    parts.get(log).storage.failOneSync();
+  }
+
+  /** No further sync fails. */
+  void endFailing() {
+    if (isUp()) {
+      parts.forEach(part -> part.storage.endFailing());
+    }
+  }
+
+  /** Returns whether it was told that a sync has failed. */
+  boolean hasFailedLog() {
+    return isUp() && parts.stream().anyMatch(part -> part.storage.hasFailedSync());
+  }
+
+  /** After a failed sync no replica takes part in anything. */
+  private void requireStopped() {
+    for (int log = 0; log < parts.size(); log++) {
+      if (parts.get(log).storage.hasFailedSync()) {
+        for (LogVolume volume : node.store(log).volumes()) {
+          if (volume.group().replica().isRunning()) {
+            throw new Violation(
+                Guarantee.FAIL_STOP,
+                "node " + number + " goes on with " + volume.name() + " after a failed sync");
+          }
+        }
+      }
+    }
+  }
+
+  /** The host's file system has room for so many more segments than there are, for each log. */
+  void limitDisks(int more) {
+    parts.forEach(part -> part.disk.limitSegments(part.disk.slots().size() + more));
+  }
+
+  /** There is room again. */
+  void unlimitDisks() {
+    parts.forEach(part -> part.disk.limitSegments(Integer.MAX_VALUE));
+  }
+
+  boolean isLimited() {
+    return parts.stream().anyMatch(part -> part.disk.isLimited());
+  }
+
+  int logs() {
+    return parts.size();
+  }
+
+  SimDisk disk(int log) {
+    return parts.get(log).disk;
+  }
+
   void losePower() {
     down(true);
     parts.forEach(part -> part.disk.losePower(settings.random()));
@@ -451,6 +552,7 @@ final class ClusterNode {
   /** The machine is replaced: that takes longer than its log had starts. */
   void wipe() {
     down(true);
+    rotten = null;
     free();
     epochMs += (startsOfDisk + 1) * 1000L;
     startsOfDisk = 0;

@@ -5,6 +5,8 @@ import io.plinth.target.volume.Operation;
 import io.plinth.target.volume.Volume;
 import io.plinth.target.volume.VolumeRequest;
 import io.plinth.tools.simulator.check.CellHistory;
+import io.plinth.tools.simulator.check.Guarantee;
+import io.plinth.tools.simulator.check.Violation;
 import org.agrona.UnsafeApi;
 
 /** A request of a simulated client to one node, in whole cells of {@link CellHistory}. */
@@ -52,7 +54,7 @@ final class ClusterRequest extends VolumeRequest {
     return (int) (offset / CellHistory.CELL_BYTES);
   }
 
-  private int cells() {
+  int cells() {
     return (int) (length / CellHistory.CELL_BYTES);
   }
 
@@ -117,8 +119,8 @@ final class ClusterRequest extends VolumeRequest {
         values[cell] = address == 0 ? 0 : UnsafeApi.getLong(address);
         long where = address == 0 ? 0 : UnsafeApi.getLong(address + Long.BYTES);
         if (values[cell] != 0 && where != firstCell() + cell) {
-          throw new IllegalStateException(
-              "cell " + (firstCell() + cell) + " has the content of cell " + where);
+          throw new Violation(
+              Guarantee.G5, "cell " + (firstCell() + cell) + " has the content of cell " + where);
         }
         cell++;
       }

@@ -59,6 +59,9 @@ public final class ClusterSimulation {
   /** Between two looks at the voters of all groups. */
   private static final int CYCLES_PER_CHECK = 8;
 
+  /** How often all volumes are written to while the disk of one node is full. */
+  private static final int FULL_ROUNDS = 20;
+
   /** So many times is a snapshot asked for that is to be compared. */
   private static final int MAX_TRIES = 20;
 
@@ -91,6 +94,7 @@ public final class ClusterSimulation {
   private final ClusterCommands commands;
   private final ClusterClients clients;
   private final ClusterCheck check;
+  private final ClusterDamage damage;
   private final ClusterFaults faults;
   private final Digest contents = new Digest();
   private final boolean moves;
@@ -162,7 +166,9 @@ public final class ClusterSimulation {
     commands = new ClusterCommands(random, nodes, this::note, wipes ? safe : replicas);
     clients = new ClusterClients(random, network, nodes, this::note);
     check = new ClusterCheck(nodes, commands, members, settings.first().size());
-    faults = new ClusterFaults(random, network, nodes, commands, check, atlas, this::note);
+    damage = new ClusterDamage(random, nodes, commands);
+    faults = new ClusterFaults(random, network, nodes, commands, check, damage, atlas, this::note);
+    clients.beforeErrors(faults::note);
   }
 
   private static List<ClusterMap.Member> members(int count) {
@@ -285,6 +291,7 @@ public final class ClusterSimulation {
         node.drained();
       }
     }
+    faults.note();
     clients.check();
     if (moves && cycles % CYCLES_PER_CHECK == 0 && !faults.isFragile()) {
       check.requireVoters();
@@ -326,7 +333,7 @@ public final class ClusterSimulation {
   private void end() {
     calm = true;
     note("no more faults");
-    faults.calm();
+    faults.end();
     nodes.forEach(node -> node.absentUntil(0));
     nodes.forEach(node -> node.pause(0));
     if (joiner != null) {
@@ -340,8 +347,16 @@ public final class ClusterSimulation {
           });
       join();
     }
+    await("there is no room", CALM_LIMIT_NS, () -> !faults.mayBeUnaware());
+    if (atlas.has(ClusterFault.FULL_DISK) && random.oneIn(3)) {
+      oneIsFull();
+    }
     settle();
     judge("in the end");
+    damage.beginScrubs();
+    await("a scrub does not end", CALM_LIMIT_NS, damage::haveScrubsEnded);
+    damage.requireMended("in the end");
+    judge("after scrubs");
     switch (random.nextInt(3)) {
       case 0 -> nodes.forEach(ClusterNode::kill);
       case 1 -> nodes.forEach(ClusterNode::stop);
@@ -368,11 +383,42 @@ public final class ClusterSimulation {
         "the nodes do not become equal",
         CALM_LIMIT_NS,
         () -> {
+          nodes.stream().filter(ClusterNode::hasFailedLog).forEach(ClusterNode::kill);
           nodes.stream().filter(node -> !node.isUp()).forEach(faults::start);
           boolean settled = clients.isIdle() && commands.isIdle() && check.difference() == null;
           sinceNs[0] = !settled ? -1 : sinceNs[0] < 0 ? network.nowNs() : sinceNs[0];
           return settled && network.nowNs() - sinceNs[0] >= SETTLED_NS;
         });
+  }
+
+  /** The disk of one node is full, and all others go on: G8, G9. */
+  private void oneIsFull() {
+    ClusterNode full = nodes.get(random.nextInt(nodes.size()));
+    note("only the disk of node " + full.number + " is full");
+    await(
+        "a majority does not go on beside a full disk",
+        CALM_LIMIT_NS,
+        () -> {
+          nodes.stream().filter(ClusterNode::hasFailedLog).forEach(ClusterNode::kill);
+          nodes.stream().filter(node -> !node.isUp()).forEach(faults::start);
+          if (nodes.stream().allMatch(ClusterNode::isMember) && !full.isLimited()) {
+            full.limitDisks(0);
+          }
+          commands.usable().forEach(check::lookFor);
+          return full.isLimited()
+              && clients.isIdle()
+              && nodes.stream().allMatch(node -> node == full || node.isHealthy())
+              && commands.usable().stream()
+                  .allMatch(volume -> volume.replicas == 1 || check.leaderOf(volume) != null);
+        });
+    for (int i = 0; i < FULL_ROUNDS; i++) {
+      for (ClusterVolume volume : commands.usable()) {
+        clients.write(nodes.get(random.nextInt(nodes.size())), volume);
+      }
+      await("a request is not answered beside a full disk", CALM_LIMIT_NS, clients::isIdle);
+    }
+    faults.giveRoom();
+    await("there is no room", CALM_LIMIT_NS, () -> !faults.mayBeUnaware());
   }
 
   private void flushAll() {

@@ -3,6 +3,7 @@ package io.plinth.tools.simulator.cluster;
 import io.plinth.target.volume.FlushPolicy;
 import io.plinth.target.volume.Volume;
 import io.plinth.tools.simulator.check.CellHistory;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -16,6 +17,11 @@ final class ClusterVolume {
 
   static final long LEAST_BYTES = (long) CELLS * CellHistory.CELL_BYTES;
   static final long MOST_BYTES = LEAST_BYTES + 40L * Volume.BLOCK_BYTES;
+
+  /** What a block held that was damaged on some disk. */
+  private record Damage(long block, long first, long second) {}
+
+  private final Set<Damage> damage = new HashSet<>();
 
   /** Whether a volume, or a snapshot, is there. */
   enum Presence {
@@ -55,6 +61,12 @@ final class ClusterVolume {
   /** When something that was acknowledged may have been lost, as nothing protected it. */
   long lossNs = -1;
 
+  /** When a node that has, or may have, a replica had no room last. */
+  long fullNs = -1;
+
+  /** When the log of the only node with a replica had failed last. */
+  long failedNs = -1;
+
   /** When all machines with replicas have lost power at once. */
   long allLostNs = -1;
 
@@ -62,6 +74,25 @@ final class ClusterVolume {
     this.name = name;
     this.policy = policy;
     this.replicas = replicas;
+  }
+
+  /** A block with these values was damaged on a disk. */
+  void damaged(long block, long first, long second) {
+    damage.add(new Damage(block, first, second));
+  }
+
+  /** Returns whether something that cells may hold was damaged. */
+  boolean mayBeDamaged(int firstCell, int cells, long beginNs) {
+    for (Damage one : damage) {
+      int cell = (int) one.block * 2;
+      if (cell + 1 >= firstCell
+          && cell < firstCell + cells
+          && history.mayHold(cell, one.first, beginNs)
+          && history.mayHold(cell + 1, one.second, beginNs)) {
+        return true;
+      }
+    }
+    return false;
   }
 
   boolean isAlwaysDurable() {

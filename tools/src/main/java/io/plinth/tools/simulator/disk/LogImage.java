@@ -1,4 +1,4 @@
-package io.plinth.tools.simulator;
+package io.plinth.tools.simulator.disk;
 
 import io.plinth.engine.memory.NativeMemory;
 import io.plinth.engine.sim.SimDisk;
@@ -22,16 +22,19 @@ import java.util.zip.CRC32C;
  * <p>A segment is read as it is in memory, because the disk may still hold its earlier life: what
  * is there will be written over, and whether that changes a page can't be told.
  */
-final class LogImage {
+public final class LogImage {
   private static final int BLOCK = LogFormat.BLOCK_BYTES;
 
-  /** A block of payload; {@code sequence} is that of its batch, {@code block} its number. */
-  record Payload(int slot, int offset, long sequence, long block) {}
+  /**
+   * A block of payload; {@code sequence} is that of its batch, {@code group} and {@code block} say
+   * what it is of.
+   */
+  public record Payload(int slot, int offset, long sequence, int group, long block) {}
 
   /**
    * A header of a batch or of a segment; {@code sequence} is that of the batch or the first one.
    */
-  record Header(int slot, int offset, int bytes, long sequence) {}
+  public record Header(int slot, int offset, int bytes, long sequence) {}
 
   private final List<Payload> payloads = new ArrayList<>();
   private final List<Header> headers = new ArrayList<>();
@@ -73,37 +76,37 @@ final class LogImage {
   }
 
   /** Reads as far as the disk holds the same as the page cache. */
-  static LogImage ofDisk(SimDisk disk) {
+  public static LogImage ofDisk(SimDisk disk) {
     return new LogImage(disk, true);
   }
 
   /** Reads what the page cache holds. */
-  static LogImage ofCache(SimDisk disk) {
+  public static LogImage ofCache(SimDisk disk) {
     return new LogImage(disk, false);
   }
 
   /** Returns all payload blocks of volumes in the order of the log. */
-  List<Payload> payloads() {
+  public List<Payload> payloads() {
     return payloads;
   }
 
   /** Returns all headers that are intact. */
-  List<Header> headers() {
+  public List<Header> headers() {
     return headers;
   }
 
   /** Returns up to which batch the log's own headers call everything durable. */
-  long knownDurable() {
+  public long knownDurable() {
     return knownDurable;
   }
 
   /** Returns whether the log durably says that a payload is elsewhere now: nobody reads it here. */
-  boolean isMoved(Payload payload) {
+  public boolean isMoved(Payload payload) {
     return movedBy.getOrDefault(payload, Long.MAX_VALUE) <= knownDurable;
   }
 
   /** Returns the stamps of a payload's sectors, whatever else is in them. */
-  long[] stamps(Payload payload) {
+  public long[] stamps(Payload payload) {
     long[] stamps = new long[VolumeModel.SECTORS_PER_BLOCK];
     for (int i = 0; i < stamps.length; i++) {
       int offset = payload.offset() + i * Pattern.SECTOR_BYTES;
@@ -168,7 +171,7 @@ final class LogImage {
             move(record.place(b));
           }
           long block = type == RecordHeader.WRITE ? record.firstBlock() + b : record.block(b);
-          Payload payload = new Payload(slot, offset, batch.sequence(), block);
+          Payload payload = new Payload(slot, offset, batch.sequence(), record.group(), block);
           payloads.add(payload);
           payloadByPlace.put(place(slot, offset), payload);
         }
