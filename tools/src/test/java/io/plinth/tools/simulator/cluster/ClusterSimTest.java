@@ -62,7 +62,7 @@ class ClusterSimTest {
 
   /** Nodes that were away for longer than what is kept. */
   @ParameterizedTest
-  @ValueSource(longs = {107, 140, 219})
+  @ValueSource(longs = {103, 140, 219})
   void replicasAreBroughtUpToDate(long seed) {
     assertThat(run(3, seed).resyncs()).isPositive();
   }
