@@ -249,6 +249,8 @@ public final class SegmentDirectory implements LogStorage {
       }
       if (count > 0) {
         result = writeNow(descriptor, buffer.address(), count, at);
+        // While the disk has this, more is read: the sync that follows waits for less.
+        int _ = Posix.beginWriteback(descriptor, at, count);
       }
       at += count > 0 ? count : length;
     }
